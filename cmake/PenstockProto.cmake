@@ -1,0 +1,46 @@
+# Code generation from .proto files. Generated code stays in the build tree.
+
+set(PENSTOCK_GOOGLEAPIS
+  "/usr/share/gocode/src/github.com/grpc-ecosystem/grpc-gateway/third_party/googleapis")
+set(PENSTOCK_GRPC_PROTO "/usr/share/grpc-proto")
+set(PENSTOCK_GENERATED "${CMAKE_BINARY_DIR}/generated")
+set(PENSTOCK_PROTO_PATH -I "${PROJECT_SOURCE_DIR}/proto" -I "${PENSTOCK_GOOGLEAPIS}"
+  -I "${PENSTOCK_GRPC_PROTO}" -I /usr/include)
+get_target_property(PENSTOCK_GRPC_PLUGIN gRPC::grpc_cpp_plugin LOCATION)
+
+# penstock_add_proto_library(<name> ROOT dir PROTOS a/b.proto … [GRPC_PROTOS …] [DEPS …])
+# PROTOS give messages; GRPC_PROTOS give messages and service stubs. Paths are relative to ROOT.
+function(penstock_add_proto_library name)
+  cmake_parse_arguments(ARG "" "ROOT" "PROTOS;GRPC_PROTOS;DEPS" ${ARGN})
+  set(sources)
+  foreach(proto IN LISTS ARG_PROTOS ARG_GRPC_PROTOS)
+    string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
+    set(out "${PENSTOCK_GENERATED}/${stem}")
+    add_custom_command(
+      OUTPUT "${out}.pb.cc" "${out}.pb.h"
+      COMMAND protobuf::protoc ${PENSTOCK_PROTO_PATH} "--cpp_out=${PENSTOCK_GENERATED}" "${proto}"
+      DEPENDS "${ARG_ROOT}/${proto}"
+      VERBATIM)
+    list(APPEND sources "${out}.pb.cc")
+  endforeach()
+  foreach(proto IN LISTS ARG_GRPC_PROTOS)
+    string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
+    set(out "${PENSTOCK_GENERATED}/${stem}")
+    add_custom_command(
+      OUTPUT "${out}.grpc.pb.cc" "${out}.grpc.pb.h"
+      COMMAND protobuf::protoc ${PENSTOCK_PROTO_PATH} "--grpc_out=${PENSTOCK_GENERATED}"
+        "--plugin=protoc-gen-grpc=${PENSTOCK_GRPC_PLUGIN}" "${proto}"
+      DEPENDS "${ARG_ROOT}/${proto}"
+      VERBATIM)
+    list(APPEND sources "${out}.grpc.pb.cc")
+  endforeach()
+  set(target penstock_${name})
+  add_library(${target} STATIC ${sources})
+  add_library(penstock::${name} ALIAS ${target})
+  target_include_directories(${target} SYSTEM PUBLIC "${PENSTOCK_GENERATED}")
+  target_link_libraries(${target} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+  if(ARG_GRPC_PROTOS)
+    target_link_libraries(${target} PUBLIC gRPC::grpc++)
+  endif()
+endfunction()
+file(MAKE_DIRECTORY "${PENSTOCK_GENERATED}")

@@ -1,0 +1,56 @@
+# The few functions with which every folder declares what it builds.
+
+# penstock_add_library(<area>_<part> SRCS … [DEPS …] [PRIVATE_DEPS …])
+# Declares target penstock_<name> with alias penstock::<name>. DEPS are PUBLIC: only what a header needs.
+function(penstock_add_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  set(target penstock_${name})
+  if(ARG_SRCS)
+    add_library(${target} STATIC ${ARG_SRCS})
+    target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS} penstock::options)
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${target} INTERFACE ${ARG_DEPS})
+  endif()
+  add_library(penstock::${name} ALIAS ${target})
+endfunction()
+
+# penstock_add_executable(<name> SRCS … DEPS …)
+function(penstock_add_executable name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options)
+endfunction()
+
+# penstock_add_test(<name> SRCS … DEPS … [LABEL unit|contract|integration|e2e|fault|sim] [TIMEOUT s] [ARGS …])
+# One executable a folder, registered with ctest under its name.
+function(penstock_add_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SRCS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options GTest::gtest GTest::gmock
+    GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# penstock_add_bench(<name> SRCS … DEPS …): a Google Benchmark executable in build/<preset>/bench.
+function(penstock_add_bench name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SRCS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options benchmark::benchmark
+    benchmark::benchmark_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
+  set_property(GLOBAL APPEND PROPERTY PENSTOCK_BENCHES ${name})
+endfunction()

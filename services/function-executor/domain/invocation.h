@@ -1,0 +1,126 @@
+// What an invocation is: the function to run, what it is given, and what comes back.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "libs/base/time.h"
+
+namespace penstock::executor {
+
+// Payload bytes, shared and never changed: nothing between the wire and the driver copies them.
+using Bytes = std::shared_ptr<const std::string>;
+
+// Who has to act on an error: the caller, the function's author, or the operator.
+enum class ErrorCategory { kInput, kFunction, kSystem };
+
+struct FunctionError {
+  ErrorCategory category = ErrorCategory::kFunction;
+  std::string type;  // For example "ValueError", "Timeout", "HttpStatus".
+  std::string message;
+  std::vector<std::string> stacktrace;  // Innermost frame last, one line each.
+};
+
+// Lines that the function wrote while it ran, without their line ends.
+struct Logs {
+  std::vector<std::string> out;
+  std::vector<std::string> err;
+  bool truncated = false;  // More was written than the limit keeps.
+};
+
+// How an HTTP function is called when the trigger is an event.
+enum class HttpFormat {
+  kBinary,      // CloudEvents binary mode; the default.
+  kStructured,  // application/cloudevents+json.
+  kRaw,         // The event's data and content type alone.
+  kContext,     // {"context": …, "payload": …}, the same JSON that a process function reads.
+};
+
+struct HttpTarget {
+  std::string url;
+  HttpFormat format = HttpFormat::kBinary;
+  std::map<std::string, std::string> headers;  // Added to each request.
+};
+
+struct ProcessTarget {
+  std::string runtime;                // "python3", "node" or "exec".
+  std::string source;                 // The program text, or a script to run for "exec".
+  std::string handler = "handle";     // The function to call in `source`.
+  std::vector<std::string> command;   // Program and arguments; "exec" without a source.
+  int workers_max = 4;
+  Microseconds idle_timeout{300'000'000};
+  std::int64_t memory_bytes_max = 512LL << 20;
+  std::int64_t output_bytes_max = 1LL << 20;  // Of one answer.
+};
+
+// Answers at once with the payload it was given. For tests and benchmarks.
+struct NoopTarget {};
+
+using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
+
+// An immutable version of a function, as the function-manager announced it.
+struct FunctionSpec {
+  std::string space;
+  std::string id;
+  std::string uid;              // New for each creation under the same id.
+  std::int64_t version = 0;     // Counts up from 1 with each change of the function.
+  std::int64_t revision = 0;    // The function-manager's revision that announced it.
+  Microseconds timeout{30'000'000};
+  int concurrency_max = 0;      // Calls at the same time; 0 means no limit of its own.
+  std::map<std::string, std::string> environment;
+  Target target;
+};
+
+enum class TriggerKind { kCall, kEvent, kHttp };
+
+// An event's attributes in their canonical string form (CloudEvents 1.0.2, section "Type System").
+struct EventAttributes {
+  std::string id;
+  std::string source;
+  std::string type;
+  std::string spec_version = "1.0";
+  std::map<std::string, std::string> others;  // datacontenttype, subject, time, extensions, …
+};
+
+struct HttpRequestContext {
+  std::string method;
+  std::string path;
+  std::string host;
+  std::vector<std::pair<std::string, std::string>> query;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::map<std::string, std::string> params;  // From the route: ":id", "*rest".
+};
+
+// One call of a function, complete: a driver needs nothing else.
+struct Invocation {
+  std::string execution_id;
+  std::shared_ptr<const FunctionSpec> function;
+  TriggerKind trigger = TriggerKind::kCall;
+  Bytes payload;  // Never null; may be empty.
+  std::string content_type;
+  std::optional<EventAttributes> event;
+  std::optional<HttpRequestContext> http;
+  std::string delivery_id;  // Stable over retries; empty when not a delivery.
+  int attempt = 1;
+  std::string traceparent;
+  MonotonicTime deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
+  WallTime deadline_wall;  // The same moment for the function's context.
+};
+
+// What became of an invocation. `error` empty means success.
+struct Outcome {
+  Bytes payload;  // Never null.
+  std::string content_type;
+  std::optional<FunctionError> error;
+  Logs logs;
+  int http_status = 0;                      // Of an HTTP function's answer; 0 for others.
+  std::optional<Microseconds> retry_after;  // From a Retry-After header.
+};
+
+}  // namespace penstock::executor

@@ -1,0 +1,149 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "libs/base/callback_guard.h"
+#include "libs/base/crc32c.h"
+#include "libs/base/fake_clock.h"
+#include "libs/base/ids.h"
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "libs/base/time.h"
+#include "libs/base/worker_pool.h"
+
+namespace penstock {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(StatusTest, FieldErrorCarriesTheFieldInMessageAndDetails) {
+  const absl::Status status = FieldError("retry.max_attempts", "must be at least 1");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "retry.max_attempts: must be at least 1");
+  ASSERT_EQ(FieldViolationsOf(status).size(), 1u);
+  EXPECT_EQ(FieldViolationsOf(status)[0].field, "retry.max_attempts");
+}
+
+TEST(StatusTest, UnderFieldPrefixesFieldsAndIndexes) {
+  EXPECT_EQ(UnderField("a", FieldError("b", "x")).message(), "a.b: x");
+  EXPECT_EQ(UnderField("a", FieldError("[2].b", "x")).message(), "a[2].b: x");
+  EXPECT_EQ(UnderField("a", absl::NotFoundError("n")).message(), "n");
+}
+
+TEST(StatusTest, ReasonAndRetryAfterComeBack) {
+  const absl::Status status =
+      WithRetryAfter(WithReason(absl::UnavailableError("x"), "OUTCOME_UNKNOWN"), absl::Seconds(2));
+  EXPECT_EQ(ReasonOf(status), "OUTCOME_UNKNOWN");
+  EXPECT_EQ(RetryAfterOf(status), absl::Seconds(2));
+}
+
+TEST(StatusTest, MapsCodesToHttpAfterTheStandardTable) {
+  EXPECT_EQ(HttpStatusOf(absl::StatusCode::kFailedPrecondition), 400);
+  EXPECT_EQ(HttpStatusOf(absl::StatusCode::kAborted), 409);
+  EXPECT_EQ(HttpStatusOf(absl::StatusCode::kUnavailable), 503);
+}
+
+TEST(TimeTest, FormatsAndParsesRfc3339) {
+  const WallTime time = FromUnixMicros(1'700'000'000'123'456);
+  EXPECT_EQ(FormatRfc3339(time), "2023-11-14T22:13:20.123456Z");
+  EXPECT_EQ(*ParseRfc3339("2023-11-14T23:13:20.123456+01:00"), time);
+  EXPECT_FALSE(ParseRfc3339("2023-11-14").ok());
+  EXPECT_FALSE(ParseRfc3339("infinite-future").ok());
+}
+
+TEST(TimeTest, ParsesDurationsWithUnits) {
+  EXPECT_EQ(*ParseDuration("1.5s"), 1500ms);
+  EXPECT_EQ(*ParseDuration("2h"), 2h);
+  EXPECT_EQ(FormatDuration(1500ms), "1500ms");
+  EXPECT_FALSE(ParseDuration("5").ok());
+  EXPECT_FALSE(ParseDuration("-1s").ok());
+  EXPECT_FALSE(ParseDuration("s").ok());
+  EXPECT_FALSE(ParseDuration("nans").ok());
+}
+
+TEST(IdsTest, UuidsAreVersionFourAndDiffer) {
+  const std::string id = NewUuid();
+  EXPECT_EQ(id.size(), 36u);
+  EXPECT_EQ(id[14], '4');
+  EXPECT_NE(id, NewUuid());
+}
+
+TEST(IdsTest, Sha256MatchesThePublishedVector) {
+  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Crc32cTest, MatchesTheVectorsOfRfc3720) {
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+  EXPECT_EQ(Crc32c("6789", Crc32c("12345")), 0xe3069283u);
+}
+
+TEST(NamesTest, ParsesAResourceName) {
+  const auto name = ParseResourceName("name", "functions", "spaces/default/functions/hello");
+  ASSERT_TRUE(name.ok());
+  EXPECT_EQ(name->space, "default");
+  EXPECT_EQ(name->id, "hello");
+  EXPECT_EQ(name->ToString(), "spaces/default/functions/hello");
+}
+
+TEST(NamesTest, RefusesWhatIsNoNameAndNamesTheField) {
+  EXPECT_EQ(FieldViolationsOf(ParseResourceName("name", "functions", "hello").status())[0].field,
+            "name");
+  EXPECT_FALSE(ParseResourceName("name", "functions", "spaces/ab/functions/x").ok());
+  EXPECT_FALSE(ParseResourceName("name", "functions", "spaces/abc/functions/").ok());
+  EXPECT_FALSE(ParseResourceName("name", "functions", "spaces/abc/functions/a/b").ok());
+  EXPECT_FALSE(CheckResourceId("id", std::string(64, 'a')).ok());
+}
+
+TEST(NamesTest, AReferenceMayBeBareOrFullButNotInAnotherSpace) {
+  EXPECT_EQ(*ParseReference("function", "functions", "default", "hello"), "hello");
+  EXPECT_EQ(*ParseReference("function", "functions", "default", "spaces/default/functions/hello"),
+            "hello");
+  EXPECT_FALSE(
+      ParseReference("function", "functions", "default", "spaces/other/functions/hello").ok());
+}
+
+TEST(WorkerPoolTest, RefusesWhenTheQueueIsFullAndRunsTheRestOnStop) {
+  WorkerPool pool({.name = "test", .threads = 1, .queue_max = 2});
+  std::mutex gate;
+  gate.lock();
+  std::atomic<int> ran = 0;
+  std::atomic<bool> started = false;
+  ASSERT_TRUE(pool.TryPost([&] {
+    started = true;
+    const std::lock_guard wait(gate);
+    ++ran;
+  }));
+  while (!started) std::this_thread::yield();
+  EXPECT_TRUE(pool.TryPost([&] { ++ran; }));
+  EXPECT_TRUE(pool.TryPost([&] { ++ran; }));
+  EXPECT_FALSE(pool.TryPost([&] { ++ran; }));
+  gate.unlock();
+  pool.Stop();
+  EXPECT_EQ(ran, 3);
+  EXPECT_FALSE(pool.TryPost([] {}));
+}
+
+TEST(CallbackGuardTest, AbortsOnABlockingCallInsideAReaction) {
+  AssertMayBlock("outside");
+  EXPECT_DEATH(
+      {
+        const CallbackScope scope;
+        AssertMayBlock("sqlite");
+      },
+      "blocking call on a callback thread: sqlite");
+}
+
+TEST(FakeClockTest, AdvancesBothClocksAndJumpsOnlyTheWall) {
+  FakeClock clock;
+  const auto wall = clock.Wall();
+  const auto monotonic = clock.Monotonic();
+  clock.Advance(5s);
+  clock.JumpWall(-1h);
+  EXPECT_EQ(clock.Wall() - wall, 5s - 1h);
+  EXPECT_EQ(clock.Monotonic() - monotonic, 5s);
+}
+
+}  // namespace
+}  // namespace penstock
