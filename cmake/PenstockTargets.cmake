@@ -25,10 +25,24 @@ function(penstock_add_executable name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options)
 endfunction()
 
-# penstock_add_test(<name> SRCS … DEPS … [LABEL unit|contract|integration|e2e|fault|sim] [TIMEOUT s] [ARGS …])
-# One executable a folder, registered with ctest under its name.
+# Gives a registered test its label, its timeout (longer under a sanitizer) and its place in the run:
+# e2e and fault tests measure and kill real processes, so nothing may run beside them.
+function(penstock_register_test name label timeout)
+  if(PENSTOCK_SANITIZE)
+    math(EXPR timeout "${timeout} * 5")
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout})
+  if(label MATCHES "e2e|fault")
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()
+
+# penstock_add_test(<name> SRCS … DEPS … [LABEL unit|contract|integration|e2e|fault|sim] [TIMEOUT s]
+#   [ARGS …] [TSAN])
+# One executable a folder, registered with ctest under its name. TSAN says that it links no gRPC, and
+# so can run under ThreadSanitizer: it gets the label `tsan-safe` too.
 function(penstock_add_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "TSAN" "LABEL;TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -41,7 +55,34 @@ function(penstock_add_test name)
     GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_TSAN)
+    list(APPEND ARG_LABEL tsan-safe)
+    add_dependencies(penstock_tsan_tests ${name})
+  endif()
+  penstock_register_test(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
+endfunction()
+
+# penstock_add_script_test(<name> SCRIPT file [LABEL …] [TIMEOUT s] [ARGS …])
+# A Python or bash script of this folder as a test. It finds the programs in $PENSTOCK_BIN and this
+# repository in $PENSTOCK_SOURCE, exits 77 when it cannot run here, and may end its output with
+# `N passed, N failed` to count as more than one check.
+function(penstock_add_script_test name)
+  cmake_parse_arguments(ARG "" "SCRIPT;LABEL;TIMEOUT" "ARGS" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL e2e)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  # Debian's interpreter by its path: another `python3` in PATH has no grpcio.
+  set(interpreter /usr/bin/python3)
+  if(ARG_SCRIPT MATCHES "\\.sh$")
+    set(interpreter /bin/bash)
+  endif()
+  add_test(NAME ${name} COMMAND ${interpreter} "${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT}" ${ARG_ARGS})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77
+    ENVIRONMENT "PENSTOCK_BIN=${CMAKE_BINARY_DIR}/bin;PENSTOCK_SOURCE=${PROJECT_SOURCE_DIR}")
+  penstock_register_test(${name} "${ARG_LABEL}" ${ARG_TIMEOUT})
 endfunction()
 
 # penstock_add_bench(<name> SRCS … DEPS …): a Google Benchmark executable in build/<preset>/bench.
@@ -52,5 +93,9 @@ function(penstock_add_bench name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options benchmark::benchmark
     benchmark::benchmark_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
-  set_property(GLOBAL APPEND PROPERTY PENSTOCK_BENCHES ${name})
+  add_dependencies(penstock_benches ${name})
 endfunction()
+
+# What `./dev test --tsan` and `./dev bench` build.
+add_custom_target(penstock_tsan_tests)
+add_custom_target(penstock_benches)
