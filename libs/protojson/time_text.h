@@ -1,0 +1,26 @@
+// google.protobuf.Timestamp and Duration as text, to the nanosecond.
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <string>
+#include <string_view>
+
+namespace penstock::protojson {
+
+// Parses RFC 3339 with any offset and up to 9 fractional digits, years 1 to 9999. False when
+// malformed.
+bool ParseTimestampText(std::string_view text, google::protobuf::Timestamp* timestamp);
+
+// Appends "2026-01-02T03:04:05.678Z" with 0, 3, 6 or 9 fractional digits. False when out of range.
+bool AppendTimestampText(const google::protobuf::Timestamp& timestamp, std::string* out);
+
+// Parses "1.5s" or "-0.25s": up to 9 fractional digits, at most 315576000000 seconds. False when
+// malformed.
+bool ParseDurationText(std::string_view text, google::protobuf::Duration* duration);
+
+// Appends "1.500s" with 0, 3, 6 or 9 fractional digits. False when out of range or of mixed signs.
+bool AppendDurationText(const google::protobuf::Duration& duration, std::string* out);
+
+}  // namespace penstock::protojson
