@@ -1,0 +1,1 @@
+#include "libs/sqlite/errors.h"
