@@ -106,6 +106,7 @@ struct Invocation {
   std::string content_type;
   std::optional<EventAttributes> event;
   std::optional<HttpRequestContext> http;
+  std::map<std::string, std::string> secrets;  // By name, for the function's context. Never logged.
   std::string delivery_id;  // Stable over retries; empty when not a delivery.
   int attempt = 1;
   std::string traceparent;

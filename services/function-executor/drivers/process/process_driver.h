@@ -1,0 +1,76 @@
+// Runs functions as local worker processes: Python, Node, or any executable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "libs/base/time.h"
+#include "services/function-executor/ports/driver.h"
+
+namespace penstock::executor {
+
+// How the process driver runs its workers. Limits of one function are in its ProcessTarget.
+struct ProcessDriverOptions {
+  // A folder of the driver's own, made when missing. Leftovers of an earlier run are removed.
+  std::string work_dir;
+  // Empty means "penstock-launch" beside the running executable, or in "../bin" from there.
+  std::string launcher_path;
+  // Programs for "python3" and "node": an absolute path, or a name to be found in PATH.
+  std::string python = "python3";
+  std::string node = "node";
+  // Calls of one function version that may wait for a worker; one more gets "Busy".
+  int queue_max = 256;
+  // A worker ends after so many calls, so that what a function leaks is bounded.
+  int calls_per_worker_max = 10'000;
+  // Loading a function's source may take so long.
+  Microseconds start_timeout{10'000'000};
+  // After a failed start, calls get its error at once until this delay, doubled each time, has passed.
+  Microseconds backoff_initial{1'000'000};
+  Microseconds backoff_max{30'000'000};
+  // What a worker that was asked to end gets before it is killed.
+  Microseconds exit_grace{2'000'000};
+  // Log text kept of one call, and of one line.
+  std::size_t log_bytes_max = 64U << 10;
+  std::size_t log_line_bytes_max = 8U << 10;
+  // Open files of one worker.
+  int files_max = 1024;
+};
+
+// The `process` driver (README.md tells how workers live and what they speak).
+//
+// Thread-safe. Two threads of its own: an event loop with all state and pipes, and one that starts
+// processes and writes files, because both block and because workers die with the thread that started
+// them. `done` runs on the event loop (or in Start when the driver has stopped) and must not block.
+class ProcessDriver final : public Driver {
+ public:
+  using Options = ProcessDriverOptions;
+
+  // `clock` must outlive this object and run at the pace of real time.
+  ProcessDriver(Options options, const Clock& clock);
+  // Stops as Stop() does.
+  ~ProcessDriver() override;
+
+  ProcessDriver(const ProcessDriver&) = delete;
+  ProcessDriver& operator=(const ProcessDriver&) = delete;
+
+  // Runs `invocation`, whose function must have a ProcessTarget.
+  std::shared_ptr<Call> Start(Invocation invocation, Done done) override;
+
+  // Lets calls of versions of `uid` below `version` finish, then ends their workers and removes their
+  // folders.
+  void Forget(const std::string& uid, std::int64_t version) override;
+
+  // Kills all workers; calls in flight end with "Unavailable". All folders are removed on return.
+  void Stop() override;
+
+  // Worker processes alive now, those being started or ended included. For metrics and tests.
+  int workers() const;
+
+ private:
+  class Core;
+  const std::shared_ptr<Core> core_;
+};
+
+}  // namespace penstock::executor
