@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
 COUNTED_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
-GTEST_LINE = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) \] *(\d+) tests?[.,]", re.MULTILINE)
+GTEST_LINE = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) +\] *(\d+) tests?[.,]", re.MULTILINE)
 
 
 @dataclass
