@@ -3,7 +3,8 @@
 
 namespace penstock {
 
-// Marks the current thread as running a gRPC reaction or an event-loop handler for its lifetime. Nests.
+// Marks the current thread as running a gRPC reaction or an event-loop handler for its lifetime.
+// Nests.
 class CallbackScope {
  public:
   CallbackScope();

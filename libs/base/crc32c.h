@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4), with the SSE 4.2 instruction where the machine has it.
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4), with the SSE 4.2 instruction where the machine has
+// it.
 #pragma once
 
 #include <cstdint>

@@ -39,10 +39,10 @@ absl::Status CheckResourceId(std::string_view field, std::string_view id) {
       IsAlphanumeric(id.back()) && std::all_of(id.begin(), id.end(), IsIdCharacter)) {
     return absl::OkStatus();
   }
-  return FieldError(field,
-                    fmt::format("\"{}\" is not an id: expected 1 to 63 letters, digits, dots, "
-                                "underscores or hyphens, starting and ending with a letter or digit",
-                                id.substr(0, 80)));
+  return FieldError(
+      field, fmt::format("\"{}\" is not an id: expected 1 to 63 letters, digits, dots, "
+                         "underscores or hyphens, starting and ending with a letter or digit",
+                         id.substr(0, 80)));
 }
 
 absl::StatusOr<ResourceName> ParseResourceName(std::string_view field, std::string_view collection,
@@ -79,7 +79,8 @@ absl::StatusOr<std::string> ParseReference(std::string_view field, std::string_v
   }
   ASSIGN_OR_RETURN(ResourceName parsed, ParseResourceName(field, collection, reference));
   if (parsed.space != space) {
-    return FieldError(field, fmt::format("\"{}\" is in another space than \"{}\"", reference, space));
+    return FieldError(field,
+                      fmt::format("\"{}\" is in another space than \"{}\"", reference, space));
   }
   return parsed.id;
 }

@@ -23,7 +23,8 @@ struct ResourceName {
 // Checks a space id: ^[A-Za-z0-9._-]{3,63}$. The error names `field`.
 absl::Status CheckSpace(std::string_view field, std::string_view space);
 
-// Checks a resource id: 1 to 63 of [A-Za-z0-9._-], first and last alphanumeric. The error names `field`.
+// Checks a resource id: 1 to 63 of [A-Za-z0-9._-], first and last alphanumeric. The error names
+// `field`.
 absl::Status CheckResourceId(std::string_view field, std::string_view id);
 
 // Parses "spaces/{space}/{collection}/{id}" and checks every part. The error names `field`.
@@ -33,7 +34,8 @@ absl::StatusOr<ResourceName> ParseResourceName(std::string_view field, std::stri
 // Parses a parent, "spaces/{space}", and returns the space. The error names `field`.
 absl::StatusOr<std::string> ParseSpaceParent(std::string_view field, std::string_view parent);
 
-// Accepts either a bare id, meant in `space`, or a full name that must lie in `space`; returns the id.
+// Accepts either a bare id, meant in `space`, or a full name that must lie in `space`; returns the
+// id.
 absl::StatusOr<std::string> ParseReference(std::string_view field, std::string_view collection,
                                            std::string_view space, std::string_view reference);
 

@@ -1,7 +1,8 @@
-// Errors as values: constructors for absl::Status with the details that clients of every surface see.
+// Errors as values: constructors for absl::Status with the details that clients of every surface
+// see.
 //
-// Details travel as absl::Status payloads keyed by the protobuf type URL of google.rpc messages, so that
-// libs/rpc and libs/protojson can pass them on without knowing who made them.
+// Details travel as absl::Status payloads keyed by the protobuf type URL of google.rpc messages, so
+// that libs/rpc and libs/protojson can pass them on without knowing who made them.
 #pragma once
 
 #include <map>
@@ -65,11 +66,11 @@ std::string_view CodeName(absl::StatusCode code);
 #define PENSTOCK_CONCAT(a, b) PENSTOCK_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expression` is a status that is not OK.
-#define RETURN_IF_ERROR(expression)                                        \
-  do {                                                                     \
-    if (absl::Status status_or_ok = (expression); !status_or_ok.ok()) {    \
-      return status_or_ok;                                                 \
-    }                                                                      \
+#define RETURN_IF_ERROR(expression)                                     \
+  do {                                                                  \
+    if (absl::Status status_or_ok = (expression); !status_or_ok.ok()) { \
+      return status_or_ok;                                              \
+    }                                                                   \
   } while (false)
 
 // Evaluates an absl::StatusOr; assigns its value to `declaration`, or returns its status.

@@ -29,9 +29,9 @@ struct Unit {
 };
 
 // Longest suffix first, so that "ms" is not read as "s".
-constexpr std::array kUnits = {Unit{"us", 1},           Unit{"ms", 1'000},
-                               Unit{"s", 1'000'000},    Unit{"m", 60'000'000},
-                               Unit{"h", 3'600'000'000}, Unit{"d", 86'400'000'000}};
+constexpr std::array kUnits = {
+    Unit{"us", 1},         Unit{"ms", 1'000},        Unit{"s", 1'000'000},
+    Unit{"m", 60'000'000}, Unit{"h", 3'600'000'000}, Unit{"d", 86'400'000'000}};
 
 absl::Status DurationError(std::string_view text) {
   return absl::InvalidArgumentError(fmt::format(
@@ -61,16 +61,16 @@ std::string FormatRfc3339(WallTime time) {
 absl::StatusOr<WallTime> ParseRfc3339(std::string_view text) {
   absl::Time time;
   std::string error;
-  // absl also takes a date alone and words such as "infinite-future"; RFC 3339 asks for a time and an offset.
+  // absl also takes a date alone and words such as "infinite-future"; RFC 3339 asks for a time and
+  // an offset.
   const bool shaped = text.size() >= 20 && (text[10] == 'T' || text[10] == 't');
   std::string upper(text);
   if (shaped) {
     upper[10] = 'T';
     if (upper.back() == 'z') upper.back() = 'Z';
   }
-  if (!shaped ||
-      !absl::ParseTime(absl::RFC3339_full, absl::string_view(upper.data(), upper.size()), &time,
-                       &error)) {
+  if (!shaped || !absl::ParseTime(absl::RFC3339_full, absl::string_view(upper.data(), upper.size()),
+                                  &time, &error)) {
     return absl::InvalidArgumentError(fmt::format(
         "\"{}\" is not an RFC 3339 time: expected a form like \"2026-01-02T03:04:05Z\"", text));
   }
