@@ -1,0 +1,1 @@
+#include "libs/rpc/call_context.h"

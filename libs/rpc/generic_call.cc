@@ -1,0 +1,1 @@
+#include "libs/rpc/generic_call.h"

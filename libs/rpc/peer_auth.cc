@@ -1,0 +1,1 @@
+#include "libs/rpc/peer_auth.h"

@@ -1,0 +1,1 @@
+#include "libs/rpc/replica_set.h"

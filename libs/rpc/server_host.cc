@@ -1,0 +1,1 @@
+#include "libs/rpc/server_host.h"

@@ -1,0 +1,1 @@
+#include "libs/rpc/unary_call.h"

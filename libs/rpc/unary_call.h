@@ -1,0 +1,108 @@
+// Unary client calls on the callback API. The only way in which production code calls a unary
+// method.
+#pragma once
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "libs/rpc/call_options.h"
+#include "libs/rpc/contain.h"
+#include "libs/rpc/status.h"
+
+namespace penstock::rpc {
+
+// Called exactly once, on a callback thread, under the callback guard: it must not block.
+template <typename Response>
+using UnaryDone = std::function<void(absl::StatusOr<Response>, const ResponseMetadata&)>;
+
+// Links a cancellation to a call for the call's lifetime. Owned by the call's state.
+class CancelLink {
+ public:
+  CancelLink() = default;
+  ~CancelLink();
+  CancelLink(const CancelLink&) = delete;
+  CancelLink& operator=(const CancelLink&) = delete;
+
+  // Cancels `context`, which `owner` keeps alive, when `cancellation` (may be null) is set.
+  void Connect(std::shared_ptr<Cancellation> cancellation, const std::shared_ptr<void>& owner,
+               grpc::ClientContext& context);
+
+ private:
+  std::shared_ptr<Cancellation> cancellation_;
+  std::uint64_t id_ = 0;
+};
+
+// The one heap object of a unary call: gRPC needs all of it until the end.
+template <typename Request, typename Response>
+struct UnaryCallState {
+  grpc::ClientContext context;
+  Request request;
+  Response response;
+  UnaryDone<Response> done;
+  CancelLink link;
+};
+
+// Prepares the state of a call; `start` then starts it with (context, request, response,
+// on_completion).
+template <typename Request, typename Response, typename Start>
+void StartUnary(Request request, const CallOptions& options, UnaryDone<Response> done,
+                const Start& start) {
+  auto state = std::make_shared<UnaryCallState<Request, Response>>();
+  state->request = std::move(request);
+  state->done = std::move(done);
+  Apply(options, kUnaryTimeoutDefault, state->context);
+  state->link.Connect(options.cancellation, state, state->context);
+  start(&state->context, &state->request, &state->response, [state](const grpc::Status& status) {
+    Contain("unary call", [&] {
+      const ResponseMetadata metadata(state->context);
+      const auto callback = std::move(state->done);
+      if (status.ok()) {
+        callback(std::move(state->response), metadata);
+      } else {
+        callback(FromGrpcStatus(status), metadata);
+      }
+    });
+  });
+}
+
+// Calls a method of a generated stub:
+//   CallUnary(stub->async(), &pb::EventCatalogService::StubInterface::async_interface::GetTrigger,
+//             request, options, [](absl::StatusOr<pb::Trigger> trigger, const ResponseMetadata&) {
+//             … });
+// The stub must outlive the call's start only.
+template <typename Stub, typename Async, typename Request, typename Response>
+void CallUnary(Stub* stub,
+               void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
+                                     std::function<void(grpc::Status)>),
+               std::type_identity_t<Request> request, const CallOptions& options,
+               std::type_identity_t<UnaryDone<Response>> done) {
+  StartUnary<Request, Response>(
+      std::move(request), options, std::move(done),
+      [&](grpc::ClientContext* context, const Request* sent, Response* received,
+          std::function<void(grpc::Status)> on_completion) {
+        (static_cast<Async*>(stub)->*method)(context, sent, received, std::move(on_completion));
+      });
+}
+
+// Calls a method by its path, "/package.Service/Method", with message types that the caller knows.
+// Needs no generated service header. Request and Response are messages, or grpc::ByteBuffer for raw
+// bytes.
+template <typename Response, typename Request>
+void CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+               Request request, const CallOptions& options, UnaryDone<Response> done) {
+  StartUnary<Request, Response>(
+      std::move(request), options, std::move(done),
+      [&](grpc::ClientContext* context, const Request* sent, Response* received,
+          std::function<void(grpc::Status)> on_completion) {
+        grpc::TemplatedGenericStub<Request, Response>(channel).UnaryCall(
+            context, method, grpc::StubOptions(), sent, received, std::move(on_completion));
+      });
+}
+
+}  // namespace penstock::rpc

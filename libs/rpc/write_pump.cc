@@ -1,0 +1,1 @@
+#include "libs/rpc/write_pump.h"
