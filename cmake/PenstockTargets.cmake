@@ -23,6 +23,7 @@ function(penstock_add_executable name)
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} penstock::options)
+  add_dependencies(penstock_programs ${name})
 endfunction()
 
 # Gives a registered test its label, its timeout (longer under a sanitizer) and its place in the run:
@@ -97,5 +98,6 @@ function(penstock_add_bench name)
 endfunction()
 
 # What `./dev test --tsan` and `./dev bench` build.
+add_custom_target(penstock_programs)
 add_custom_target(penstock_tsan_tests)
 add_custom_target(penstock_benches)
