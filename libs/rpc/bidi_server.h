@@ -1,6 +1,7 @@
 // Server side of a bidirectional stream.
 #pragma once
 
+#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>

@@ -1,6 +1,7 @@
 // Server side of a server-streaming call: a bounded queue in front of a reactor.
 #pragma once
 
+#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstddef>
