@@ -1,0 +1,16 @@
+// UTF-8 validity.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace penstock::protojson {
+
+// The length of the valid UTF-8 sequence at the start of `text`, which is not empty: 1 to 4, or 0
+// when there is none (overlong forms, surrogates and values above U+10FFFF included).
+std::size_t Utf8SequenceLength(std::string_view text);
+
+// Whether all of `text` is UTF-8.
+bool IsValidUtf8(std::string_view text);
+
+}  // namespace penstock::protojson
