@@ -104,13 +104,14 @@ bool ParseTimestampText(std::string_view text, Timestamp* timestamp) {
   return true;
 }
 
+bool IsValidTimestamp(const Timestamp& timestamp) {
+  return timestamp.seconds() >= kMinSeconds && timestamp.seconds() <= kMaxSeconds &&
+         timestamp.nanos() >= 0 && timestamp.nanos() < kNanosPerSecond;
+}
+
 bool AppendTimestampText(const Timestamp& timestamp, std::string* out) {
-  const std::int64_t seconds = timestamp.seconds();
-  if (seconds < kMinSeconds || seconds > kMaxSeconds || timestamp.nanos() < 0 ||
-      timestamp.nanos() >= kNanosPerSecond) {
-    return false;
-  }
-  const std::chrono::sys_seconds time{std::chrono::seconds(seconds)};
+  if (!IsValidTimestamp(timestamp)) return false;
+  const std::chrono::sys_seconds time{std::chrono::seconds(timestamp.seconds())};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const auto left = static_cast<int>((time - day).count());

@@ -13,6 +13,9 @@ namespace penstock::protojson {
 // malformed.
 bool ParseTimestampText(std::string_view text, google::protobuf::Timestamp* timestamp);
 
+// Whether `timestamp` is of the years 1 to 9999 and its nanoseconds are in range.
+bool IsValidTimestamp(const google::protobuf::Timestamp& timestamp);
+
 // Appends "2026-01-02T03:04:05.678Z" with 0, 3, 6 or 9 fractional digits. False when out of range.
 bool AppendTimestampText(const google::protobuf::Timestamp& timestamp, std::string* out);
 
