@@ -155,6 +155,13 @@ class Registry {
   Registration CounterCallback(std::string_view name, std::string_view help,
                                std::function<double()> read, Labels labels = {});
 
+  // As the two above for callbacks that refer to nothing that can go away: they stay as long as the
+  // registry. A second one of the same name and labels is ignored.
+  void KeepGaugeCallback(std::string_view name, std::string_view help,
+                         std::function<double()> read);
+  void KeepCounterCallback(std::string_view name, std::string_view help,
+                           std::function<double()> read);
+
   // Everything in the Prometheus text format 0.0.4.
   std::string Serialize() const;
 
@@ -163,8 +170,9 @@ class Registry {
   std::unique_ptr<Impl> impl_;
 };
 
-// Adds penstock_build_info{service,version} and the usual process_* metrics: start time, CPU
-// seconds, resident memory, open and allowed file descriptors. Once a process and service.
+// Adds penstock_build_info{service,version}, and the usual process_* metrics: start time, CPU seconds,
+// resident memory, open and allowed file descriptors. The registry keeps them. A process of several
+// services calls it once for each; the process_* metrics are there once.
 void RegisterProcessMetrics(Registry& registry, std::string_view service, std::string_view version);
 
 }  // namespace penstock::metrics

@@ -1,0 +1,119 @@
+#include "libs/config/yaml.h"
+
+#include <exception>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fmt/format.h"
+#include "yaml-cpp/yaml.h"
+
+namespace penstock::config {
+namespace {
+
+constexpr int kDepthMax = 32;
+
+class Reader {
+ public:
+  Reader(const std::string& source, Problems& problems) : source_(source), problems_(problems) {}
+
+  Place At(const YAML::Mark& mark) const {
+    if (mark.is_null()) return {source_, 1, 1};
+    return {source_, mark.line + 1, mark.column + 1};
+  }
+
+  Value Read(const YAML::Node& node, const std::string& key, int depth) {
+    Value value;
+    value.place = At(node.Mark());
+    if (++nodes_ > kYamlNodesMax || depth > kDepthMax) {
+      if (!std::exchange(over_limit_, true)) {
+        problems_.Add(value.place, key,
+                      fmt::format("has more than {} values, or more than {} levels", kYamlNodesMax,
+                                  kDepthMax));
+      }
+      return value;
+    }
+    switch (node.Type()) {
+      case YAML::NodeType::Undefined:
+      case YAML::NodeType::Null:
+        break;
+      case YAML::NodeType::Scalar:
+        value.kind = Value::Kind::kScalar;
+        value.text = node.Scalar();
+        value.quoted = node.Tag() == "!";
+        break;
+      case YAML::NodeType::Sequence:
+        value.kind = Value::Kind::kList;
+        for (const YAML::Node& item : node) {
+          if (over_limit_) break;
+          const std::string item_key = fmt::format("{}[{}]", key, value.items.size());
+          value.items.push_back(Read(item, item_key, depth + 1));
+        }
+        break;
+      case YAML::NodeType::Map:
+        ReadMap(node, key, depth, &value);
+        break;
+    }
+    return value;
+  }
+
+ private:
+  void ReadMap(const YAML::Node& node, const std::string& key, int depth, Value* value) {
+    value->kind = Value::Kind::kMap;
+    std::map<std::string, Place> seen;
+    for (const auto& pair : node) {
+      if (over_limit_) return;
+      const Place place = At(pair.first.Mark());
+      if (!pair.first.IsScalar()) {
+        problems_.Add(place, key, "a key must be a single word");
+        continue;
+      }
+      const std::string& name = pair.first.Scalar();
+      const std::string full = key.empty() ? name : key + "." + name;
+      const auto [first, is_new] = seen.emplace(name, place);
+      if (!is_new) {
+        problems_.Add(place, full,
+                      fmt::format("is here twice; the first is at line {}", first->second.line));
+        continue;
+      }
+      value->entries.push_back({.key = name,
+                                .key_place = place,
+                                .value = Read(pair.second, full, depth + 1),
+                                .comment = {}});
+      // A value that is left out has no place of its own.
+      Value& read = value->entries.back().value;
+      if (read.is_null()) read.place = place;
+    }
+  }
+
+  const std::string& source_;
+  Problems& problems_;
+  std::size_t nodes_ = 0;
+  bool over_limit_ = false;
+};
+
+}  // namespace
+
+Value ParseYaml(std::string_view text, const std::string& source, Problems& problems) {
+  if (text.size() > kYamlBytesMax) {
+    problems.Add({source, 0, 0}, "", fmt::format("is larger than {} bytes", kYamlBytesMax));
+    return Value::Null();
+  }
+  Reader reader(source, problems);
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return Value::Null();
+    if (documents.size() > 1) {
+      problems.Add(reader.At(documents[1].Mark()), "", "expected one document, found several");
+    }
+    return reader.Read(documents[0], "", 0);
+  } catch (const YAML::Exception& error) {
+    problems.Add(reader.At(error.mark), "", fmt::format("is not valid YAML: {}", error.msg));
+  } catch (const std::exception& error) {
+    problems.Add({source, 0, 0}, "", fmt::format("cannot be read: {}", error.what()));
+  }
+  return Value::Null();
+}
+
+}  // namespace penstock::config
