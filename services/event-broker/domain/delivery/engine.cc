@@ -39,7 +39,7 @@ void DeliveryEngine::Load(Lane& lane, const Cursor& cursor, const std::vector<Re
       if (sequence > cursor.floor) lane.skip.insert(sequence);
     }
   }
-  if (!lane.due.empty()) wakes_.emplace(lane.due.begin()->first, lane.uid);
+  for (const auto& [time, sequence] : lane.due) wakes_.emplace(time, lane.uid);
 }
 
 void DeliveryEngine::Add(const std::string& uid, const DeliverySettings& settings, EngineTime now,

@@ -141,7 +141,7 @@ class DeliveryEngine {
   Random random_;
   std::map<std::string, Lane> lanes_;
   std::deque<std::string> ready_;  // Uids of lanes that may have something to send, in turn.
-  std::set<std::pair<MonotonicTime, std::string>> wakes_;  // The first due row of each lane.
+  std::set<std::pair<MonotonicTime, std::string>> wakes_;  // When rows become due.
   Sequence matched_through_;
   std::size_t capacity_ = 0;
   std::size_t in_flight_ = 0;

@@ -87,8 +87,9 @@ void DeliveryEngine::AddCursors(StateTransaction& transaction) {
 }
 
 void DeliveryEngine::MaybePersist(EngineTime now, EngineOutput& out) {
-  if (!dirty_ || persisting_) return;
+  if (!dirty_) return;
   if (!flush_at_) flush_at_ = now.monotonic + options_.flush_interval;
+  if (persisting_) return;
   if (now.monotonic < *flush_at_ && results_since_flush_ < options_.results_per_flush) return;
   StateTransaction transaction;
   for (auto& [uid, lane] : lanes_) MoveSlowIntoRows(lane, now);
