@@ -131,7 +131,10 @@ class Binder {
     AddStructs(
         key, help, [target](std::size_t size) { *target = std::vector<T>(size); },
         [target] { return target->size(); },
-        [target, shared](std::size_t index, Binder& binder) { (*shared)(binder, &(*target)[index]); });
+        [target, shared](std::size_t index, Binder& binder) { (*shared)(binder, &(*target)[index]); },
+        [shared, sample = std::make_shared<T>()](Binder& binder) {
+          (*shared)(binder, sample.get());
+        });
   }
 
   // A subtree that the caller reads itself. `read` adds what is wrong to `problems`, with keys that
@@ -180,7 +183,8 @@ class Binder {
                std::function<void(std::size_t)> set, std::function<std::size_t()> get);
   void AddStructs(std::string_view key, std::string_view help,
                   std::function<void(std::size_t)> resize, std::function<std::size_t()> size,
-                  std::function<void(std::size_t, Binder&)> bind);
+                  std::function<void(std::size_t, Binder&)> bind,
+                  std::function<void(Binder&)> describe);
 
   std::shared_ptr<internal::Table> table_;
   std::string prefix_;
