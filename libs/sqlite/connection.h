@@ -75,7 +75,8 @@ class Connection {
   // Runs one or more SQL statements that need no values; result rows are ignored.
   absl::Status ExecuteScript(std::string_view sql);
 
-  // Runs `body` in an IMMEDIATE transaction: committed when it returns OK, rolled back otherwise.
+  // Runs `body` in an IMMEDIATE transaction: committed when it returns OK, rolled back otherwise
+  // (also when it throws: INTERNAL).
   absl::Status InTransaction(const std::function<absl::Status()>& body);
 
   // True between BEGIN and COMMIT or ROLLBACK. Some errors (full disk) end a transaction by

@@ -42,6 +42,7 @@ class Database {
  private:
   Database() = default;
 
+  OpenOptions open_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<ReaderPool> readers_;
 };

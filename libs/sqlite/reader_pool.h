@@ -56,7 +56,8 @@ class ReaderPool {
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> free_;
   std::size_t in_use_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false;  // No new asynchronous reads.
+  bool closed_ = false;    // No new reads at all.
   WorkerPool workers_;
 };
 
