@@ -1,4 +1,5 @@
-// Prepares this process for a function's worker and becomes it. README.md gives the steps and the options.
+// Prepares this process for a function's worker and becomes it. README.md gives the steps and the
+// options.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -22,8 +23,8 @@ struct Settings {
   int answer_fd = STDOUT_FILENO;
   rlim_t data_bytes = RLIM_INFINITY;
   rlim_t address_bytes = RLIM_INFINITY;
-  rlim_t files = 0;           // 0 leaves the limit as it is.
-  char** program = nullptr;   // argv of the worker, ended by a null pointer.
+  rlim_t files = 0;          // 0 leaves the limit as it is.
+  char** program = nullptr;  // argv of the worker, ended by a null pointer.
 };
 
 std::string JsonString(std::string_view text) {
@@ -37,9 +38,10 @@ std::string JsonString(std::string_view text) {
 }
 
 [[noreturn]] void Fail(const Settings& settings, const std::string& message) {
-  const std::string line = R"({"ready":false,"error":{"category":"FunctionError","type":"StartFailed",)"
-                           R"("message":)" +
-                           JsonString(message) + "}}\n";
+  const std::string line =
+      R"({"ready":false,"error":{"category":"FunctionError","type":"StartFailed",)"
+      R"("message":)" +
+      JsonString(message) + "}}\n";
   // The parent may be gone; there is nobody else to tell.
   const ssize_t written = ::write(settings.answer_fd, line.data(), line.size());
   std::_Exit(written < 0 ? kStartFailed - 1 : kStartFailed);
@@ -109,11 +111,13 @@ void Limit(const Settings& settings, __rlimit_resource resource, rlim_t value, c
   rlimit limit{};
   if (::getrlimit(resource, &limit) == 0 && limit.rlim_max < value) value = limit.rlim_max;
   limit = {.rlim_cur = value, .rlim_max = value};
-  if (::setrlimit(resource, &limit) != 0) FailWithErrno(settings, std::string("cannot limit ") + name);
+  if (::setrlimit(resource, &limit) != 0)
+    FailWithErrno(settings, std::string("cannot limit ") + name);
 }
 
 void DieWithParent(const Settings& settings) {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) FailWithErrno(settings, "cannot set the death signal");
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    FailWithErrno(settings, "cannot set the death signal");
   // The parent may have died before the call above: then nobody would ever end this process.
   if (settings.parent != 0 && ::getppid() != settings.parent) std::_Exit(kStartFailed);
 }
@@ -124,13 +128,15 @@ int main(int argc, char** argv) {
   const Settings settings = ReadArguments(argc, argv);
   DieWithParent(settings);
   // The spawner asks for a session too; only a process group leader cannot make one.
-  if (::getsid(0) != ::getpid() && ::setsid() < 0) FailWithErrno(settings, "cannot start a session");
+  if (::getsid(0) != ::getpid() && ::setsid() < 0)
+    FailWithErrno(settings, "cannot start a session");
   if (!settings.work_dir.empty() && ::chdir(settings.work_dir.c_str()) != 0) {
     FailWithErrno(settings, "cannot enter the work folder " + settings.work_dir);
   }
   Limit(settings, RLIMIT_CORE, 0, "core dumps");
   if (settings.files != 0) Limit(settings, RLIMIT_NOFILE, settings.files, "open files");
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) FailWithErrno(settings, "cannot drop privileges");
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    FailWithErrno(settings, "cannot drop privileges");
   if (settings.address_bytes != RLIM_INFINITY) {
     Limit(settings, RLIMIT_AS, settings.address_bytes, "the address space");
   }

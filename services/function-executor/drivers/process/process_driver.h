@@ -26,7 +26,8 @@ struct ProcessDriverOptions {
   int calls_per_worker_max = 10'000;
   // Loading a function's source may take so long.
   Microseconds start_timeout{10'000'000};
-  // After a failed start, calls get its error at once until this delay, doubled each time, has passed.
+  // After a failed start, calls get its error at once until this delay, doubled each time, has
+  // passed.
   Microseconds backoff_initial{1'000'000};
   Microseconds backoff_max{30'000'000};
   // What a worker that was asked to end gets before it is killed.
@@ -41,8 +42,9 @@ struct ProcessDriverOptions {
 // The `process` driver (README.md tells how workers live and what they speak).
 //
 // Thread-safe. Two threads of its own: an event loop with all state and pipes, and one that starts
-// processes and writes files, because both block and because workers die with the thread that started
-// them. `done` runs on the event loop (or in Start when the driver has stopped) and must not block.
+// processes and writes files, because both block and because workers die with the thread that
+// started them. `done` runs on the event loop (or in Start when the driver has stopped) and must
+// not block.
 class ProcessDriver final : public Driver {
  public:
   using Options = ProcessDriverOptions;
@@ -58,8 +60,8 @@ class ProcessDriver final : public Driver {
   // Runs `invocation`, whose function must have a ProcessTarget.
   std::shared_ptr<Call> Start(Invocation invocation, Done done) override;
 
-  // Lets calls of versions of `uid` below `version` finish, then ends their workers and removes their
-  // folders.
+  // Lets calls of versions of `uid` below `version` finish, then ends their workers and removes
+  // their folders.
   void Forget(const std::string& uid, std::int64_t version) override;
 
   // Kills all workers; calls in flight end with "Unavailable". All folders are removed on return.

@@ -1,0 +1,92 @@
+// The workers of one function version, and the calls that wait for them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/base/worker_pool.h"
+#include "services/function-executor/drivers/process/event_loop.h"
+#include "services/function-executor/drivers/process/pending_call.h"
+#include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/drivers/process/program.h"
+#include "services/function-executor/drivers/process/worker_process.h"
+
+namespace penstock::executor {
+
+// What a pool uses of the driver; all of it outlives the pool.
+struct PoolServices {
+  const ProcessDriverOptions& options;
+  const Clock& clock;
+  EventLoop& loop;
+  WorkerPool& files;          // One thread: starts processes, writes and removes folders.
+  std::atomic<int>& workers;  // Processes alive, over all pools.
+};
+
+// Starts workers by demand, gives them calls, ends them when idle, used up, or past a deadline.
+// Lives on the event loop's thread alone.
+class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
+ public:
+  // `on_ended` is called once, when the pool is retired and its last worker has ended; its folder
+  // is then about to be removed on the files thread. It may drop the pool.
+  FunctionPool(const PoolServices& services, std::shared_ptr<const FunctionSpec> function,
+               std::function<void()> on_ended);
+  ~FunctionPool();
+
+  // Runs `call` on a worker, or finishes it with an error.
+  void Submit(const std::shared_ptr<PendingCall>& call);
+
+  // Gives `call` up: it ends with `error`, and its worker with it.
+  void Abort(const std::shared_ptr<PendingCall>& call, FunctionError error);
+
+  // Serves what has been submitted, then ends.
+  void Retire();
+
+  // Ends everything now; calls end with "Unavailable".
+  void Stop();
+
+ private:
+  class Worker;
+  friend class Worker;
+
+  void Schedule();
+  void FillWorkers();
+  void StartWorkers();
+  void StartWorker();
+  void OnSpawned(const std::shared_ptr<Worker>& worker, absl::StatusOr<SpawnedProcess> process);
+  std::shared_ptr<Worker> TakeIdle();
+  void Dispatch(Worker& worker, const std::shared_ptr<PendingCall>& call);
+  void OnDeadline(const std::shared_ptr<PendingCall>& call);
+  void StartFailed(FunctionError error, const Logs& logs);
+  void RemoveWorker(const Worker& worker);
+  void AfterWork();
+
+  const ProcessTarget& target() const { return std::get<ProcessTarget>(function_->target); }
+  std::size_t workers_max() const;
+  bool BackingOff() const;
+  // Workers that may take a call now or soon, and those that have shown that they can.
+  std::size_t CountUsable() const;
+  std::size_t CountStarting() const;
+  std::size_t CountReady() const;
+
+  const PoolServices services_;
+  const std::shared_ptr<const FunctionSpec> function_;
+  const std::shared_ptr<Program> program_;  // Also held by jobs on the files thread.
+  std::function<void()> on_ended_;
+  std::deque<std::shared_ptr<PendingCall>> queue_;
+  std::vector<std::shared_ptr<Worker>> workers_;
+  std::uint64_t uses_ = 0;       // Orders idle workers by when they were last used.
+  EventLoop::Timer idle_timer_;  // Retires a pool that has neither workers nor calls.
+  FunctionError start_error_;    // Of the last start that failed.
+  int start_failures_ = 0;       // Without a success in between.
+  MonotonicTime backoff_until_;
+  bool retired_ = false;
+  bool stopping_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace penstock::executor

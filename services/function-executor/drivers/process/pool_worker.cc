@@ -1,0 +1,231 @@
+#include "services/function-executor/drivers/process/pool_worker.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "fmt/format.h"
+#include "services/function-executor/drivers/process/answer_line.h"
+
+namespace penstock::executor {
+namespace {
+
+// Room in a line for what is not the payload: an error with its stack trace, or logs.
+constexpr std::size_t kEnvelopeBytes = 64U << 10;
+
+// What runtimes say when they die for want of memory.
+bool SaysOutOfMemory(std::string_view text) {
+  static constexpr std::array<std::string_view, 6> kPhrases = {
+      "out of memory",         "heap limit", "MemoryError", "bad_alloc",
+      "annot allocate memory", "OutOfMemory"};
+  return std::any_of(kPhrases.begin(), kPhrases.end(), [text](std::string_view phrase) {
+    return text.find(phrase) != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+FunctionPool::Worker::Worker(FunctionPool& pool) : pool_(pool), timer_(pool.services_.loop) {}
+
+bool FunctionPool::Worker::Trustworthy() const {
+  // A program may answer its first request without having read it; later ones it has to wait for.
+  return calls_ == 0 || process_->Quiet();
+}
+
+void FunctionPool::Worker::Adopt(SpawnedProcess process) {
+  const ProcessDriverOptions& options = pool_.services_.options;
+  // Text in JSON may take more room than the payload itself; the payload is measured on its own.
+  const auto output_max = static_cast<std::size_t>(pool_.target().output_bytes_max);
+  const WorkerProcess::Limits limits{.line_bytes_max = 2 * output_max + kEnvelopeBytes,
+                                     .log_bytes_max = options.log_bytes_max,
+                                     .log_line_bytes_max = options.log_line_bytes_max};
+  process_ =
+      std::make_shared<WorkerProcess>(pool_.services_.loop, std::move(process), limits, this);
+  process_->Watch();
+  if (state_ == State::kEnding) {  // Not wanted any more since.
+    process_->Kill();
+    return;
+  }
+  if (pool_.target().runtime == "exec") {
+    BecomeIdle();
+    return;
+  }
+  state_ = State::kLoading;
+  timer_.Set(options.start_timeout, [this] {
+    FailStart({.type = "Timeout",
+               .message = fmt::format("the function's source did not load within {}",
+                                      FormatDuration(pool_.services_.options.start_timeout))});
+  });
+}
+
+void FunctionPool::Worker::BecomeIdle() {
+  state_ = State::kIdle;
+  last_use_ = ++pool_.uses_;
+  timer_.Set(pool_.target().idle_timeout, [this] { End(); });
+}
+
+void FunctionPool::Worker::Run(const std::shared_ptr<PendingCall>& call, std::string line) {
+  timer_.Cancel();
+  state_ = State::kBusy;
+  call_ = call;
+  ++calls_;
+  process_->Send(std::move(line));
+}
+
+void FunctionPool::Worker::AbortCall(FunctionError error) {
+  const std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
+  Kill();
+  process_->ReadLogs();
+  call->Fail(std::move(error), TakeLogs({}));
+}
+
+void FunctionPool::Worker::End() {
+  state_ = State::kEnding;
+  process_->CloseInput();
+  timer_.Set(pool_.services_.options.exit_grace, [this] { process_->Kill(); });
+}
+
+void FunctionPool::Worker::Kill() {
+  state_ = State::kEnding;
+  timer_.Cancel();
+  if (process_) process_->Kill();
+}
+
+void FunctionPool::Worker::OnLine(std::string line, bool more) {
+  switch (state_) {
+    case State::kLoading: OnFirstLine(line); break;
+    case State::kBusy: OnAnswer(line, more); break;
+    case State::kIdle:
+      Kill();  // It speaks unasked: what it says next could be taken for an answer.
+      break;
+    case State::kSpawning:
+    case State::kEnding: break;
+  }
+}
+
+void FunctionPool::Worker::OnFirstLine(const std::string& line) {
+  std::optional<ReadyLine> ready = ParseReadyLine(line);
+  if (!ready) {
+    FailStart({.type = "InvalidAnswer", .message = "the worker did not announce itself"});
+    return;
+  }
+  if (!ready->ready) {
+    FunctionError error = *std::move(ready->error);
+    // That the interpreter cannot be started is not the function's fault.
+    if (error.type == "StartFailed") error.category = ErrorCategory::kSystem;
+    FailStart(std::move(error));
+    return;
+  }
+  pool_.start_failures_ = 0;
+  BecomeIdle();
+  pool_.AfterWork();
+}
+
+void FunctionPool::Worker::FailStart(FunctionError error) {
+  Kill();
+  process_->ReadLogs();
+  pool_.StartFailed(std::move(error), TakeLogs({}));
+}
+
+// A program without a handshake says with its first answer that it could not be started.
+bool FunctionPool::Worker::RefusedToStart(const std::string& line) {
+  if (answers_ > 0 || pool_.target().runtime != "exec" || line.rfind("{\"ready\"", 0) != 0)
+    return false;
+  std::optional<ReadyLine> ready = ParseReadyLine(line);
+  if (!ready || ready->ready) return false;
+  pool_.queue_.push_front(std::exchange(call_, nullptr));
+  FailStart(*std::move(ready->error));
+  return true;
+}
+
+void FunctionPool::Worker::OnAnswer(const std::string& line, bool more) {
+  if (RefusedToStart(line)) return;
+  AnswerLine answer = ParseAnswerLine(line);
+  Outcome& outcome = answer.outcome;
+  process_->ReadLogs();
+  outcome.logs = TakeLogs(outcome.logs);
+  if (outcome.payload->size() > static_cast<std::size_t>(pool_.target().output_bytes_max)) {
+    outcome.payload = nullptr;
+    outcome.content_type.clear();
+    outcome.error = TooLarge();
+    more = true;  // The worker may still hold the memory: it ends below.
+  }
+  ++answers_;
+  pool_.start_failures_ = 0;
+  const std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
+  if (!answer.valid || more) {
+    Kill();
+  } else if (calls_ >= pool_.services_.options.calls_per_worker_max) {
+    End();
+  } else {
+    BecomeIdle();
+  }
+  call->Finish(std::move(outcome));
+  pool_.AfterWork();
+}
+
+void FunctionPool::Worker::OnLineTooLong() {
+  if (state_ == State::kBusy) {
+    AbortCall(TooLarge());
+  } else if (state_ == State::kLoading) {
+    FailStart(TooLarge());
+  } else {
+    Kill();
+  }
+}
+
+void FunctionPool::Worker::OnExit() {
+  timer_.Cancel();
+  const State state = std::exchange(state_, State::kEnding);
+  if (state == State::kBusy) {
+    CallCrashed();
+  } else if (state == State::kLoading) {
+    pool_.StartFailed(Crash(), TakeLogs({}));
+  }
+  const std::shared_ptr<FunctionPool> pool = pool_.shared_from_this();
+  pool->RemoveWorker(*this);  // Ends this object's life.
+  pool->AfterWork();
+}
+
+void FunctionPool::Worker::CallCrashed() {
+  std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
+  if (answers_ > 0 && process_->LastLineUnread()) {
+    // A program that ends after each answer may do so just when it is given the next call: that one
+    // was not even read, so another worker may have it.
+    pool_.queue_.push_front(std::move(call));
+    return;
+  }
+  FunctionError error = Crash();
+  call->Fail(std::move(error), TakeLogs({}));
+}
+
+FunctionError FunctionPool::Worker::Crash() const {
+  std::string message = "the worker " + process_->DescribeExit() + " before it answered";
+  if (SaysOutOfMemory(process_->logs().last_words())) {
+    message +=
+        fmt::format(": out of memory, the limit is {} MiB", pool_.target().memory_bytes_max >> 20);
+  } else if (process_->killed_by_other()) {
+    message += ": perhaps the machine was out of memory";
+  }
+  return {.type = "Crashed", .message = std::move(message)};
+}
+
+FunctionError FunctionPool::Worker::TooLarge() const {
+  return {.type = "OutputTooLarge",
+          .message = fmt::format("the function's answer is larger than its limit of {} bytes",
+                                 pool_.target().output_bytes_max)};
+}
+
+Logs FunctionPool::Worker::TakeLogs(const Logs& answered) {
+  LogCollector& logs = process_->logs();
+  for (const std::string& line : answered.out) {
+    logs.Append(LogCollector::Stream::kOut, line + "\n");
+  }
+  for (const std::string& line : answered.err) {
+    logs.Append(LogCollector::Stream::kErr, line + "\n");
+  }
+  return logs.Take();
+}
+
+}  // namespace penstock::executor

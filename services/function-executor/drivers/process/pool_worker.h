@@ -1,0 +1,68 @@
+// A worker as its pool sees it: a process, what it is doing, and for whom.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "services/function-executor/drivers/process/function_pool.h"
+
+namespace penstock::executor {
+
+// Lives on the event loop's thread; the pool owns it until the process has ended, and outlives it.
+class FunctionPool::Worker final : public WorkerProcess::Listener {
+ public:
+  enum class State {
+    kSpawning,  // The process is being started.
+    kLoading,   // It loads the function's source; a ready line ends this.
+    kIdle,
+    kBusy,    // It runs `call_`.
+    kEnding,  // It was told to end, or killed.
+  };
+
+  explicit Worker(FunctionPool& pool);
+
+  State state() const { return state_; }
+  bool starting() const { return state_ == State::kSpawning || state_ == State::kLoading; }
+  bool ready() const { return state_ == State::kIdle || state_ == State::kBusy; }
+  std::uint64_t last_use() const { return last_use_; }
+  const std::shared_ptr<PendingCall>& call() const { return call_; }
+  // False when a process that should wait for a request has written something or closed its output.
+  bool Trustworthy() const;
+
+  // Takes over a process that was started for this worker.
+  void Adopt(SpawnedProcess process);
+  void Run(const std::shared_ptr<PendingCall>& call, std::string line);
+  // Ends the call with `error` and the log so far, and kills the process.
+  void AbortCall(FunctionError error);
+  // Asks an idle worker to end; kills it when it takes too long.
+  void End();
+  void Kill();
+
+  void OnLine(std::string line, bool more) override;
+  void OnLineTooLong() override;
+  void OnExit() override;
+
+ private:
+  void OnFirstLine(const std::string& line);
+  void OnAnswer(const std::string& line, bool more);
+  bool RefusedToStart(const std::string& line);
+  void BecomeIdle();
+  void CallCrashed();
+  void FailStart(FunctionError error);
+  FunctionError Crash() const;
+  FunctionError TooLarge() const;
+  // The log since the last call, with what the answer itself brought.
+  Logs TakeLogs(const Logs& answered);
+
+  FunctionPool& pool_;
+  State state_ = State::kSpawning;
+  std::shared_ptr<WorkerProcess> process_;
+  std::shared_ptr<PendingCall> call_;
+  EventLoop::Timer timer_;  // Of the start, of being idle, or of the grace while ending.
+  int calls_ = 0;
+  int answers_ = 0;
+  std::uint64_t last_use_ = 0;
+};
+
+}  // namespace penstock::executor

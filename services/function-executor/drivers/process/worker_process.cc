@@ -1,0 +1,215 @@
+#include "services/function-executor/drivers/process/worker_process.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace penstock::executor {
+namespace {
+
+constexpr std::size_t kReadBytes = 32U << 10;
+// What is read of one pipe before others get their turn; a flood must not hold the loop.
+constexpr std::size_t kReadTurnBytes = 512U << 10;
+
+int BytesInPipe(int fd) {
+  int bytes = 0;
+  if (fd < 0 || ::ioctl(fd, FIONREAD, &bytes) != 0) return 0;
+  return bytes;
+}
+
+ssize_t ReadSome(int fd, char* buffer, std::size_t size) {
+  ssize_t count = 0;
+  do {
+    count = ::read(fd, buffer, size);
+  } while (count < 0 && errno == EINTR);
+  return count;
+}
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(EventLoop& loop, SpawnedProcess process, const Limits& limits,
+                             Listener* listener)
+    : loop_(loop),
+      pid_(process.pid),
+      line_bytes_max_(limits.line_bytes_max),
+      listener_(listener),
+      pidfd_(loop, std::move(process.pidfd)),
+      input_(loop, std::move(process.input)),
+      output_(loop, std::move(process.output)),
+      out_log_(loop, std::move(process.out_log)),
+      err_log_(loop, std::move(process.err_log)),
+      logs_(limits.log_bytes_max, limits.log_line_bytes_max) {}
+
+void WorkerProcess::Watch() {
+  if (pidfd_.fd() < 0) {
+    // The system is out of epoll watches. Without one the end would never be seen: it comes now.
+    Kill();
+    ::waitpid(pid_, &exit_status_, 0);
+    exited_ = true;
+    loop_.Post([self = shared_from_this()] { self->listener_->OnExit(); });
+    return;
+  }
+  WatchExit();
+  WatchOutput();
+  WatchLog(LogCollector::Stream::kOut);
+  WatchLog(LogCollector::Stream::kErr);
+}
+
+void WorkerProcess::WatchOutput() {
+  if (output_.fd() < 0) return;
+  output_.WhenReadable([self = shared_from_this()] {
+    self->ReadOutput();
+    self->WatchOutput();
+  });
+}
+
+void WorkerProcess::WatchLog(LogCollector::Stream stream) {
+  if (log_pipe(stream).fd() < 0) return;
+  log_pipe(stream).WhenReadable([self = shared_from_this(), stream] {
+    if (!self->ReadLog(stream)) self->log_pipe(stream).Close();
+    self->WatchLog(stream);
+  });
+}
+
+void WorkerProcess::WatchExit() {
+  pidfd_.WhenReadable([self = shared_from_this()] { self->OnExited(); });
+}
+
+void WorkerProcess::ReadOutput() {
+  char buffer[kReadBytes];
+  std::size_t total = 0;
+  while (total < kReadTurnBytes && output_.fd() >= 0) {
+    const ssize_t count = ReadSome(output_.fd(), buffer, sizeof buffer);
+    if (count < 0 && errno == EAGAIN) return;
+    if (count <= 0) {
+      // Mostly the worker is just ending, and OnExited follows; how it ended must not be covered
+      // up.
+      output_.Close();
+      return;
+    }
+    total += static_cast<std::size_t>(count);
+    if (!TakeOutput({buffer, static_cast<std::size_t>(count)})) return;
+  }
+}
+
+// False when nothing more is to be read.
+bool WorkerProcess::TakeOutput(std::string_view chunk) {
+  while (!chunk.empty()) {
+    const std::size_t end = chunk.find('\n');
+    const std::string_view piece = chunk.substr(0, end);
+    if (partial_line_.size() + piece.size() > line_bytes_max_) {
+      partial_line_.clear();
+      output_.Close();
+      listener_->OnLineTooLong();
+      return false;
+    }
+    partial_line_ += piece;
+    if (end == std::string_view::npos) return true;
+    chunk.remove_prefix(end + 1);
+    std::string line = std::exchange(partial_line_, {});
+    listener_->OnLine(std::move(line), !chunk.empty() || BytesInPipe(output_.fd()) > 0);
+  }
+  return true;
+}
+
+bool WorkerProcess::ReadLog(LogCollector::Stream stream) {
+  const int fd = log_pipe(stream).fd();
+  if (fd < 0) return true;
+  char buffer[kReadBytes];
+  std::size_t total = 0;
+  while (total < kReadTurnBytes) {
+    const ssize_t count = ReadSome(fd, buffer, sizeof buffer);
+    if (count < 0 && errno == EAGAIN) return true;
+    if (count <= 0) return false;
+    logs_.Append(stream, {buffer, static_cast<std::size_t>(count)});
+    total += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+void WorkerProcess::ReadLogs() {
+  ReadLog(LogCollector::Stream::kOut);
+  ReadLog(LogCollector::Stream::kErr);
+}
+
+void WorkerProcess::Send(std::string line) {
+  unsent_ = std::move(line);
+  sent_ = 0;
+  WriteRest();
+}
+
+void WorkerProcess::WriteRest() {
+  while (sent_ < unsent_.size() && input_.fd() >= 0) {
+    const ssize_t count = ::write(input_.fd(), unsent_.data() + sent_, unsent_.size() - sent_);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) {
+      input_.WhenWritable([self = shared_from_this()] { self->WriteRest(); });
+      return;
+    }
+    // The worker reads no more: it may still answer, and else its end or the deadline follows.
+    if (count < 0) return;
+    sent_ += static_cast<std::size_t>(count);
+  }
+  if (sent_ == unsent_.size()) unsent_ = {};  // May be large; the worker may idle for long.
+}
+
+void WorkerProcess::CloseInput() { input_.Close(); }
+
+void WorkerProcess::Kill() {
+  if (exited_) return;
+  killed_ = true;
+  // The number cannot belong to another process: it is reaped in OnExited only.
+  ::kill(-pid_, SIGKILL);
+  ::kill(pid_, SIGKILL);
+}
+
+bool WorkerProcess::Quiet() const {
+  return output_.fd() >= 0 && partial_line_.empty() && BytesInPipe(output_.fd()) == 0;
+}
+
+bool WorkerProcess::LastLineUnread() const {
+  return static_cast<std::size_t>(BytesInPipe(input_.fd())) >= sent_;
+}
+
+void WorkerProcess::OnExited() {
+  // The process is still a zombie, so its number and its group's cannot have been given away.
+  ::kill(-pid_, SIGKILL);
+  // An answer may have come with the end. A hostile child that keeps writing is cut off.
+  const auto self = shared_from_this();
+  ReadOutput();
+  ReadLogs();
+  if (::waitpid(pid_, &exit_status_, WNOHANG) == 0) {
+    WatchExit();
+    return;
+  }
+  exited_ = true;
+  output_.Close();
+  listener_->OnExit();
+  pidfd_.Close();
+  input_.Close();
+  out_log_.Close();
+  err_log_.Close();
+}
+
+std::string WorkerProcess::DescribeExit() const {
+  if (WIFSIGNALED(exit_status_)) {
+    const int number = WTERMSIG(exit_status_);
+    const char* description = ::sigdescr_np(number);
+    return fmt::format("was killed by signal {} ({})", number,
+                       description == nullptr ? "unknown" : description);
+  }
+  return fmt::format("exited with code {}", WEXITSTATUS(exit_status_));
+}
+
+bool WorkerProcess::killed_by_other() const {
+  return !killed_ && WIFSIGNALED(exit_status_) && WTERMSIG(exit_status_) == SIGKILL;
+}
+
+}  // namespace penstock::executor
