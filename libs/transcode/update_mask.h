@@ -1,0 +1,21 @@
+// The update mask that a PATCH means when it does not say one.
+#pragma once
+
+#include <google/protobuf/field_mask.pb.h>
+
+#include "libs/protojson/json_tree.h"
+#include "libs/transcode/route_table.h"
+
+namespace penstock::transcode {
+
+// The request's FieldMask field `update_mask`, when the route is a PATCH with a message as its
+// body; else null.
+const google::protobuf::FieldDescriptor* UpdateMaskField(const Route& route);
+
+// Adds the paths of the fields that are present in `body`, which has been read into the route's
+// body field: down to the leaves of nested messages, as a merge patch (RFC 7396) has it; repeated
+// fields, maps and null as a whole. Fields that the path binds are left out.
+void FillUpdateMask(const Route& route, const protojson::JsonValue& body,
+                    google::protobuf::FieldMask* mask);
+
+}  // namespace penstock::transcode
