@@ -59,7 +59,7 @@ class BidiClient final : public WritePump,
     call->reactor_->StartRead(&call->incoming_);
     call->reactor_->StartCall();
     call->link_.Connect(options.cancellation, call, call->context_);
-    call->Kick();
+    call->Open();
     return call;
   }
 
@@ -101,6 +101,7 @@ class BidiClient final : public WritePump,
   }
 
   bool FillAndStart() override {
+    if (!handlers_.fill) return false;
     outgoing_.Clear();
     bool filled = false;
     const bool contained = Contain("stream client", [&] { filled = handlers_.fill(outgoing_); });

@@ -45,8 +45,8 @@ class BidiServer final : public WritePump,
   using Handlers = BidiServerHandlers<In, Out>;
 
   // Creates the stream and returns its reactor for gRPC. `accept(std::shared_ptr<BidiServer>)`
-  // returns the handlers; it runs before anything else happens on the stream, may already call
-  // Finish (to refuse) and must not call Notify.
+  // returns the handlers; none is called before it returns, whatever other threads do with the
+  // stream meanwhile. It may call Finish to refuse.
   template <typename Accept>
   static grpc::ServerBidiReactor<In, Out>* Serve(grpc::CallbackServerContext* context,
                                                  const Accept& accept) {
@@ -55,7 +55,8 @@ class BidiServer final : public WritePump,
     stream->reactor_ = reactor;
     const bool contained = Contain("stream handler", [&] { stream->handlers_ = accept(stream); });
     if (!contained) stream->Finish(absl::InternalError("internal error"));
-    stream->Begin();
+    if (!stream->closing()) reactor->StartRead(&stream->incoming_);
+    stream->Open();
     return reactor;
   }
 
@@ -70,7 +71,6 @@ class BidiServer final : public WritePump,
       const std::lock_guard lock(mutex_);
       if (final_status_) return;
       final_status_ = status;
-      if (!begun_) return;  // Begin goes on from here.
     }
     status.ok() ? CloseWhenDrained() : Break();
   }
@@ -96,21 +96,6 @@ class BidiServer final : public WritePump,
 
   explicit BidiServer(grpc::CallbackServerContext* context)
       : grpc_context_(context), call_context_(*context) {}
-
-  void Begin() {
-    std::optional<absl::Status> refused;
-    {
-      const std::lock_guard lock(mutex_);
-      begun_ = true;
-      refused = final_status_;
-    }
-    if (refused) {
-      refused->ok() ? CloseWhenDrained() : Break();
-      return;
-    }
-    reactor_->StartRead(&incoming_);
-    Kick();
-  }
 
   void OnRead(bool ok) {
     if (!ok) {
@@ -181,7 +166,6 @@ class BidiServer final : public WritePump,
   Out outgoing_;
   Reactor* reactor_ = nullptr;  // Valid until Close, and in reactions.
   std::mutex mutex_;
-  bool begun_ = false;
   bool cancelled_ = false;
   std::optional<absl::Status> final_status_;
 };

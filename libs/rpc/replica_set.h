@@ -30,7 +30,8 @@ struct Replica {
   std::shared_ptr<grpc::Channel> channel;
 };
 
-// Resolves a target to the addresses of its replicas. Blocks.
+// Resolves a target to the addresses of its replicas. Blocks. NOT_FOUND says that there is none,
+// and removes all; after another error the known ones are kept.
 using Resolver = std::function<absl::StatusOr<std::vector<std::string>>(const std::string& target)>;
 
 // "host:port" by the system's resolver, numeric and sorted; "inproc:<name>" is itself while that
@@ -76,7 +77,7 @@ class ReplicaSet {
   std::vector<Replica> replicas() const;
   // True when at least one replica is known.
   bool ready() const;
-  // Why the last resolution failed; OK when it did not. Known replicas are kept through failures.
+  // Why the last resolution failed; OK when it did not.
   absl::Status last_error() const;
   // Resolves again now, for example after a stream broke. Does not wait.
   void Refresh();
@@ -84,6 +85,7 @@ class ReplicaSet {
  private:
   struct Entry {
     Replica replica;
+    std::uint64_t generation = 0;  // Of an in-process server.
     std::int64_t credit = 0;
     std::uint64_t picked = 0;  // Turn of the last pick.
   };

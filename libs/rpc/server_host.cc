@@ -1,1 +1,141 @@
 #include "libs/rpc/server_host.h"
+
+#include <fmt/format.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_initializer.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "libs/base/callback_guard.h"
+#include "libs/base/status.h"
+#include "libs/rpc/inproc_registry.h"
+#include "libs/rpc/tls.h"
+
+namespace penstock::rpc {
+namespace {
+
+// Learns the full names of the services, for their health.
+class NamesPlugin final : public grpc::ServerBuilderPlugin {
+ public:
+  explicit NamesPlugin(std::vector<std::string>& names) : names_(names) {}
+  std::string name() override { return "penstock_names"; }
+  void InitServer(grpc::ServerInitializer*) override {}
+  void Finish(grpc::ServerInitializer* server) override { names_ = *server->GetServiceList(); }
+  void ChangeArguments(const std::string&, void*) override {}
+
+ private:
+  std::vector<std::string>& names_;
+};
+
+// Adds plugins to one server; the library's own switch for reflection would be for every server of
+// the process.
+class PluginsOption final : public grpc::ServerBuilderOption {
+ public:
+  PluginsOption(bool reflection, std::vector<std::string>& names)
+      : reflection_(reflection), names_(names) {}
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->push_back(std::make_unique<NamesPlugin>(names_));
+    if (!reflection_) return;
+    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+  }
+
+ private:
+  const bool reflection_;
+  std::vector<std::string>& names_;
+};
+
+void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(options.message_bytes_max);
+  builder.SetMaxSendMessageSize(options.message_bytes_max);
+  // Without this a second server on the port starts, and takes half of the connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             static_cast<int>(options.keepalive.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  if (options.connection_age_max) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               static_cast<int>(options.connection_age_max->count()));
+  }
+  // Only reflection uses the synchronous interface; it must not make threads without bound.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+  grpc::ResourceQuota quota("penstock");
+  quota.SetMaxThreads(4);
+  builder.SetResourceQuota(quota);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerOptions options) {
+  AssertMayBlock("gRPC server start");
+  std::unique_ptr<ServerHost> host(new ServerHost());
+  RETURN_IF_ERROR(host->Init(std::move(options)));
+  return host;
+}
+
+absl::Status ServerHost::Init(ServerOptions options) {
+  static std::once_flag health_once;
+  std::call_once(health_once, [] { grpc::EnableDefaultHealthCheckService(true); });
+  grpc::ServerBuilder builder;
+  SetLimits(options, builder);
+  builder.SetOption(std::make_unique<PluginsOption>(options.reflection, service_names_));
+  for (grpc::Service* service : options.services) builder.RegisterService(service);
+  if (options.generic != nullptr) builder.RegisterCallbackGenericService(options.generic);
+
+  if (!options.address.empty()) {
+    std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+    if (options.tls) {
+      ASSIGN_OR_RETURN(credentials, ServerCredentialsOf(*options.tls));
+    }
+    builder.AddListeningPort(options.address, credentials, &port_);
+  }
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || (!options.address.empty() && port_ == 0)) {
+    stopped_ = true;
+    server_.reset();
+    return absl::FailedPreconditionError(fmt::format(
+        "cannot listen on {}: the address is in use, or not one of this machine", options.address));
+  }
+  if (port_ != 0) {
+    address_ = fmt::format("{}:{}", options.address.substr(0, options.address.rfind(':')), port_);
+  }
+  SetServing(false);
+  if (options.name.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(InprocRegistry::Get().Add(
+      options.name, [server = server_.get()](const grpc::ChannelArguments& arguments) {
+        return server->InProcessChannel(arguments);
+      }));
+  name_ = options.name;
+  return absl::OkStatus();
+}
+
+ServerHost::~ServerHost() { Stop(std::chrono::seconds(1)); }
+
+void ServerHost::SetServing(bool serving) {
+  grpc::HealthCheckServiceInterface& health = *server_->GetHealthCheckService();
+  for (const std::string& service : service_names_) health.SetServingStatus(service, serving);
+  health.SetServingStatus("", serving);
+}
+
+void ServerHost::SetServing(const std::string& service, bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(service, serving);
+}
+
+void ServerHost::Stop(std::chrono::milliseconds grace) {
+  AssertMayBlock("gRPC server stop");
+  const std::lock_guard lock(stop_mutex_);
+  if (stopped_) return;
+  stopped_ = true;
+  SetServing(false);
+  if (!name_.empty()) InprocRegistry::Get().Remove(name_);
+  server_->Shutdown(std::chrono::system_clock::now() + grace);
+}
+
+}  // namespace penstock::rpc

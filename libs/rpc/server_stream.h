@@ -45,6 +45,7 @@ class ServerStream final : public WritePump,
     if (!Contain("stream handler", [&] { handler(*request, stream); })) {
       stream->Finish(absl::InternalError("internal error"));
     }
+    stream->Open();
     return reactor;
   }
 
@@ -88,8 +89,9 @@ class ServerStream final : public WritePump,
     return queue_.size();
   }
 
-  // Sets what happens when a queue that refused a message has room again. Runs in a reaction, under
-  // the callback guard. Set it in the handler.
+  // Sets what happens when a queue that refused a message has room again. Runs in a reaction, or
+  // inside a Write of another thread: do not hold a lock that it takes while calling Write. Set it
+  // in the handler.
   void set_on_writable(std::function<void()> callback) { on_writable_ = std::move(callback); }
   // Sets what happens at the end: once, last, with the status given to Finish, or CANCELLED when
   // the client is gone. Set it in the handler.
@@ -133,8 +135,8 @@ class ServerStream final : public WritePump,
         writable = !final_status_;
       }
     }
-    reactor_->StartWrite(&outgoing_);
     if (writable && on_writable_) Contain("stream handler", [&] { on_writable_(); });
+    reactor_->StartWrite(&outgoing_);
     return true;
   }
 

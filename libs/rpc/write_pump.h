@@ -11,6 +11,8 @@ namespace penstock::rpc {
 // run. Thread-safe.
 class WritePump {
  public:
+  // Starts shut: what is asked for before Open happens then.
+  void Open();
   // Something to write may have come: fills and writes when the pump is idle, else after the write
   // in flight.
   void Kick();
@@ -36,7 +38,7 @@ class WritePump {
   void Loop();
 
   mutable std::mutex mutex_;
-  bool turn_taken_ = false;
+  bool turn_taken_ = true;  // By nobody, until Open.
   bool kicked_ = false;
   bool close_when_drained_ = false;
   bool broken_ = false;
