@@ -8,6 +8,10 @@
 #include "absl/functional/any_invocable.h"
 #include "libs/http/cancelable.h"
 
+namespace boost::asio {
+class io_context;
+}  // namespace boost::asio
+
 namespace penstock::http {
 
 struct EventLoopsOptions {
@@ -61,13 +65,14 @@ class EventLoops {
   // loop.
   void Stop();
 
-  // For .cc files that include event_loops_asio.h.
-  struct Loop;
-  Loop& loop(int index);
-
  private:
+  friend boost::asio::io_context& IoContextOf(EventLoops& loops, int index);
+
+  struct Loop;
   struct State;
-  std::unique_ptr<State> state_;
+  class TimerHandle;
+  // Shared with timer handles only, which hold it weakly.
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace penstock::http

@@ -42,8 +42,9 @@ class Exchange {
   virtual void End() = 0;
 
   // `callback` runs once on the connection's loop when the client went away before the answer was
-  // complete; at once if it has gone already; never when the answer was completed. The last
-  // callback set counts.
+  // complete; soon, if it has gone already; never when the answer was completed. The last callback
+  // set counts. A client that closed only its sending side counts as gone, but still gets what
+  // Respond sends.
   virtual void OnClosed(absl::AnyInvocable<void()> callback) = 0;
 
   // The index of the connection's loop.

@@ -1,0 +1,214 @@
+// The sending half of a connection: answers, streams, and what the kernel has not taken yet.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "libs/http/connection.h"
+
+namespace penstock::http {
+namespace {
+
+// A body at least this long is sent from where it is instead of being copied behind its head.
+constexpr std::size_t kCopyMax = 16 * 1024;
+// Buffers kept for the next answer are no larger than this.
+constexpr std::size_t kKeepMax = 64 * 1024;
+
+int ClassOf(int status) { return std::min(status / 100, 5); }
+
+}  // namespace
+
+void Connection::AppendAnswer(Response response, bool closes) {
+  loop_state().responses[ClassOf(response.status)].fetch_add(1, std::memory_order_relaxed);
+  const bool has_body = !IsBodiless(response.status) && !reader_.is_head_request();
+  ResponseFraming framing;
+  if (!IsBodiless(response.status)) framing.content_length = response.body.size();
+  framing.closes = closes;
+  framing.is_http_1_0 = reader_.is_http_1_0();
+  std::string& out = out_tail_.empty() ? out_ : out_tail_;
+  AppendResponseHead(out, response.status, response.headers, framing);
+  if (has_body && response.body.size() >= kCopyMax && out_tail_.empty()) {
+    out_tail_ = std::move(response.body);
+  } else if (has_body) {
+    out += response.body;
+  }
+}
+
+void Connection::Answer(std::uint64_t id, Response response) {
+  if (!IsCurrent(id, State::kHandling)) return;
+  if (!IsSendable(response.status, response.headers)) {
+    response = ErrorAnswer(500, "the answer's status or header fields cannot be sent");
+  }
+  closes_after_answer_ = closes_after_answer_ || context_->draining.load(std::memory_order_relaxed);
+  AppendAnswer(std::move(response), closes_after_answer_);
+  FinishExchange();
+}
+
+void Connection::AnswerDropped(std::uint64_t id) {
+  if (!IsCurrent(id, State::kHandling)) return;
+  Answer(id, ErrorAnswer(500, "the request was not answered"));
+}
+
+void Connection::StartStream(std::uint64_t id, int status, const Headers& headers) {
+  if (!IsCurrent(id, State::kHandling)) return;
+  if (!IsSendable(status, headers) || peer_closed_) {
+    if (peer_closed_) return Close();
+    return Answer(id, ErrorAnswer(500, "the answer's status or header fields cannot be sent"));
+  }
+  loop_state().responses[ClassOf(status)].fetch_add(1, std::memory_order_relaxed);
+  stream_has_body_ = !IsBodiless(status) && !reader_.is_head_request();
+  stream_is_chunked_ = !IsBodiless(status) && !reader_.is_http_1_0();
+  const bool ends_with_connection = stream_has_body_ && !stream_is_chunked_;
+  closes_after_answer_ = closes_after_answer_ || ends_with_connection || context_->draining;
+  ResponseFraming framing;
+  framing.is_chunked = stream_is_chunked_;
+  framing.closes = closes_after_answer_;
+  framing.is_http_1_0 = reader_.is_http_1_0();
+  AppendResponseHead(out_, status, headers, framing);
+  state_ = State::kStreaming;
+  if (!is_processing_) Resume();
+}
+
+void Connection::WriteChunk(std::uint64_t id, const std::string& chunk,
+                            Exchange::OnWritten on_written,
+                            std::shared_ptr<std::atomic<std::size_t>> waiting_bytes) {
+  PendingChunk pending{0, chunk.size(), std::move(on_written), std::move(waiting_bytes)};
+  if (!IsCurrent(id, State::kStreaming)) {
+    return NotifyWritten(std::move(pending), absl::UnavailableError("the client is gone"));
+  }
+  if (chunk.empty() || !stream_has_body_) {
+    return NotifyWritten(std::move(pending), absl::OkStatus());
+  }
+  if (stream_is_chunked_) {
+    AppendChunk(out_, chunk);
+  } else {
+    out_ += chunk;
+  }
+  pending.end = sent_total_ + QueuedBytes();
+  pending_chunks_.push_back(std::move(pending));
+  if (!is_processing_) Resume();
+}
+
+void Connection::EndStream(std::uint64_t id) {
+  if (!IsCurrent(id, State::kStreaming)) return;
+  if (stream_is_chunked_ && stream_has_body_) out_ += "0\r\n\r\n";
+  FinishExchange();
+}
+
+void Connection::AbortStream(std::uint64_t id) {
+  if (!IsCurrent(id, State::kStreaming)) return;
+  on_closed_ = nullptr;
+  Close();
+}
+
+void Connection::SetOnClosed(std::uint64_t id, absl::AnyInvocable<void()> callback) {
+  if (id == lost_exchange_id_) {
+    event_loops().Post(loop_, std::move(callback));
+  } else if (IsCurrent(id, State::kHandling) || IsCurrent(id, State::kStreaming)) {
+    on_closed_ = std::move(callback);
+  }
+}
+
+void Connection::FinishExchange() {
+  on_closed_ = nullptr;
+  state_ = closes_after_answer_ ? State::kClosing : State::kReading;
+  if (!is_processing_) Resume();
+}
+
+// Goes on after output was appended outside Process. No request is handled in here, because the
+// caller may be a handler of another one that holds a lock.
+void Connection::Resume() {
+  Flush();
+  if (state_ == State::kClosed || state_ == State::kLingering) return;
+  if (state_ == State::kReading && !is_writing_ && reader_.input().size() > 0) {
+    event_loops().Post(loop_, [self = shared_from_this()] {
+      if (self->state_ == State::kReading && !self->is_writing_) self->Process();
+    });
+  } else {
+    EnsureRead();
+  }
+  UpdateDeadline();
+}
+
+void Connection::Flush() {
+  if (is_writing_ || state_ == State::kClosed) return;
+  std::size_t offset = 0;
+  const std::size_t total = out_.size() + out_tail_.size();
+  while (offset < total) {
+    ErrorCode error;
+    const std::size_t in_head = std::min(offset, out_.size());
+    const std::array<boost::asio::const_buffer, 2> buffers{
+        boost::asio::buffer(out_) + in_head, boost::asio::buffer(out_tail_) + (offset - in_head)};
+    offset += transport_.TryWrite(buffers, error);
+    if (error == boost::asio::error::would_block || error == boost::asio::error::try_again) break;
+    if (error) return Close();
+  }
+  CountSent(offset);
+  if (offset < total) {
+    sending_ = std::exchange(out_, std::string());
+    sending_tail_ = std::exchange(out_tail_, std::string());
+    sending_offset_ = offset;
+    is_writing_ = true;
+    return FlushAsync();
+  }
+  if (out_.capacity() > kKeepMax) out_ = std::string();
+  out_.clear();
+  out_tail_ = std::string();
+  if (state_ == State::kClosing) BeginLinger();
+}
+
+void Connection::FlushAsync() {
+  const std::size_t in_head = std::min(sending_offset_, sending_.size());
+  const std::array<boost::asio::const_buffer, 2> buffers{
+      boost::asio::buffer(sending_) + in_head,
+      boost::asio::buffer(sending_tail_) + (sending_offset_ - in_head)};
+  transport_.AsyncWriteSome(buffers,
+                            [self = shared_from_this()](ErrorCode error, std::size_t size) {
+                              self->OnWrite(error, size);
+                            });
+}
+
+void Connection::OnWrite(ErrorCode error, std::size_t size) {
+  if (state_ == State::kClosed) return;
+  if (error) return Close();
+  CountSent(size);
+  sending_offset_ += size;
+  SetDeadline(SteadyClock::now() + context_->options.timeouts.write);
+  if (sending_offset_ < sending_.size() + sending_tail_.size()) return FlushAsync();
+  is_writing_ = false;
+  if (out_.empty() && sending_.capacity() <= kKeepMax) {
+    out_ = std::move(sending_);
+    out_.clear();
+  }
+  sending_ = std::string();
+  sending_tail_ = std::string();
+  Flush();
+  if (state_ == State::kReading && !is_writing_) return Process();
+  EnsureRead();
+  UpdateDeadline();
+}
+
+std::uint64_t Connection::QueuedBytes() const {
+  const std::size_t unsent =
+      is_writing_ ? sending_.size() + sending_tail_.size() - sending_offset_ : 0;
+  return unsent + out_.size() + out_tail_.size();
+}
+
+void Connection::CountSent(std::size_t size) {
+  loop_state().bytes_sent.fetch_add(size, std::memory_order_relaxed);
+  sent_total_ += size;
+  while (!pending_chunks_.empty() && pending_chunks_.front().end <= sent_total_) {
+    PendingChunk chunk = std::move(pending_chunks_.front());
+    pending_chunks_.pop_front();
+    NotifyWritten(std::move(chunk), absl::OkStatus());
+  }
+}
+
+void Connection::NotifyWritten(PendingChunk chunk, const absl::Status& status) {
+  chunk.waiting_bytes->fetch_sub(chunk.size);
+  if (!chunk.on_written) return;
+  // Posted, so that it never runs inside Write.
+  event_loops().Post(
+      loop_, [on_written = std::move(chunk.on_written), status]() mutable { on_written(status); });
+}
+
+}  // namespace penstock::http

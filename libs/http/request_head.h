@@ -1,0 +1,54 @@
+// The strict part of reading a request: finds the end of its head and refuses what parsers read
+// differently.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "libs/http/server.h"
+
+namespace penstock::http {
+
+// Why a request is refused: the HTTP status to answer and what was wrong.
+struct Refusal {
+  int http_status = 0;
+  std::string message;
+};
+
+// Looks for the end of a request head in bytes that arrive in pieces. Not thread-safe.
+class HeadScanner {
+ public:
+  enum class State { kIncomplete, kComplete, kRefused };
+
+  // `limits` must outlive the scanner.
+  explicit HeadScanner(const ServerLimits& limits) : limits_(&limits) {}
+
+  // `input` holds all bytes of this request so far; those seen before are not looked at again.
+  // kComplete means that the head is `head_size()` bytes and passed all checks.
+  State Scan(std::string_view input);
+
+  std::size_t head_size() const { return head_size_; }
+  const Refusal& refusal() const { return refusal_; }
+
+  // Starts over for the next request.
+  void Reset();
+
+ private:
+  State Refuse(int http_status, std::string message);
+  State CheckPartial(std::string_view input);
+  State CheckComplete(std::string_view head);
+
+  const ServerLimits* limits_;
+  std::size_t scanned_ = 0;
+  std::size_t line_start_ = 0;
+  std::size_t fields_ = 0;
+  std::size_t head_size_ = 0;
+  Refusal refusal_;
+};
+
+// Rewrites an absolute-form target ("http://host/path") that CheckComplete let through to origin
+// form.
+std::string OriginForm(std::string_view target);
+
+}  // namespace penstock::http

@@ -1,0 +1,67 @@
+// Turns the bytes of a connection into requests. Knows no socket.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "libs/http/input_buffer.h"
+#include "libs/http/message.h"
+#include "libs/http/request_head.h"
+#include "libs/http/server.h"
+
+namespace penstock::http {
+
+// Reads the requests of one connection, one after the other. Not thread-safe.
+class RequestReader {
+ public:
+  enum class Event {
+    kNeedMore,  // Read more, then call Next again.
+    kContinue,  // The client waits for "100 Continue" before it sends the body; call Next again.
+    kRequest,   // A whole request: TakeRequest.
+    kRefused,   // refusal() says why; nothing more can be read.
+  };
+  // What a client is in the middle of sending.
+  enum class Phase { kIdle, kHead, kBody };
+
+  // `options` must outlive the reader. `peer` gives the address fields of each request.
+  RequestReader(const ServerOptions& options, Request peer);
+  ~RequestReader();
+
+  InputBuffer& input() { return input_; }
+  Event Next();
+  Phase phase() const;
+
+  // After kRequest, once.
+  Request TakeRequest();
+  // After kRequest: whether the client lets the connection live on, and what kind of answer it
+  // expects.
+  bool keep_alive() const { return keep_alive_; }
+  bool is_head_request() const { return is_head_request_; }
+  bool is_http_1_0() const { return is_http_1_0_; }
+
+  const Refusal& refusal() const { return refusal_; }
+
+ private:
+  class Parser;
+  struct ParserBox;
+
+  Event ParseHead();
+  Event ParseBody();
+  Event Refuse(Refusal refusal);
+
+  const ServerOptions& options_;
+  const Request peer_;
+  InputBuffer input_;
+  HeadScanner scanner_;
+  // Holds the parser of the present message in place.
+  std::unique_ptr<ParserBox> box_;
+  bool in_body_ = false;
+  bool keep_alive_ = false;
+  bool is_head_request_ = false;
+  bool is_http_1_0_ = false;
+  // One empty line may stand before a request line.
+  bool skipped_empty_line_ = false;
+  Refusal refusal_;
+};
+
+}  // namespace penstock::http
