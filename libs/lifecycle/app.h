@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "libs/lifecycle/readiness.h"
 #include "libs/lifecycle/signals.h"
 
 namespace penstock::lifecycle {
@@ -27,7 +28,12 @@ class App {
 struct RunOptions {
   // Given to App::Stop. Five seconds beyond it the process ends with exit code 1.
   std::chrono::milliseconds stop_deadline{25'000};
-  // Called on a thread of its own at each SIGHUP. Empty: SIGHUP stops, as SIGTERM does.
+  // Becomes not ready as soon as the stop begins; may be null. Must outlive the call.
+  Readiness* readiness = nullptr;
+  // Waited between becoming not ready and App::Stop, so that load balancers notice first.
+  std::chrono::milliseconds stop_delay{0};
+  // Called on the signal thread at each SIGHUP; must return soon. Empty: SIGHUP stops, as SIGTERM
+  // does.
   std::function<void()> on_hangup;
   // Lets the application stop itself; may be null. Must outlive the call.
   StopRequest* stop_request = nullptr;

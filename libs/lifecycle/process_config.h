@@ -14,10 +14,12 @@ struct ProcessConfig {
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kAuto;
   config::ListenAddress admin_listen;
+  // Between not ready and the stop, and for the stop itself: RunOptions.
+  std::chrono::milliseconds shutdown_delay{0};
   std::chrono::milliseconds shutdown_deadline{25'000};
 };
 
-// Binds log.level, log.format, admin.listen and shutdown.deadline.
+// Binds log.level, log.format, admin.listen, shutdown.delay and shutdown.deadline.
 void BindProcessConfig(config::Binder& binder, ProcessConfig* config);
 
 // Configures libs/log after `config`, as service `service`.

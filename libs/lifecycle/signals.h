@@ -63,6 +63,8 @@ class SignalWatcher {
   StopRequest* const request_;
   int signal_fd_ = -1;
   int wake_fd_ = -1;
+  // Stop signals so far; of the signal thread.
+  int stop_signals_ = 0;
   std::mutex mutex_;
   std::condition_variable stopped_;
   bool has_stop_ = false;

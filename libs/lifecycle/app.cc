@@ -1,0 +1,77 @@
+#include "libs/lifecycle/app.h"
+
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "libs/log/log.h"
+
+namespace penstock::lifecycle {
+namespace {
+
+// What a stop may take beyond the deadline that it was told.
+constexpr std::chrono::milliseconds kStopGrace{5'000};
+
+// Ends the process when it is not destroyed in time.
+class Watchdog {
+ public:
+  explicit Watchdog(std::chrono::milliseconds time) : thread_([this, time] { Run(time); }) {}
+  ~Watchdog() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void Run(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, time, [this] { return done_; })) return;
+    log::Error("the stop hangs, so the process ends at once", {{"waited_ms", time.count()}});
+    log::Flush();
+    _exit(1);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
+absl::Status StopWithin(App& app, std::chrono::milliseconds deadline) {
+  const Watchdog watchdog(deadline + kStopGrace);
+  return app.Stop(deadline);
+}
+
+}  // namespace
+
+int RunUntilSignal(App& app, RunOptions options) {
+  SignalWatcher watcher(options.on_hangup, options.stop_request);
+  if (const absl::Status started = app.Start(); !started.ok()) {
+    log::Error("start failed", {{"error", started}});
+    if (options.readiness != nullptr) options.readiness->SetDraining();
+    if (const absl::Status stopped = StopWithin(app, options.stop_deadline); !stopped.ok()) {
+      log::Error("stop failed", {{"error", stopped}});
+    }
+    log::Flush();
+    return 1;
+  }
+  log::Info("started", {{"pid", getpid()}});
+
+  const SignalWatcher::Stop stop = watcher.Wait();
+  log::Info("stopping", {{"reason", stop.reason}});
+  if (options.readiness != nullptr) options.readiness->SetDraining();
+  if (options.stop_delay.count() > 0) std::this_thread::sleep_for(options.stop_delay);
+  const absl::Status stopped = StopWithin(app, options.stop_deadline);
+  if (!stopped.ok()) log::Error("stop failed", {{"error", stopped}});
+  const int exit_code = stop.exit_code == 0 && !stopped.ok() ? 1 : stop.exit_code;
+  log::Info("stopped", {{"exit_code", exit_code}});
+  log::Flush();
+  return exit_code;
+}
+
+}  // namespace penstock::lifecycle
