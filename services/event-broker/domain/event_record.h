@@ -59,6 +59,7 @@ struct EventRecord {
   std::string_view id;
   std::string_view ordering_key;  // The partition key; empty when there is none.
   std::string_view body;
+  std::uint64_t content_hash = 0;  // As given with the append, or derived from the body.
   std::shared_ptr<const void> owner;
 
   // The body, sharing this record's memory.

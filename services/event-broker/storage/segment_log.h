@@ -32,6 +32,10 @@ struct SegmentLogOptions {
   std::optional<Microseconds> retention_age;     // None: keep for ever.
   std::optional<std::uint64_t> retention_bytes;  // None: no limit.
   Microseconds disk_full_probe_interval = std::chrono::seconds(1);
+  // The highest sequence that anyone is known to have seen (from the state store's cursors). A log
+  // that ends below it has lost its end: the missing range is reported and its sequences are not
+  // given out again.
+  Sequence sequence_floor = kNoSequence;
   // False: no thread; appends wait until Pump() is called. For simulations that decide when a
   // commit happens.
   bool own_thread = true;
