@@ -33,8 +33,10 @@ enum class SubscriptionState { kPending, kActive, kPaused };
 struct Subscription {
   std::string space;
   std::string id;
-  std::string uid;  // New for each creation; delivery ids begin with it.
-  std::int64_t revision = 1;
+  std::string uid;            // New for each creation; delivery ids begin with it.
+  std::int64_t revision = 1;  // Counts every change.
+  std::int64_t match_revision =
+      1;  // The `revision` of the last change of what matches; names a stored revision.
   std::string creator;
   std::map<std::string, std::string> metadata;
   WallTime create_time{};
@@ -47,7 +49,7 @@ struct Subscription {
   std::optional<Microseconds> timeout;
   int in_flight_max = 64;
   std::optional<HttpRoute> http;
-  Sequence effective_sequence = kNoSequence;
+  Sequence effective_sequence = kNoSequence;  // From where `match_revision` matches.
   std::int64_t function_revision = 0;  // The function-manager's, when the function was acquired.
 
   std::string Name() const { return "spaces/" + space + "/subscriptions/" + id; }

@@ -1,0 +1,153 @@
+// The subscriptions that exist, and the order of steps in which they change.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/time.h"
+#include "services/event-broker/domain/catalog/subscription.h"
+#include "services/event-broker/ports/delivery_control.h"
+#include "services/event-broker/ports/event_log.h"
+#include "services/event-broker/ports/function_references.h"
+#include "services/event-broker/ports/state_store.h"
+
+namespace penstock::broker {
+
+// A path of the front door as gateways learn it.
+struct Route {
+  std::string uid;
+  std::string subscription;  // Its name.
+  HttpRoute http;
+  std::string function;  // Its name.
+  bool publish = false;  // Asynchronous subscriptions match the request as an event.
+
+  friend bool operator==(const Route&, const Route&) = default;
+};
+
+// Changes of routes, in order. `deleted` holds names of subscriptions.
+struct RouteChanges {
+  std::int64_t revision = 0;
+  bool snapshot = false;
+  std::vector<Route> routes;
+  std::vector<std::string> deleted;
+};
+
+// Every mutation goes the same way: it is checked, its function is held, the new revision is stored
+// as pending, a control record takes its place in the log, the revision is activated with that
+// sequence, and only then it is answered. The sequence is the catalog's revision. Thread-safe;
+// never blocks; `done` is called exactly once, on a thread of one of the ports.
+class SubscriptionCatalog final : public RevisionSource {
+ public:
+  struct Changed {
+    Subscription subscription;
+    std::int64_t catalog_revision = 0;
+  };
+  using Done = std::function<void(absl::StatusOr<Changed>)>;
+
+  SubscriptionCatalog(EventLog& log, StateStore& store, FunctionReferences& references,
+                      const Clock& clock);
+
+  // Takes over what the store holds. Before anything else.
+  void Load(std::vector<StoredRevision> revisions);
+  // Delivery that is told about changes; before the first mutation.
+  void Connect(DeliveryControl& delivery) { delivery_ = &delivery; }
+  // Gives every revision that is still pending its control record, and tells the function-manager
+  // which functions are held. Called once delivery runs; goes on trying until it succeeds.
+  void CompletePending();
+  std::vector<FunctionReferences::Reference> References() const;
+
+  // `subscription` has its space, id and user fields; the rest is set here.
+  void Create(Subscription subscription, bool validate_only, Done done);
+  // Replaces the user fields by what `edit` makes of the current ones. An empty `etag` is not
+  // checked.
+  struct UpdateRequest {
+    std::string space;
+    std::string id;
+    std::string etag;
+    bool validate_only = false;
+    std::function<absl::Status(Subscription&)> edit;
+  };
+  void Update(UpdateRequest request, Done done);
+  struct DeleteRequest {
+    std::string space;
+    std::string id;
+    std::string etag;
+    bool force = false;
+  };
+  void Delete(DeleteRequest request, Done done);
+
+  absl::StatusOr<Subscription> Get(const std::string& space, const std::string& id) const;
+  // By id, from the first above `after` on, at most `limit` that `wanted` accepts.
+  std::vector<Subscription> List(const std::string& space, const std::string& after,
+                                 std::size_t limit,
+                                 const std::function<bool(const Subscription&)>& wanted) const;
+  std::optional<Subscription> FindByUid(const std::string& uid) const;
+  std::set<std::string> Spaces() const;
+
+  // All live revisions in the order in which they took effect, for the start of delivery.
+  std::vector<std::shared_ptr<const StoredRevision>> Revisions() const;
+  std::shared_ptr<const StoredRevision> FindRevision(const std::string& uid,
+                                                     std::int64_t match_revision) const override;
+
+  // A snapshot at once, then changes, under the catalog's lock: the listener must not call back.
+  // Returns an id for Unwatch.
+  std::int64_t WatchRoutes(std::function<void(const RouteChanges&)> listener);
+  void Unwatch(std::int64_t id);
+  std::int64_t revision() const;
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // Space and id.
+
+  // A mutation on its way. Its name stays reserved until it ends.
+  struct Mutation {
+    Subscription before;  // Empty uid for a creation.
+    Subscription after;
+    bool deletes = false;
+    bool rematches = false;  // Needs a stored revision of its own.
+    bool acquired = false;   // Holds `after.function` newly.
+    Done done;
+  };
+  using MutationPtr = std::shared_ptr<Mutation>;
+
+  absl::Status Reserve(const Mutation& mutation);
+  absl::Status CheckRouteIsFree(const Subscription& subscription) const;
+  void Run(MutationPtr mutation);
+  void AcquireFunction(MutationPtr mutation);
+  void Save(MutationPtr mutation);
+  void AppendControl(MutationPtr mutation);
+  void Activate(MutationPtr mutation, Sequence sequence);
+  void Finish(MutationPtr mutation, Sequence sequence);
+  void Fail(MutationPtr mutation, const absl::Status& status, bool saved);
+  void NotifyRoutes(Sequence sequence);
+  std::map<std::string, Route> ComputeRoutes() const;
+  void ReappendControl(const ControlRecord& control);
+
+  EventLog& log_;
+  StateStore& store_;
+  FunctionReferences& references_;
+  const Clock& clock_;
+  DeliveryControl* delivery_ = nullptr;
+
+  mutable std::mutex mutex_;
+  std::map<Key, Subscription> live_;
+  std::map<std::string, Key> by_uid_;
+  std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const StoredRevision>> revisions_;
+  std::set<Key> busy_;
+  std::set<std::string> reserved_routes_;
+  std::map<std::string, Route> routes_;  // By name of the subscription.
+  std::map<std::int64_t, std::function<void(const RouteChanges&)>> route_listeners_;
+  std::int64_t next_listener_ = 1;
+  std::int64_t revision_ = 0;
+};
+
+}  // namespace penstock::broker

@@ -1,0 +1,52 @@
+// How the catalog and the gRPC face reach the running delivery, and how delivery reaches the
+// catalog.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/event-broker/domain/delivery/types.h"
+#include "services/event-broker/ports/state_store.h"
+
+namespace penstock::broker {
+
+// Gives delivery the revisions that control records name. Thread-safe; never blocks.
+class RevisionSource {
+ public:
+  virtual ~RevisionSource() = default;
+  // The stored revision, also while it is pending; null when there is none (any more).
+  virtual std::shared_ptr<const StoredRevision> FindRevision(const std::string& uid,
+                                                             std::int64_t match_revision) const = 0;
+};
+
+// The running delivery. Thread-safe; never blocks; callbacks come on the delivery's own thread.
+class DeliveryControl {
+ public:
+  virtual ~DeliveryControl() = default;
+
+  // Limits, policy, function or pause of a known subscription changed: applies to every later
+  // attempt.
+  virtual void Change(std::shared_ptr<const Subscription> subscription) = 0;
+  // How the subscription stands; nothing when delivery does not know it (yet).
+  virtual void GetProgress(const std::string& uid,
+                           std::function<void(std::optional<SubscriptionProgress>)> done) = 0;
+  // Sends dead letters again. `done` gets how many once that is durable.
+  virtual void Redrive(std::vector<StoredDeadLetter> letters,
+                       std::function<void(absl::StatusOr<std::int64_t>)> done) = 0;
+};
+
+// The content of a control record: the revision that takes effect at the record's sequence.
+struct ControlRecord {
+  std::string uid;
+  std::int64_t match_revision = 0;
+
+  std::string Serialize() const { return uid + "/" + std::to_string(match_revision); }
+  static std::optional<ControlRecord> Parse(std::string_view text);
+};
+
+}  // namespace penstock::broker
