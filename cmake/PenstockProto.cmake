@@ -12,13 +12,17 @@ get_target_property(PENSTOCK_GRPC_PLUGIN gRPC::grpc_cpp_plugin LOCATION)
 # PROTOS give messages; GRPC_PROTOS give messages and service stubs. Paths are relative to ROOT.
 function(penstock_add_proto_library name)
   cmake_parse_arguments(ARG "" "ROOT" "PROTOS;GRPC_PROTOS;DEPS" ${ARGN})
+  set(proto_path ${PENSTOCK_PROTO_PATH})
+  if(NOT ARG_ROOT IN_LIST proto_path)
+    list(APPEND proto_path -I "${ARG_ROOT}")
+  endif()
   set(sources)
   foreach(proto IN LISTS ARG_PROTOS ARG_GRPC_PROTOS)
     string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
     set(out "${PENSTOCK_GENERATED}/${stem}")
     add_custom_command(
       OUTPUT "${out}.pb.cc" "${out}.pb.h"
-      COMMAND protobuf::protoc ${PENSTOCK_PROTO_PATH} "--cpp_out=${PENSTOCK_GENERATED}" "${proto}"
+      COMMAND protobuf::protoc ${proto_path} "--cpp_out=${PENSTOCK_GENERATED}" "${proto}"
       DEPENDS "${ARG_ROOT}/${proto}"
       VERBATIM)
     list(APPEND sources "${out}.pb.cc")
@@ -28,7 +32,7 @@ function(penstock_add_proto_library name)
     set(out "${PENSTOCK_GENERATED}/${stem}")
     add_custom_command(
       OUTPUT "${out}.grpc.pb.cc" "${out}.grpc.pb.h"
-      COMMAND protobuf::protoc ${PENSTOCK_PROTO_PATH} "--grpc_out=${PENSTOCK_GENERATED}"
+      COMMAND protobuf::protoc ${proto_path} "--grpc_out=${PENSTOCK_GENERATED}"
         "--plugin=protoc-gen-grpc=${PENSTOCK_GRPC_PLUGIN}" "${proto}"
       DEPENDS "${ARG_ROOT}/${proto}"
       VERBATIM)
