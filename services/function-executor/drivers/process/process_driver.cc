@@ -32,11 +32,13 @@ std::string FindLauncher() {
   return (folder.parent_path() / "bin" / kLauncherName).string();
 }
 
-// The launcher looks in the PATH of the worker, which is not ours: the program is found here.
+// The launcher looks in the PATH of the worker, which is not ours: the program is found here. The
+// distribution's own comes first, because what else is in PATH is often a slow wrapper script.
 std::string FindProgram(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   const char* path = std::getenv("PATH");
-  std::string_view folders = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  const std::string all = "/usr/bin:" + std::string(path == nullptr ? "" : path);
+  std::string_view folders = all;
   while (!folders.empty()) {
     const std::size_t end = folders.find(':');
     const fs::path candidate = fs::path(folders.substr(0, end)) / name;

@@ -17,7 +17,7 @@ struct ProcessDriverOptions {
   std::string work_dir;
   // Empty means "penstock-launch" beside the running executable, or in "../bin" from there.
   std::string launcher_path;
-  // Programs for "python3" and "node": an absolute path, or a name to be found in PATH.
+  // Programs for "python3" and "node": an absolute path, or a name to be found in /usr/bin or PATH.
   std::string python = "python3";
   std::string node = "node";
   // Calls of one function version that may wait for a worker; one more gets "Busy".

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,7 +137,8 @@ absl::StatusOr<SpawnedProcess> SpawnProcess(const LaunchPlan& plan) {
   if (const int error = setup.Spawn(plan, &process.pid); error != 0) {
     return ErrnoStatus("start " + plan.arguments.front(), error);
   }
-  process.pidfd = UniqueFd(::pidfd_open(process.pid, 0));
+  // By number: glibc 2.36 declares its pidfd_open without C linkage. It is closed on exec.
+  process.pidfd = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!process.pidfd.valid()) {
     const int error = errno;
     ::kill(process.pid, SIGKILL);
