@@ -128,8 +128,8 @@ void Binder::Secret(std::string_view key, log::Secret* target, std::string_view 
       {}, [target] { return std::string(target->empty() ? "" : "*****"); });
 }
 
-void Binder::AddInt(std::string_view key, std::string_view help, std::int64_t min,
-                    std::int64_t max, SetInt set, GetInt get) {
+void Binder::AddInt(std::string_view key, std::string_view help, std::int64_t min, std::int64_t max,
+                    SetInt set, GetInt get) {
   const std::string expected = fmt::format("an integer from {} to {}", min, max);
   SetScalar(
       Add(key, help), IntType(min, max),

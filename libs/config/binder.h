@@ -117,7 +117,8 @@ class Binder {
         });
   }
 
-  // A list of scalars. In the environment and in flags: "a,b" or YAML ("[a, b]"); a flag may repeat.
+  // A list of scalars. In the environment and in flags: "a,b" or YAML ("[a, b]"); a flag may
+  // repeat.
   void StringList(std::string_view key, std::vector<std::string>* target, std::string_view help);
   // Names to scalars. In the environment and in flags: "a=1,b=2" or YAML; a flag may repeat.
   void StringMap(std::string_view key, std::map<std::string, std::string>* target,
@@ -131,7 +132,9 @@ class Binder {
     AddStructs(
         key, help, [target](std::size_t size) { *target = std::vector<T>(size); },
         [target] { return target->size(); },
-        [target, shared](std::size_t index, Binder& binder) { (*shared)(binder, &(*target)[index]); },
+        [target, shared](std::size_t index, Binder& binder) {
+          (*shared)(binder, &(*target)[index]);
+        },
         [shared, sample = std::make_shared<T>()](Binder& binder) {
           (*shared)(binder, sample.get());
         });
@@ -139,7 +142,8 @@ class Binder {
 
   // A subtree that the caller reads itself. `read` adds what is wrong to `problems`, with keys that
   // begin with `key` as given to it; `write` gives the present value for --print-config.
-  using RawRead = std::function<void(const Value& value, const std::string& key, Problems& problems)>;
+  using RawRead =
+      std::function<void(const Value& value, const std::string& key, Problems& problems)>;
   using RawWrite = std::function<Value()>;
   void Raw(std::string_view key, std::string_view help, RawRead read, RawWrite write);
 
@@ -190,7 +194,8 @@ class Binder {
   std::string prefix_;
 };
 
-// Parses "64MiB", "10kB", "512": a number, then B, kB, MB, GB, TB (thousands) or KiB, MiB, GiB, TiB.
+// Parses "64MiB", "10kB", "512": a number, then B, kB, MB, GB, TB (thousands) or KiB, MiB, GiB,
+// TiB.
 absl::StatusOr<std::int64_t> ParseBytes(std::string_view text);
 // The shortest exact form that ParseBytes accepts.
 std::string FormatBytes(std::int64_t bytes);

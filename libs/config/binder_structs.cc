@@ -71,8 +71,7 @@ void Binder::StringMap(std::string_view key, std::map<std::string, std::string>*
 }
 
 void Binder::AddStructs(std::string_view key, std::string_view help,
-                        std::function<void(std::size_t)> resize,
-                        std::function<std::size_t()> size,
+                        std::function<void(std::size_t)> resize, std::function<std::size_t()> size,
                         std::function<void(std::size_t, Binder&)> bind,
                         std::function<void(Binder&)> describe) {
   Key& added = Add(key, help);

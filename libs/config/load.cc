@@ -75,8 +75,8 @@ Place PlaceOf(const internal::Table& table, std::string_view field) {
   return {};
 }
 
-// Adds what `status` says, but for keys that have a problem already: their fields hold what they held
-// before, so a second message would mislead.
+// Adds what `status` says, but for keys that have a problem already: their fields hold what they
+// held before, so a second message would mislead.
 void AddStatus(const absl::Status& status, const internal::Table& table, Problems& problems) {
   if (status.ok()) return;
   const std::vector<FieldViolation> violations = FieldViolationsOf(status);
@@ -121,8 +121,7 @@ Outcome Load(const Program& program, int argc, const char* const* argv, Binder& 
   outcome.config_file = line.config_file;
   for (const std::string& service : {program.service, std::string()}) {
     if (!outcome.config_file.empty()) break;
-    outcome.config_file =
-        io.environment(internal::EnvironmentName(service, "config")).value_or("");
+    outcome.config_file = io.environment(internal::EnvironmentName(service, "config")).value_or("");
   }
   if (!outcome.config_file.empty()) ReadFile(outcome.config_file, binder, problems);
   internal::ApplyEnvironment(io.environment, program.service, table, problems);

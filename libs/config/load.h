@@ -33,8 +33,8 @@ struct Program {
   std::string summary;
 };
 
-// Checks what the fields say together. Its violations (FieldErrors) name keys; what it returns without
-// violations counts as one problem.
+// Checks what the fields say together. Its violations (FieldErrors) name keys; what it returns
+// without violations counts as one problem.
 using Validate = std::function<absl::Status()>;
 
 // The world that Load reads and writes, for tests. Empty members mean the process's own.
@@ -53,7 +53,8 @@ struct Outcome {
 };
 
 // Reads all sources into the bound fields and checks them. Prints every problem to standard error
-// and gives exit code 2 when there is one. Handles --config FILE (or PENSTOCK_CONFIG), --check-config,
+// and gives exit code 2 when there is one. Handles --config FILE (or PENSTOCK_CONFIG),
+// --check-config,
 // --print-config, --help and --version, which do not run.
 Outcome Load(const Program& program, int argc, const char* const* argv, Binder& binder,
              const Validate& validate = {}, const LoadIo& io = {});

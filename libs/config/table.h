@@ -62,8 +62,8 @@ struct Table {
 // "http.listen" to "HTTP_LISTEN".
 std::string EnvironmentSuffix(std::string_view name);
 
-// Binds a key whose values are scalars: `parse` sets the field or says what was expected; `check` may
-// be empty.
+// Binds a key whose values are scalars: `parse` sets the field or says what was expected; `check`
+// may be empty.
 void SetScalar(Key& key, std::string type, std::function<absl::Status(const std::string&)> parse,
                std::function<absl::Status()> check, std::function<std::string()> format);
 

@@ -67,9 +67,7 @@ void Append(const Value& value, int indent, bool after_dash, const std::string& 
             std::string* out) {
   const char* const space = after_dash ? "" : " ";
   switch (value.kind) {
-    case Value::Kind::kNull:
-      *out += space + std::string("null") + Comment(comment);
-      return;
+    case Value::Kind::kNull: *out += space + std::string("null") + Comment(comment); return;
     case Value::Kind::kScalar: {
       // A null word that was quoted, or text that is one, stays text.
       *out += space + Scalar(value.text) + Comment(comment);
@@ -134,19 +132,16 @@ const Value* Value::Find(std::string_view key) const {
 }
 
 void Value::Add(std::string key, Value value) {
-  entries.push_back({.key = std::move(key), .key_place = {}, .value = std::move(value), .comment = {}});
+  entries.push_back(
+      {.key = std::move(key), .key_place = {}, .value = std::move(value), .comment = {}});
 }
 
 std::string_view KindName(const Value& value) {
   switch (value.kind) {
-    case Value::Kind::kNull:
-      return "nothing";
-    case Value::Kind::kScalar:
-      return "a single value";
-    case Value::Kind::kList:
-      return "a list";
-    case Value::Kind::kMap:
-      return "a map";
+    case Value::Kind::kNull: return "nothing";
+    case Value::Kind::kScalar: return "a single value";
+    case Value::Kind::kList: return "a list";
+    case Value::Kind::kMap: return "a map";
   }
   return "";
 }
@@ -166,9 +161,7 @@ std::string ToYaml(const Value& value) {
       }
       return out;
     case Value::Kind::kNull:
-    case Value::Kind::kScalar:
-      Append(value, 0, true, "", &out);
-      return out;
+    case Value::Kind::kScalar: Append(value, 0, true, "", &out); return out;
   }
   return out;
 }

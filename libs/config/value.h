@@ -20,8 +20,8 @@ struct Place {
   std::string ToString() const;
 };
 
-// A YAML value: null, scalar, list or map. A scalar keeps its text; what it means is up to who reads
-// it. A plain value, cheap enough for start-up.
+// A YAML value: null, scalar, list or map. A scalar keeps its text; what it means is up to who
+// reads it. A plain value, cheap enough for start-up.
 struct Value {
   enum class Kind { kNull, kScalar, kList, kMap };
   struct Entry;

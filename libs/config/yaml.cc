@@ -36,8 +36,7 @@ class Reader {
     }
     switch (node.Type()) {
       case YAML::NodeType::Undefined:
-      case YAML::NodeType::Null:
-        break;
+      case YAML::NodeType::Null: break;
       case YAML::NodeType::Scalar:
         value.kind = Value::Kind::kScalar;
         value.text = node.Scalar();
@@ -51,9 +50,7 @@ class Reader {
           value.items.push_back(Read(item, item_key, depth + 1));
         }
         break;
-      case YAML::NodeType::Map:
-        ReadMap(node, key, depth, &value);
-        break;
+      case YAML::NodeType::Map: ReadMap(node, key, depth, &value); break;
     }
     return value;
   }

@@ -24,9 +24,9 @@ struct AdminServerOptions {
   std::map<std::string, std::function<http::Response(const http::Request&)>> pages;
 };
 
-// Answers GET /healthz (200 while the process lives), /readyz (200 when ready, else 503, with the checks
-// as JSON) and /metrics (Prometheus text), on a thread of its own, so that it answers while the
-// others are busy. `readiness` and `registry` must outlive it.
+// Answers GET /healthz (200 while the process lives), /readyz (200 when ready, else 503, with the
+// checks as JSON) and /metrics (Prometheus text), on a thread of its own, so that it answers while
+// the others are busy. `readiness` and `registry` must outlive it.
 class AdminServer {
  public:
   // Fails with a status that names the address.

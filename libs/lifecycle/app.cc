@@ -11,9 +11,6 @@
 namespace penstock::lifecycle {
 namespace {
 
-// What a stop may take beyond the deadline that it was told.
-constexpr std::chrono::milliseconds kStopGrace{5'000};
-
 // Ends the process when it is not destroyed in time.
 class Watchdog {
  public:
@@ -42,9 +39,9 @@ class Watchdog {
   std::thread thread_;
 };
 
-absl::Status StopWithin(App& app, std::chrono::milliseconds deadline) {
-  const Watchdog watchdog(deadline + kStopGrace);
-  return app.Stop(deadline);
+absl::Status StopWithin(App& app, const RunOptions& options) {
+  const Watchdog watchdog(options.stop_deadline + options.stop_grace);
+  return app.Stop(options.stop_deadline);
 }
 
 }  // namespace
@@ -54,7 +51,7 @@ int RunUntilSignal(App& app, RunOptions options) {
   if (const absl::Status started = app.Start(); !started.ok()) {
     log::Error("start failed", {{"error", started}});
     if (options.readiness != nullptr) options.readiness->SetDraining();
-    if (const absl::Status stopped = StopWithin(app, options.stop_deadline); !stopped.ok()) {
+    if (const absl::Status stopped = StopWithin(app, options); !stopped.ok()) {
       log::Error("stop failed", {{"error", stopped}});
     }
     log::Flush();
@@ -66,7 +63,7 @@ int RunUntilSignal(App& app, RunOptions options) {
   log::Info("stopping", {{"reason", stop.reason}});
   if (options.readiness != nullptr) options.readiness->SetDraining();
   if (options.stop_delay.count() > 0) std::this_thread::sleep_for(options.stop_delay);
-  const absl::Status stopped = StopWithin(app, options.stop_deadline);
+  const absl::Status stopped = StopWithin(app, options);
   if (!stopped.ok()) log::Error("stop failed", {{"error", stopped}});
   const int exit_code = stop.exit_code == 0 && !stopped.ok() ? 1 : stop.exit_code;
   log::Info("stopped", {{"exit_code", exit_code}});

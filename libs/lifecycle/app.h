@@ -11,8 +11,8 @@
 
 namespace penstock::lifecycle {
 
-// A program or a part of one. Start and Stop are called from the same thread, each once; Stop is also
-// called after a failed Start.
+// A program or a part of one. Start and Stop are called from the same thread, each once; Stop is
+// also called after a failed Start.
 class App {
  public:
   virtual ~App() = default;
@@ -26,8 +26,10 @@ class App {
 };
 
 struct RunOptions {
-  // Given to App::Stop. Five seconds beyond it the process ends with exit code 1.
+  // Given to App::Stop.
   std::chrono::milliseconds stop_deadline{25'000};
+  // That long beyond the deadline the process ends at once with exit code 1.
+  std::chrono::milliseconds stop_grace{5'000};
   // Becomes not ready as soon as the stop begins; may be null. Must outlive the call.
   Readiness* readiness = nullptr;
   // Waited between becoming not ready and App::Stop, so that load balancers notice first.

@@ -8,8 +8,9 @@
 
 namespace penstock::lifecycle {
 
-// Holds <folder>/LOCK exclusively (flock) until it is destroyed or the process ends, however it ends.
-// The file names the holder and is never removed: removing it would let two processes hold it.
+// Holds <folder>/LOCK exclusively (flock) until it is destroyed or the process ends, however it
+// ends. The file names the holder and is never removed: removing it would let two processes hold
+// it.
 class DataFolderLock {
  public:
   // Creates the folder (mode 0700) with its parents when it is missing. FAILED_PRECONDITION naming

@@ -13,11 +13,10 @@ void BindProcessConfig(config::Binder& binder, ProcessConfig* config) {
                            {"error", log::Level::kError},
                            {"off", log::Level::kOff}},
                           "log lines below this level are left out");
-  binder.Enum<log::Format>("log.format", &config->log_format,
-                           {{"auto", log::Format::kAuto},
-                            {"json", log::Format::kJson},
-                            {"text", log::Format::kText}},
-                           "auto is text on a terminal and json elsewhere");
+  binder.Enum<log::Format>(
+      "log.format", &config->log_format,
+      {{"auto", log::Format::kAuto}, {"json", log::Format::kJson}, {"text", log::Format::kText}},
+      "auto is text on a terminal and json elsewhere");
   binder.Listen("admin.listen", &config->admin_listen,
                 "where /healthz, /readyz and /metrics are served");
   binder.Duration("shutdown.delay", &config->shutdown_delay,

@@ -31,8 +31,8 @@ class Readiness {
     std::string ToJson() const;
   };
 
-  // Adds or replaces the check called `name`. It runs on the admin server's thread at each request, so
-  // it must not block; it must not use this object.
+  // Adds or replaces the check called `name`. It runs on the admin server's thread at each request,
+  // so it must not block; it must not use this object.
   void Register(std::string name, Check check);
   // Removes it, and waits until it does not run. For checks that refer to something shorter-lived.
   void Unregister(std::string_view name);

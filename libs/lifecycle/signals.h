@@ -10,8 +10,9 @@
 
 namespace penstock::lifecycle {
 
-// Blocks SIGTERM, SIGINT and SIGHUP and ignores SIGPIPE. To be called first in main, before any thread
-// exists, so that every thread inherits it. A child process must unblock them before its exec.
+// Blocks SIGTERM, SIGINT and SIGHUP and ignores SIGPIPE. To be called first in main, before any
+// thread exists, so that every thread inherits it. A child process must unblock them before its
+// exec.
 void BlockSignals();
 
 // Waits until SIGTERM, SIGINT or SIGHUP arrives and returns its number; SIGHUP is given to
@@ -19,8 +20,8 @@ void BlockSignals();
 // RunUntilSignal. BlockSignals() must have been called.
 int WaitForStop(const std::function<void()>& on_hangup = {});
 
-// A stop that the program itself asks for, for example because its store failed. Thread-safe; the first
-// request counts.
+// A stop that the program itself asks for, for example because its store failed. Thread-safe; the
+// first request counts.
 class StopRequest {
  public:
   // Makes RunUntilSignal stop the application and return `exit_code`.

@@ -9,8 +9,8 @@
 
 namespace penstock::log {
 
-// Allows one line per interval and counts the others. Thread-safe, lock-free; a member or a static of
-// the code that logs. `clock` must outlive it.
+// Allows one line per interval and counts the others. Thread-safe, lock-free; a member or a static
+// of the code that logs. `clock` must outlive it.
 class Every {
  public:
   explicit Every(std::chrono::milliseconds interval, const Clock& clock = SystemClock());

@@ -127,8 +127,8 @@ bool IsOwnMember(std::string_view key) {
 std::string FormatJson(const Line& line) {
   std::string out;
   out.reserve(256);
-  fmt::format_to(std::back_inserter(out), R"({{"time":"{}","level":"{}")",
-                 FormatRfc3339(line.time), LevelName(line.level));
+  fmt::format_to(std::back_inserter(out), R"({{"time":"{}","level":"{}")", FormatRfc3339(line.time),
+                 LevelName(line.level));
   if (!line.service.empty()) {
     out += R"(,"service":)";
     AppendQuoted(line.service, &out);

@@ -24,8 +24,8 @@ struct Line {
   std::uint64_t suppressed = 0;
 };
 
-// A JSON object without line end. Bytes that are not UTF-8 become U+FFFD. A field called like one of
-// the line's own members gets an underscore at its end.
+// A JSON object without line end. Bytes that are not UTF-8 become U+FFFD. A field called like one
+// of the line's own members gets an underscore at its end.
 std::string FormatJson(const Line& line);
 
 // Text without line end; a value that could be misread is quoted and escaped.

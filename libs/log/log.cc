@@ -44,7 +44,8 @@ struct State {
 std::shared_ptr<const State> MakeState(Options options) {
   auto state = std::make_shared<State>();
   const bool is_terminal = isatty(STDERR_FILENO) == 1;
-  state->json = options.format == Format::kJson || (options.format == Format::kAuto && !is_terminal);
+  state->json =
+      options.format == Format::kJson || (options.format == Format::kAuto && !is_terminal);
   state->service = std::move(options.service);
   spdlog::sink_ptr sink;
   if (options.sink) {
@@ -79,15 +80,11 @@ std::shared_ptr<const State> CurrentState() {
 
 spdlog::level::level_enum ToSpdlog(Level level) {
   switch (level) {
-    case Level::kDebug:
-      return spdlog::level::debug;
-    case Level::kInfo:
-      return spdlog::level::info;
-    case Level::kWarn:
-      return spdlog::level::warn;
+    case Level::kDebug: return spdlog::level::debug;
+    case Level::kInfo: return spdlog::level::info;
+    case Level::kWarn: return spdlog::level::warn;
     case Level::kError:
-    case Level::kOff:
-      break;
+    case Level::kOff: break;
   }
   return spdlog::level::err;
 }

@@ -2,7 +2,8 @@
 //
 //   log::Warn("delivery failed", {{"event_id", event.id}, {"attempt", attempt}});
 //
-// Every function here is thread-safe and never throws. A line below the level costs one atomic load.
+// Every function here is thread-safe and never throws. A line below the level costs one atomic
+// load.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,8 @@ enum class Format {
   kText,  // "2026-01-02T03:04:05.678Z INFO  gateway: listening port=8080".
 };
 
-// What a field holds. It refers to strings and statuses and does not copy them: build it only inside
-// the call that logs it.
+// What a field holds. It refers to strings and statuses and does not copy them: build it only
+// inside the call that logs it.
 class Value {
  public:
   Value(const char* text) : value_(text == nullptr ? std::string_view() : std::string_view(text)) {}
@@ -40,8 +41,7 @@ class Value {
   template <std::signed_integral T>
   Value(T value) : value_(static_cast<std::int64_t>(value)) {}
   template <std::unsigned_integral T>
-    requires(!std::same_as<T, bool>)
-  Value(T value) : value_(static_cast<std::uint64_t>(value)) {}
+  requires(!std::same_as<T, bool>) Value(T value) : value_(static_cast<std::uint64_t>(value)) {}
   template <std::floating_point T>
   Value(T value) : value_(static_cast<double>(value)) {}
   // Printed as "NOT_FOUND: what the message says".
@@ -49,8 +49,8 @@ class Value {
   // Printed as "*****".
   Value(const Secret&) : value_(std::string_view("*****")) {}
 
-  using Variant =
-      std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool, const absl::Status*>;
+  using Variant = std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool,
+                               const absl::Status*>;
   const Variant& get() const { return value_; }
 
  private:
@@ -99,7 +99,8 @@ inline bool Enabled(Level level) {
 inline void Log(Level level, std::string_view message, Fields fields = {}) {
   if (Enabled(level)) internal::Write(level, message, fields, 0);
 }
-// Writes the line when `limiter` allows it; the line then says how many it suppressed since the last.
+// Writes the line when `limiter` allows it; the line then says how many it suppressed since the
+// last.
 inline void Log(Every& limiter, Level level, std::string_view message, Fields fields = {}) {
   if (!Enabled(level)) return;
   std::uint64_t suppressed = 0;

@@ -3,7 +3,6 @@
 
 #include <ostream>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace penstock::log {
@@ -32,8 +31,5 @@ class Secret {
 
   std::string value_;
 };
-
-// For fmt: found by argument-dependent lookup.
-inline std::string_view format_as(const Secret&) { return "*****"; }
 
 }  // namespace penstock::log

@@ -96,8 +96,8 @@ class Family {
 // Label names with their values.
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-// Takes a callback out of its registry when it goes away, and waits for a scrape that is reading it.
-// Movable. The registry must outlive it.
+// Takes a callback out of its registry when it goes away, and waits for a scrape that is reading
+// it. Movable. The registry must outlive it.
 class [[nodiscard]] Registration {
  public:
   Registration() = default;
@@ -170,9 +170,9 @@ class Registry {
   std::unique_ptr<Impl> impl_;
 };
 
-// Adds penstock_build_info{service,version}, and the usual process_* metrics: start time, CPU seconds,
-// resident memory, open and allowed file descriptors. The registry keeps them. A process of several
-// services calls it once for each; the process_* metrics are there once.
+// Adds penstock_build_info{service,version}, and the usual process_* metrics: start time, CPU
+// seconds, resident memory, open and allowed file descriptors. The registry keeps them. A process
+// of several services calls it once for each; the process_* metrics are there once.
 void RegisterProcessMetrics(Registry& registry, std::string_view service, std::string_view version);
 
 }  // namespace penstock::metrics

@@ -46,7 +46,8 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// Seconds since the epoch, from the process's age in /proc: this may be called long after the start.
+// Seconds since the epoch, from the process's age in /proc: this may be called long after the
+// start.
 double StartTimeSeconds() {
   const double now = static_cast<double>(ToUnixMicros(SystemClock().Wall())) / 1e6;
   std::ifstream stat_file("/proc/self/stat");

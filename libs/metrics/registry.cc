@@ -71,7 +71,8 @@ struct Registry::Impl {
   // By name: a scrape lists them in this order.
   std::map<std::string, Entry, std::less<>> entries;
 
-  // The entry called `name`, new or found; aborts when it is another kind of thing. Requires `mutex`.
+  // The entry called `name`, new or found; aborts when it is another kind of thing. Requires
+  // `mutex`.
   template <typename Content>
   Entry& Get(std::string_view name, std::string_view help, MetricType type,
              const std::vector<std::string>& label_names, Content make_content) {
@@ -116,8 +117,8 @@ Registration Registry::Impl::AddCallback(std::string_view name, std::string_view
   std::vector<std::string> label_names;
   for (const auto& [label, value] : labels) label_names.push_back(label);
   const std::lock_guard lock(mutex);
-  auto& callbacks = std::get<Callbacks>(
-      Get(name, help, type, label_names, [] { return Callbacks(); }).content);
+  auto& callbacks =
+      std::get<Callbacks>(Get(name, help, type, label_names, [] { return Callbacks(); }).content);
   for (const Callback& other : callbacks) {
     if (other.labels == labels) Die(name, "has a callback with these labels already");
   }
@@ -164,8 +165,8 @@ Family<Counter>& Registry::CounterFamily(std::string_view name, std::string_view
                                          std::size_t children_max) {
   using Metric = metrics::Counter;
   return impl_->GetFamily<Metric>(name, help, MetricType::Counter, label_names, [&] {
-    return std::unique_ptr<Family<Metric>>(new Family<Metric>(
-        label_names, children_max, [] { return std::make_unique<Metric>(); }));
+    return std::unique_ptr<Family<Metric>>(
+        new Family<Metric>(label_names, children_max, [] { return std::make_unique<Metric>(); }));
   });
 }
 
@@ -174,15 +175,14 @@ Family<Gauge>& Registry::GaugeFamily(std::string_view name, std::string_view hel
                                      std::size_t children_max) {
   using Metric = metrics::Gauge;
   return impl_->GetFamily<Metric>(name, help, MetricType::Gauge, label_names, [&] {
-    return std::unique_ptr<Family<Metric>>(new Family<Metric>(
-        label_names, children_max, [] { return std::make_unique<Metric>(); }));
+    return std::unique_ptr<Family<Metric>>(
+        new Family<Metric>(label_names, children_max, [] { return std::make_unique<Metric>(); }));
   });
 }
 
 Family<Histogram>& Registry::HistogramFamily(std::string_view name, std::string_view help,
                                              std::vector<std::string> label_names,
-                                             std::vector<double> bounds,
-                                             std::size_t children_max) {
+                                             std::vector<double> bounds, std::size_t children_max) {
   using Metric = metrics::Histogram;
   return impl_->GetFamily<Metric>(name, help, MetricType::Histogram, label_names, [&] {
     return std::unique_ptr<Family<Metric>>(new Family<Metric>(
