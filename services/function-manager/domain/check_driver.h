@@ -1,0 +1,14 @@
+// What each driver's settings must be like.
+#pragma once
+
+#include <vector>
+
+#include "libs/base/status.h"
+#include "services/function-manager/domain/function.h"
+
+namespace penstock::functions {
+
+// Adds what is wrong; fields are relative to the function, for example "http.url".
+void CheckDriver(const Driver& driver, std::vector<FieldViolation>& violations);
+
+}  // namespace penstock::functions

@@ -1,0 +1,107 @@
+#include "services/function-manager/domain/check_spec.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "libs/base/status.h"
+#include "services/function-manager/domain/check_driver.h"
+#include "services/function-manager/domain/text.h"
+
+namespace penstock::functions {
+namespace {
+
+constexpr std::size_t kMetadataCountMax = 64;
+constexpr std::size_t kMetadataKeyMax = 63;
+constexpr std::size_t kMetadataValueMax = 1024;
+constexpr std::size_t kDescriptionMax = 1024;
+constexpr std::size_t kVariablesMax = 128;
+constexpr std::size_t kEnvironmentBytesMax = 32 << 10;
+
+using Violations = std::vector<FieldViolation>;
+
+void CheckMetadata(const FunctionSpec& spec, Violations& violations) {
+  if (spec.metadata.size() > kMetadataCountMax) {
+    violations.push_back({"metadata", fmt::format("has {} entries: expected at most {}",
+                                                  spec.metadata.size(), kMetadataCountMax)});
+    return;
+  }
+  for (const auto& [key, value] : spec.metadata) {
+    if (key.empty() || CharacterCount(key) > kMetadataKeyMax) {
+      violations.push_back({"metadata", fmt::format("{} is not a key: expected 1 to {} characters",
+                                                    Quoted(key), kMetadataKeyMax)});
+    } else if (CharacterCount(value) > kMetadataValueMax) {
+      violations.push_back({fmt::format("metadata[{}]", Quoted(key)),
+                            fmt::format("has {} characters: expected at most {}",
+                                        CharacterCount(value), kMetadataValueMax)});
+    }
+  }
+}
+
+void CheckVariable(const std::string& name, const std::string& value, Violations& violations) {
+  if (!IsIdentifier(name)) {
+    violations.push_back(
+        {"environment", fmt::format("{} is not the name of a variable: expected letters, digits and "
+                                    "underscores, not starting with a digit",
+                                    Quoted(name))});
+  } else if (value.find('\0') != std::string::npos) {
+    violations.push_back({fmt::format("environment[{}]", Quoted(name)),
+                          "holds a zero byte, which no variable can"});
+  }
+}
+
+void CheckEnvironment(const FunctionSpec& spec, Violations& violations) {
+  if (spec.environment.empty()) return;
+  if (!std::holds_alternative<ProcessDriver>(spec.driver)) {
+    violations.push_back({"environment", "is only for process functions: expected none"});
+    return;
+  }
+  if (spec.environment.size() > kVariablesMax) {
+    violations.push_back({"environment", fmt::format("has {} variables: expected at most {}",
+                                                     spec.environment.size(), kVariablesMax)});
+    return;
+  }
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : spec.environment) {
+    CheckVariable(name, value, violations);
+    bytes += name.size() + value.size() + 2;  // As the system counts: name=value and a zero byte.
+  }
+  if (bytes > kEnvironmentBytesMax) {
+    violations.push_back({"environment", fmt::format("takes {} bytes: expected at most {} in all",
+                                                     bytes, kEnvironmentBytesMax)});
+  }
+}
+
+}  // namespace
+
+void FillDefaults(FunctionSpec& spec) {
+  auto* process = std::get_if<ProcessDriver>(&spec.driver);
+  if (process == nullptr || process->runtime == "exec" || !process->handler.empty()) return;
+  process->handler = ProcessDriver::kHandlerDefault;
+}
+
+absl::Status CheckSpec(const FunctionSpec& spec) {
+  Violations violations;
+  CheckMetadata(spec, violations);
+  if (CharacterCount(spec.description) > kDescriptionMax) {
+    violations.push_back({"description", fmt::format("has {} characters: expected at most {}",
+                                                     CharacterCount(spec.description),
+                                                     kDescriptionMax)});
+  }
+  if (spec.timeout < kTimeoutMin || spec.timeout > kTimeoutMax) {
+    violations.push_back({"timeout", fmt::format("is {}: expected 1ms to 15m",
+                                                 spec.timeout.count() < 0
+                                                     ? "negative"
+                                                     : FormatDuration(spec.timeout))});
+  }
+  if (spec.max_concurrency < 0) {
+    violations.push_back(
+        {"max_concurrency", fmt::format("is {}: expected 0 (no limit) or more", spec.max_concurrency)});
+  }
+  CheckEnvironment(spec, violations);
+  CheckDriver(spec.driver, violations);
+  return UnderField("function", FieldErrors(violations));
+}
+
+}  // namespace penstock::functions

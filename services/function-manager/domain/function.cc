@@ -1,0 +1,49 @@
+#include "services/function-manager/domain/function.h"
+
+#include <fmt/format.h>
+
+#include "libs/base/ids.h"
+
+namespace penstock::functions {
+namespace {
+
+// What names, times and field numbers of a message take beside its texts.
+constexpr std::size_t kFixedBytes = 256;
+constexpr std::size_t kEntryBytes = 8;
+
+std::size_t BytesOf(const std::map<std::string, std::string>& entries) {
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : entries) bytes += key.size() + value.size() + kEntryBytes;
+  return bytes;
+}
+
+std::size_t BytesOf(const Driver& driver) {
+  if (const auto* http = std::get_if<HttpDriver>(&driver)) {
+    return http->url.size() + BytesOf(http->headers);
+  }
+  const auto* process = std::get_if<ProcessDriver>(&driver);
+  if (process == nullptr) return 0;
+  std::size_t bytes = process->source.size() + process->handler.size() + process->runtime.size();
+  for (const std::string& argument : process->command) bytes += argument.size() + kEntryBytes;
+  return bytes;
+}
+
+}  // namespace
+
+std::string FunctionName::ToString() const {
+  return fmt::format("spaces/{}/{}/{}", space, kCollection, id);
+}
+
+std::string Function::Etag() const {
+  if (uid.empty()) return {};
+  return Sha256Hex(fmt::format("{}:{}", uid, version)).substr(0, 16);
+}
+
+std::size_t ByteSize(const Function& function) {
+  return kFixedBytes + function.name.space.size() + function.name.id.size() +
+         function.creator.size() + function.state_reason.size() +
+         function.spec.description.size() + BytesOf(function.spec.metadata) +
+         BytesOf(function.spec.environment) + BytesOf(function.spec.driver);
+}
+
+}  // namespace penstock::functions

@@ -1,0 +1,118 @@
+// Functions as plain values: what the rules, the ports and the faces of the function-manager share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "libs/base/time.h"
+
+namespace penstock::functions {
+
+inline constexpr std::string_view kCollection = "functions";
+
+// Names a function. Both parts were checked by whoever made it.
+struct FunctionName {
+  std::string space;
+  std::string id;
+
+  // "spaces/{space}/functions/{id}".
+  std::string ToString() const;
+
+  friend bool operator==(const FunctionName&, const FunctionName&) = default;
+  friend auto operator<=>(const FunctionName&, const FunctionName&) = default;
+};
+
+// How an event is sent to a URL.
+enum class HttpFormat : std::uint8_t { kBinary, kStructured, kRaw, kContext };
+
+// A function behind a URL.
+struct HttpDriver {
+  std::string url;
+  HttpFormat format = HttpFormat::kBinary;
+  std::map<std::string, std::string> headers;
+
+  friend bool operator==(const HttpDriver&, const HttpDriver&) = default;
+};
+
+// A function that runs as a local worker process of the executor.
+struct ProcessDriver {
+  static constexpr std::int32_t kMaxWorkersDefault = 4;
+  static constexpr Microseconds kIdleTimeoutDefault{300'000'000};
+  static constexpr std::int64_t kMaxMemoryDefault = std::int64_t{512} << 20;
+  static constexpr std::int64_t kMaxOutputDefault = std::int64_t{1} << 20;
+  static constexpr std::string_view kHandlerDefault = "handle";
+
+  std::string runtime;
+  std::string source;
+  std::string handler;  // Empty for runtime "exec", else filled by FillDefaults.
+  std::vector<std::string> command;
+  std::int32_t max_workers = kMaxWorkersDefault;
+  Microseconds idle_timeout = kIdleTimeoutDefault;
+  std::int64_t max_memory_bytes = kMaxMemoryDefault;
+  std::int64_t max_output_bytes = kMaxOutputDefault;
+
+  friend bool operator==(const ProcessDriver&, const ProcessDriver&) = default;
+};
+
+// A function that answers at once.
+struct NoopDriver {
+  friend bool operator==(const NoopDriver&, const NoopDriver&) = default;
+};
+
+// std::monostate means that none was given.
+using Driver = std::variant<std::monostate, HttpDriver, ProcessDriver, NoopDriver>;
+
+// What a user decides about a function; each change of it is a new version.
+struct FunctionSpec {
+  static constexpr Microseconds kTimeoutDefault{30'000'000};
+
+  std::map<std::string, std::string> metadata;
+  std::string description;
+  Microseconds timeout = kTimeoutDefault;
+  std::int32_t max_concurrency = 0;  // 0: no limit of its own.
+  std::map<std::string, std::string> environment;
+  Driver driver;
+
+  friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;
+};
+
+enum class FunctionState : std::uint8_t { kDeploying, kReady, kFailed };
+
+// One version of a function, with what the manager keeps about it.
+struct Function {
+  FunctionName name;
+  std::string uid;  // New for each creation; empty in the answer to a creation that is only checked.
+  std::int64_t version = 1;   // Counts the changes of this uid.
+  std::int64_t revision = 0;  // The manager's when this version was stored.
+  WallTime create_time{};
+  WallTime update_time{};
+  std::string creator;
+  FunctionState state = FunctionState::kReady;
+  std::string state_reason;
+  FunctionSpec spec;
+
+  // Short and opaque; differs between versions and between creations. Empty without a uid.
+  std::string Etag() const;
+
+  friend bool operator==(const Function&, const Function&) = default;
+};
+
+// About how many bytes `function` takes in a message. For bounds on pages.
+std::size_t ByteSize(const Function& function);
+
+// A resource that needs a function: it cannot be deleted meanwhile.
+struct Hold {
+  FunctionName function;
+  std::string holder;   // A resource name, for example "spaces/default/subscriptions/s1".
+  std::string service;  // Whose resource the holder is, for example "event-broker".
+
+  friend bool operator==(const Hold&, const Hold&) = default;
+  friend auto operator<=>(const Hold&, const Hold&) = default;
+};
+
+}  // namespace penstock::functions

@@ -1,0 +1,280 @@
+#include "services/function-manager/domain/function_catalog.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "libs/base/ids.h"
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "services/function-manager/domain/check_spec.h"
+#include "services/function-manager/domain/errors.h"
+#include "services/function-manager/domain/page.h"
+
+namespace penstock::functions {
+namespace {
+
+// Holders that the refusal of a deletion names.
+constexpr std::size_t kHoldersNamedMax = 5;
+constexpr std::size_t kMetadataFiltersMax = 64;
+
+absl::Status CheckEtag(const Function& current, const std::string& etag) {
+  if (etag.empty() || etag == current.Etag()) return absl::OkStatus();
+  return WithReason(
+      absl::AbortedError(fmt::format("Function \"{}\" was changed: its etag is \"{}\", not \"{}\"; "
+                                     "read it again and repeat the change",
+                                     current.name.ToString(), current.Etag(), etag.substr(0, 80))),
+      kReasonEtagMismatch, {{"function", current.name.ToString()}, {"etag", current.Etag()}});
+}
+
+absl::Status CheckNotHeld(FunctionReader& reader, const FunctionName& name) {
+  ASSIGN_OR_RETURN(const auto holders, reader.Holders(name, kHoldersNamedMax + 1));
+  if (holders.empty()) return absl::OkStatus();
+  std::string named;
+  for (std::size_t i = 0; i < holders.size() && i < kHoldersNamedMax; ++i) {
+    named += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", holders[i]);
+  }
+  if (holders.size() > kHoldersNamedMax) named += " and more";
+  const bool is_one = holders.size() == 1;
+  return WithReason(
+      absl::FailedPreconditionError(fmt::format(
+          "Function \"{}\" is in use by {}: delete {} or point {} at another function first",
+          name.ToString(), named, is_one ? "it" : "them", is_one ? "it" : "them")),
+      kReasonFunctionInUse, {{"function", name.ToString()}, {"holders", named}});
+}
+
+// Gives `done` what a job left in `result`, or the error that the store answered.
+template <typename Result>
+FunctionStore::Done Deliver(std::shared_ptr<Result> result,
+                            FunctionCatalog::Done<Result> done) {
+  return [result = std::move(result), done = std::move(done)](absl::Status status) {
+    if (status.ok()) {
+      done(std::move(*result));
+    } else {
+      done(std::move(status));
+    }
+  };
+}
+
+// Describes a list for its page tokens: two lists that differ have different texts.
+std::string QueryText(const ListQuery& query) {
+  std::string text = fmt::format("functions {} {}:{}", query.space, query.creator.has_value(),
+                                 query.creator.value_or(""));
+  for (const auto& [key, value] : query.metadata) {
+    text += fmt::format(" {}:{}={}:{}", key.size(), key, value.size(), value);
+  }
+  return text;
+}
+
+}  // namespace
+
+// What an update will do: `function` is stored unless `is_unchanged`.
+struct FunctionCatalog::Plan {
+  Function function;
+  bool is_unchanged = false;
+};
+
+FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces)
+    : store_(store), clock_(clock), spaces_(spaces) {}
+
+absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
+                                                     const FunctionName& name,
+                                                     const FunctionSpec& spec,
+                                                     const std::string& principal) const {
+  ASSIGN_OR_RETURN(const bool exists, reader.Exists(name));
+  if (exists) {
+    return WithReason(
+        absl::AlreadyExistsError(fmt::format("Function \"{}\" already exists", name.ToString())),
+        kReasonFunctionExists, {{"function", name.ToString()}});
+  }
+  Function function;
+  function.name = name;
+  function.create_time = clock_.Wall();
+  function.update_time = function.create_time;
+  function.creator = principal;
+  function.spec = spec;
+  return function;
+}
+
+void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
+  auto checked = [&]() -> absl::StatusOr<FunctionName> {
+    ASSIGN_OR_RETURN(std::string space, spaces_.ParseParent("parent", command.parent));
+    RETURN_IF_ERROR(CheckResourceId("function_id", command.function_id));
+    FillDefaults(command.input.spec);
+    RETURN_IF_ERROR(CheckSpec(command.input.spec));
+    return FunctionName{std::move(space), command.function_id};
+  }();
+  if (!checked.ok()) return done(checked.status());
+
+  auto result = std::make_shared<Mutation>();
+  const bool is_validate_only = command.is_validate_only;
+  auto plan = [this, result, name = *std::move(checked),
+               command = std::move(command)](FunctionReader& reader) -> absl::Status {
+    ASSIGN_OR_RETURN(result->function,
+                     PlanCreate(reader, name, command.input.spec, command.principal));
+    return absl::OkStatus();
+  };
+  if (is_validate_only) return store_.Read(std::move(plan), Deliver(result, std::move(done)));
+  store_.Write(
+      [result, plan = std::move(plan)](FunctionWriter& writer) -> absl::Status {
+        RETURN_IF_ERROR(plan(writer));
+        result->function.uid = NewUuid();
+        RETURN_IF_ERROR(writer.Put(result->function));
+        result->revision = result->function.revision;
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+void FunctionCatalog::Get(const std::string& name, Done<Function> done) {
+  auto parsed = spaces_.ParseFunction("name", name);
+  if (!parsed.ok()) return done(parsed.status());
+  auto result = std::make_shared<Function>();
+  store_.Read(
+      [result, name = *std::move(parsed)](FunctionReader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(auto found, reader.Get(name));
+        if (!found) return FunctionNotFound(name);
+        *result = *std::move(found);
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+void FunctionCatalog::List(ListCommand command, Done<ListResult> done) {
+  auto query = [&]() -> absl::StatusOr<ListQuery> {
+    ListQuery made;
+    ASSIGN_OR_RETURN(made.space, spaces_.ParseParent("parent", command.parent));
+    ASSIGN_OR_RETURN(made.limits.count_max, CheckPageSize(command.page_size));
+    if (command.metadata.size() > kMetadataFiltersMax) {
+      return FieldError("metadata", fmt::format("has {} entries: expected at most {}",
+                                                command.metadata.size(), kMetadataFiltersMax));
+    }
+    made.metadata = std::move(command.metadata);
+    if (!command.creator.empty()) {
+      made.creator = command.creator == "me" ? command.principal : command.creator;
+    }
+    ASSIGN_OR_RETURN(made.after_id, ParsePageToken(QueryText(made), command.page_token));
+    return made;
+  }();
+  if (!query.ok()) return done(query.status());
+  auto result = std::make_shared<ListResult>();
+  store_.Read(
+      [result, query = *std::move(query)](FunctionReader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(FunctionPage page, reader.List(query));
+        result->functions = std::move(page.functions);
+        if (page.has_more) {
+          result->next_page_token =
+              MakePageToken(QueryText(query), result->functions.back().name.id);
+        }
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
+    FunctionReader& reader, const FunctionName& name, const UpdateCommand& command) const {
+  ASSIGN_OR_RETURN(std::optional<Function> found, reader.Get(name));
+  Plan plan;
+  if (!found) {
+    // An etag says that the caller saw a function, which is gone: creating another would hide that.
+    if (!command.allow_missing || !command.etag.empty()) return FunctionNotFound(name);
+    FunctionSpec spec = command.input.spec;
+    FillDefaults(spec);
+    RETURN_IF_ERROR(CheckSpec(spec));
+    ASSIGN_OR_RETURN(plan.function, PlanCreate(reader, name, spec, command.principal));
+    return plan;
+  }
+  plan.function = *std::move(found);
+  RETURN_IF_ERROR(CheckEtag(plan.function, command.etag));
+  ASSIGN_OR_RETURN(const SpecFields fields, FieldsToChange(command.mask, command.input));
+  FunctionSpec changed = Merge(plan.function.spec, command.input, fields);
+  FillDefaults(changed);
+  RETURN_IF_ERROR(CheckSpec(changed));
+  if (changed == plan.function.spec) {
+    plan.is_unchanged = true;
+    return plan;
+  }
+  plan.function.spec = std::move(changed);
+  ++plan.function.version;
+  plan.function.update_time = clock_.Wall();
+  return plan;
+}
+
+void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
+  auto name = spaces_.ParseFunction("function.name", command.name);
+  if (!name.ok()) return done(name.status());
+  if (auto fields = FieldsToChange(command.mask, command.input); !fields.ok()) {
+    return done(fields.status());
+  }
+  auto result = std::make_shared<Mutation>();
+  if (command.is_validate_only) {
+    return store_.Read(
+        [this, result, name = *name, command = std::move(command)](
+            FunctionReader& reader) -> absl::Status {
+          ASSIGN_OR_RETURN(Plan plan, PlanUpdate(reader, name, command));
+          result->function = std::move(plan.function);
+          return absl::OkStatus();
+        },
+        Deliver(result, std::move(done)));
+  }
+  store_.Write(
+      [this, result, name = *name,
+       command = std::move(command)](FunctionWriter& writer) -> absl::Status {
+        ASSIGN_OR_RETURN(Plan plan, PlanUpdate(writer, name, command));
+        if (plan.function.uid.empty()) plan.function.uid = NewUuid();
+        if (!plan.is_unchanged) RETURN_IF_ERROR(writer.Put(plan.function));
+        result->function = std::move(plan.function);
+        result->revision = result->function.revision;
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+void FunctionCatalog::Delete(DeleteCommand command, Done<Mutation> done) {
+  auto name = spaces_.ParseFunction("name", command.name);
+  if (!name.ok()) return done(name.status());
+  auto result = std::make_shared<Mutation>();
+  store_.Write(
+      [result, name = *std::move(name),
+       command = std::move(command)](FunctionWriter& writer) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::optional<Function> found, writer.Get(name));
+        if (!found) return command.allow_missing ? absl::OkStatus() : FunctionNotFound(name);
+        RETURN_IF_ERROR(CheckEtag(*found, command.etag));
+        RETURN_IF_ERROR(CheckNotHeld(writer, name));
+        ASSIGN_OR_RETURN(result->revision, writer.Remove(name));
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+void FunctionCatalog::ListVersions(ListVersionsCommand command, Done<ListResult> done) {
+  auto query = [&]() -> absl::StatusOr<VersionQuery> {
+    VersionQuery made;
+    ASSIGN_OR_RETURN(made.name, spaces_.ParseFunction("parent", command.parent));
+    ASSIGN_OR_RETURN(made.limits.count_max, CheckPageSize(command.page_size));
+    ASSIGN_OR_RETURN(const std::string last,
+                     ParsePageToken(made.name.ToString(), command.page_token));
+    std::from_chars(last.data(), last.data() + last.size(), made.before_version);
+    return made;
+  }();
+  if (!query.ok()) return done(query.status());
+  auto result = std::make_shared<ListResult>();
+  store_.Read(
+      [result, query = *std::move(query)](FunctionReader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(const bool exists, reader.Exists(query.name));
+        if (!exists) return FunctionNotFound(query.name);
+        ASSIGN_OR_RETURN(FunctionPage page, reader.ListVersions(query));
+        result->functions = std::move(page.functions);
+        if (page.has_more) {
+          result->next_page_token = MakePageToken(
+              query.name.ToString(), fmt::format("{}", result->functions.back().version));
+        }
+        return absl::OkStatus();
+      },
+      Deliver(result, std::move(done)));
+}
+
+}  // namespace penstock::functions

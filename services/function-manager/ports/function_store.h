@@ -1,0 +1,135 @@
+// Where functions, their versions, and the holds on them are kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/function-manager/domain/function.h"
+
+namespace penstock::functions {
+
+// How much a page may hold. At least one entry is given, however large it is.
+struct PageLimits {
+  std::size_t count_max = 50;
+  std::size_t bytes_max = std::size_t{4} << 20;
+};
+
+struct FunctionPage {
+  std::vector<Function> functions;
+  bool has_more = false;
+};
+
+// Functions of one space by id.
+struct ListQuery {
+  std::string space;
+  std::string after_id;                         // Exclusive; empty starts at the first.
+  std::map<std::string, std::string> metadata;  // All must be there.
+  std::optional<std::string> creator;
+  PageLimits limits;
+};
+
+// Versions of one function, newest first.
+struct VersionQuery {
+  FunctionName name;
+  std::int64_t before_version = 0;  // Exclusive; 0 starts at the newest.
+  PageLimits limits;
+};
+
+// The latest change of one function. When `is_deleted`, only name, uid, version and revision of
+// `function` are set.
+struct Change {
+  bool is_deleted = false;
+  Function function;
+
+  friend bool operator==(const Change&, const Change&) = default;
+};
+
+// Latest changes by revision. A change that a later one of the same function replaced is not there
+// any more.
+struct ChangeQuery {
+  std::int64_t after = 0;            // Exclusive.
+  std::int64_t deletions_after = 0;  // Deletions up to this revision are left out; at least `after`.
+  PageLimits limits;
+};
+
+struct ChangePage {
+  std::vector<Change> changes;
+  std::int64_t revision = 0;  // Everything up to here has been given.
+  bool has_more = false;
+};
+
+// What reads see: one consistent state. Valid only inside a job, on the job's thread.
+class FunctionReader {
+ public:
+  virtual ~FunctionReader() = default;
+
+  virtual absl::StatusOr<std::optional<Function>> Get(const FunctionName& name) = 0;
+  virtual absl::StatusOr<bool> Exists(const FunctionName& name) = 0;
+  virtual absl::StatusOr<FunctionPage> List(const ListQuery& query) = 0;
+  // Empty when the function does not exist.
+  virtual absl::StatusOr<FunctionPage> ListVersions(const VersionQuery& query) = 0;
+  virtual absl::StatusOr<ChangePage> Changes(const ChangeQuery& query) = 0;
+  // The revision of the last change. A new store starts at the microseconds since the epoch, so that a
+  // revision of a store that was lost is not taken for one of this.
+  virtual absl::StatusOr<std::int64_t> Revision() = 0;
+  // The oldest revision that Changes can continue from; older deletions are forgotten.
+  virtual absl::StatusOr<std::int64_t> ResumableFrom() = 0;
+  // At most `count_max` holders of a function, by name.
+  virtual absl::StatusOr<std::vector<std::string>> Holders(const FunctionName& name,
+                                                           std::size_t count_max) = 0;
+  virtual absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) = 0;
+};
+
+// What writes do, in one transaction. Valid only inside a job, on the job's thread.
+class FunctionWriter : public FunctionReader {
+ public:
+  // Stores `function` as the current one of its name and under its version, and sets its `revision`
+  // to the next one. A version that is stored never changes: storing it again is ALREADY_EXISTS.
+  virtual absl::Status Put(Function& function) = 0;
+  // Removes the function with its versions and gives the revision of that; NOT_FOUND when there is
+  // none.
+  virtual absl::StatusOr<std::int64_t> Remove(const FunctionName& name) = 0;
+  // Adding what is there and removing what is not are no errors. The function need not exist.
+  virtual absl::Status AddHold(const Hold& hold) = 0;
+  virtual absl::Status RemoveHold(const FunctionName& function, const std::string& holder) = 0;
+};
+
+// The store. Thread-safe. Read and Write never block; a job runs once, on a thread that may block, and
+// then its `done` exactly once: on the same thread, or, when too much waits (RESOURCE_EXHAUSTED) or
+// the store is stopped (UNAVAILABLE), on the caller's before the call returns, and then the job does
+// not run. `done` must not block.
+class FunctionStore {
+ public:
+  using ReadJob = std::function<absl::Status(FunctionReader&)>;
+  using WriteJob = std::function<absl::Status(FunctionWriter&)>;
+  using Done = std::function<void(absl::Status)>;
+  using Listener = std::function<void(std::int64_t revision)>;
+
+  virtual ~FunctionStore() = default;
+
+  // Sees everything whose `done` was called before.
+  virtual void Read(ReadJob job, Done done) = 0;
+
+  // Runs `job` alone: jobs do not overlap, and one that returns an error changes nothing. `done` is
+  // called after everything is durable, in the order of the jobs.
+  virtual void Write(WriteJob job, Done done) = 0;
+
+  // Called after each commit that gave revisions, with the highest, in rising order, before the `done`
+  // of its job. It must not block. Set once, before the first write; cleared by Stop().
+  virtual void SetListener(Listener listener) = 0;
+
+  // How many functions there are.
+  virtual std::int64_t Count() const = 0;
+
+  // Refuses new jobs, finishes the queued ones, closes. Blocks. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace penstock::functions
