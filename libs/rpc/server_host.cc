@@ -1,9 +1,7 @@
 #include "libs/rpc/server_host.h"
 
 #include <fmt/format.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/impl/server_initializer.h>
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
@@ -13,41 +11,11 @@
 #include "libs/base/callback_guard.h"
 #include "libs/base/status.h"
 #include "libs/rpc/inproc_registry.h"
+#include "libs/rpc/server_plugins.h"
 #include "libs/rpc/tls.h"
 
 namespace penstock::rpc {
 namespace {
-
-// Learns the full names of the services, for their health.
-class NamesPlugin final : public grpc::ServerBuilderPlugin {
- public:
-  explicit NamesPlugin(std::vector<std::string>& names) : names_(names) {}
-  std::string name() override { return "penstock_names"; }
-  void InitServer(grpc::ServerInitializer*) override {}
-  void Finish(grpc::ServerInitializer* server) override { names_ = *server->GetServiceList(); }
-  void ChangeArguments(const std::string&, void*) override {}
-
- private:
-  std::vector<std::string>& names_;
-};
-
-// Adds plugins to one server; the library's own switch for reflection would be for every server of
-// the process.
-class PluginsOption final : public grpc::ServerBuilderOption {
- public:
-  PluginsOption(bool reflection, std::vector<std::string>& names)
-      : reflection_(reflection), names_(names) {}
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<NamesPlugin>(names_));
-    if (!reflection_) return;
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
-  }
-
- private:
-  const bool reflection_;
-  std::vector<std::string>& names_;
-};
 
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
@@ -85,7 +53,7 @@ absl::Status ServerHost::Init(ServerOptions options) {
   std::call_once(health_once, [] { grpc::EnableDefaultHealthCheckService(true); });
   grpc::ServerBuilder builder;
   SetLimits(options, builder);
-  builder.SetOption(std::make_unique<PluginsOption>(options.reflection, service_names_));
+  builder.SetOption(ServerPlugins(options.reflection, &service_names_));
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   if (options.generic != nullptr) builder.RegisterCallbackGenericService(options.generic);
 
@@ -98,7 +66,6 @@ absl::Status ServerHost::Init(ServerOptions options) {
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || (!options.address.empty() && port_ == 0)) {
-    stopped_ = true;
     server_.reset();
     return absl::FailedPreconditionError(fmt::format(
         "cannot listen on {}: the address is in use, or not one of this machine", options.address));
@@ -131,7 +98,7 @@ void ServerHost::SetServing(const std::string& service, bool serving) {
 void ServerHost::Stop(std::chrono::milliseconds grace) {
   AssertMayBlock("gRPC server stop");
   const std::lock_guard lock(stop_mutex_);
-  if (stopped_) return;
+  if (stopped_ || server_ == nullptr) return;
   stopped_ = true;
   SetServing(false);
   if (!name_.empty()) InprocRegistry::Get().Remove(name_);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "libs/base/callback_guard.h"
+#include "libs/rpc/server_plugins.h"
 
 namespace penstock::rpc {
 
@@ -44,6 +45,7 @@ struct Measured {
 struct Watchdog::Impl {
   explicit Impl(Options given) : options(std::move(given)) {
     grpc::ServerBuilder builder;
+    builder.SetOption(ServerPlugins(/*reflection=*/false, nullptr));
     builder.RegisterCallbackGenericService(&service);
     server = builder.BuildAndStart();
     channel = server->InProcessChannel(grpc::ChannelArguments());

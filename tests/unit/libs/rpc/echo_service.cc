@@ -1,0 +1,62 @@
+#include "tests/unit/libs/rpc/echo_service.h"
+
+#include "libs/base/ids.h"
+
+namespace penstock::rpc {
+
+grpc::ServerUnaryReactor* EchoService::Echo(grpc::CallbackServerContext* context,
+                                            const EchoRequest* request, EchoResponse* response) {
+  return ServeUnary(context, request, response,
+                    [this](const EchoRequest& given, EchoResponse* answer, CallContext& call,
+                           const ServerDone& done) {
+                      if (on_echo) {
+                        on_echo(given, answer, call, done);
+                        return;
+                      }
+                      answer->set_text(given.text());
+                      done(absl::OkStatus());
+                    });
+}
+
+grpc::ServerWriteReactor<EchoResponse>* EchoService::Count(grpc::CallbackServerContext* context,
+                                                           const EchoRequest* request) {
+  return CountStream::Serve(context, request, limits, on_count);
+}
+
+grpc::ServerBidiReactor<Numbers, Numbers>* EchoService::Exchange(
+    grpc::CallbackServerContext* context) {
+  return NumbersServer::Serve(context, on_exchange);
+}
+
+EchoTest::EchoTest() {
+  ServerOptions options;
+  options.name = "echo-" + NewUuid();
+  options.address = "127.0.0.1:0";
+  options.services = {&service_};
+  auto started = ServerHost::Start(options);
+  EXPECT_TRUE(started.ok()) << started.status();
+  host_ = *std::move(started);
+  host_->SetServing(true);
+  channel_ =
+      MakeChannel(GetParam() == Transport::kTcp ? host_->address() : "inproc:" + options.name)
+          .value();
+}
+
+EchoTest::~EchoTest() { host_->Stop(std::chrono::seconds(5)); }
+
+absl::StatusOr<EchoResponse> EchoTest::Echo(const std::string& text, const CallOptions& options) {
+  EchoRequest request;
+  request.set_text(text);
+  std::promise<absl::StatusOr<EchoResponse>> result;
+  CallUnary<EchoResponse>(channel_, kEcho, request, options,
+                          [&](absl::StatusOr<EchoResponse> response, const ResponseMetadata&) {
+                            result.set_value(std::move(response));
+                          });
+  return Await(result);
+}
+
+std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {
+  return info.param == Transport::kTcp ? "Tcp" : "Inproc";
+}
+
+}  // namespace penstock::rpc
