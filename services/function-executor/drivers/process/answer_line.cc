@@ -91,13 +91,6 @@ Logs ParseLogs(std::string_view text) {
   return logs;
 }
 
-FunctionError InvalidAnswer(std::string_view problem, std::string_view line) {
-  const std::string_view quote = line.substr(0, std::min(line.size(), kQuoteBytesMax));
-  return FunctionError{.type = "InvalidAnswer",
-                       .message = "the function's answer " + std::string(problem) + ": " +
-                                  ToUtf8(quote) + (quote.size() < line.size() ? "…" : "")};
-}
-
 bool SetBytes(std::string_view encoded_json, std::string content_type, Outcome* outcome) {
   const std::optional<std::string> encoded = DecodeJsonString(encoded_json);
   std::string bytes;
@@ -142,6 +135,13 @@ AnswerLine Invalid(std::string_view problem, std::string_view line) {
 
 }  // namespace
 
+FunctionError InvalidAnswer(std::string_view problem, std::string_view line) {
+  const std::string_view quote = line.substr(0, std::min(line.size(), kQuoteBytesMax));
+  return FunctionError{.type = "InvalidAnswer",
+                       .message = "the function's answer " + std::string(problem) + ": " +
+                                  ToUtf8(quote) + (quote.size() < line.size() ? "…" : "")};
+}
+
 std::optional<ReadyLine> ParseReadyLine(std::string_view line) {
   if (!CheckJson(line).ok()) return std::nullopt;
   const std::optional<JsonMembers> members = SplitJsonObject(line);
@@ -172,6 +172,7 @@ AnswerLine ParseAnswerLine(std::string_view line) {
   Outcome& outcome = answer.outcome;
   outcome.payload = std::make_shared<const std::string>();
   if (!logs.empty()) outcome.logs = ParseLogs(logs);
+  answer.execution_id = DecodeJsonString(JsonMember(*members, "executionId")).value_or("");
   if (!error.empty() && error != "null") {
     outcome.error = ParseError(error);
     if (!outcome.error) return Invalid("has an error that is neither an object nor a string", line);

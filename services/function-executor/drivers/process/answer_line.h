@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "services/function-executor/domain/invocation.h"
@@ -22,8 +23,13 @@ std::optional<ReadyLine> ParseReadyLine(std::string_view line);
 // cannot be trusted to keep to one line a call.
 struct AnswerLine {
   Outcome outcome;
+  std::string execution_id;  // Which call it answers; empty when it does not say.
   bool valid = true;
 };
 AnswerLine ParseAnswerLine(std::string_view line);
+
+// The error of type "InvalidAnswer" for `line`, of which `problem` reads on: "the function's answer
+// …".
+FunctionError InvalidAnswer(std::string_view problem, std::string_view line);
 
 }  // namespace penstock::executor

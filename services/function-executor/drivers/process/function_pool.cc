@@ -260,10 +260,9 @@ void FunctionPool::AfterWork() {
   }
   ended_ = true;
   idle_timer_.Cancel();
-  // Behind the jobs of this pool and before those of a successor in the same folder.
-  if (!services_.files.TryPost([program = program_] { program->Remove(); })) {
-    services_.loop.Post([program = program_] { program->Remove(); });
-  }
+  // Behind the jobs of this pool and before those of a successor in the same folder. Should the
+  // queue ever be full, the next start of the driver removes the folder.
+  (void)services_.files.TryPost([program = program_] { program->Remove(); });
   std::exchange(on_ended_, nullptr)();
 }
 

@@ -143,6 +143,11 @@ void FunctionPool::Worker::OnAnswer(const std::string& line, bool more) {
   if (RefusedToStart(line)) return;
   AnswerLine answer = ParseAnswerLine(line);
   Outcome& outcome = answer.outcome;
+  if (!answer.execution_id.empty() && answer.execution_id != call_->invocation.execution_id) {
+    answer = {.valid = false};
+    outcome.error = InvalidAnswer("is for another execution", line);
+    outcome.payload = std::make_shared<const std::string>();
+  }
   process_->ReadLogs();
   outcome.logs = TakeLogs(outcome.logs);
   if (outcome.payload->size() > static_cast<std::size_t>(pool_.target().output_bytes_max)) {

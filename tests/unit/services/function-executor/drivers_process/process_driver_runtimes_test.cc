@@ -167,10 +167,23 @@ TEST_F(ExecTest, QuotesALineThatIsNoAnswerAndReplacesTheWorker) {
 }
 
 TEST_F(ExecTest, NeverTakesAnAnswerThatNobodyAskedForAsTheNextCalls) {
+  // One write, so that both lines are there at once.
   const auto function = Script(
       "#!/bin/bash\n"
-      "while read -r line; do printf '{\"payload\": 1}\\n{\"payload\": \"stale\"}\\n'; done\n");
+      "while read -r line; do /bin/echo -e '{\"payload\": 1}\\n{\"payload\": \"stale\"}'; done\n");
   for (int i = 0; i < 5; ++i) EXPECT_EQ(*Call(function, "").payload, "1");
+}
+
+TEST_F(ExecTest, RefusesAnAnswerForAnotherExecution) {
+  const auto function = Script(
+      "#!/bin/sh\n"
+      "while read -r line; do echo '{\"payload\": 1, \"executionId\": \"e1\"}'; done\n");
+  EXPECT_EQ(TypeOf(Call(function, "")), "");
+  Invocation other = Invoke(function, "");
+  other.execution_id = "e2";
+  const Outcome outcome = Call(std::move(other));
+  EXPECT_EQ(TypeOf(outcome), "InvalidAnswer");
+  EXPECT_THAT(MessageOf(outcome), HasSubstr("another execution"));
 }
 
 TEST_F(ExecTest, TellsWhyAProgramCannotBeStarted) {
