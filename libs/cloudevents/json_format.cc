@@ -242,14 +242,16 @@ absl::Status ReadEvent(const JsonValue& value, const JsonPath& path, CloudEvent*
 
 absl::Status WriteEvent(const CloudEvent& event, JsonWriter& writer) {
   writer.BeginObject();
-  writer.QuotedKey("\"specversion\":");
-  writer.String(event.spec_version());
-  writer.QuotedKey("\"id\":");
-  writer.String(event.id());
-  writer.QuotedKey("\"source\":");
-  writer.String(event.source());
-  writer.QuotedKey("\"type\":");
-  writer.String(event.type());
+  // An event that lacks a required attribute is written without it, so that it can be read again.
+  const auto write = [&](std::string_view key_with_colon, const std::string& value) {
+    if (value.empty()) return;
+    writer.QuotedKey(key_with_colon);
+    writer.String(value);
+  };
+  write("\"specversion\":", event.spec_version());
+  write("\"id\":", event.id());
+  write("\"source\":", event.source());
+  write("\"type\":", event.type());
   RETURN_IF_ERROR(WriteAttributes(event, writer));
   WriteData(event, writer);
   writer.EndObject();
