@@ -60,6 +60,7 @@ BENCHMARK(BM_SyncedBatches)
     ->Args({256, 256})
     ->Args({64, 1024})
     ->Args({16, 16384})
+    ->MeasureProcessCPUTime()
     ->UseRealTime();
 
 // Four publishers that keep 64 calls of 16 events each on their way: batches grow to what waits.
@@ -89,7 +90,7 @@ void BM_ConcurrentPublishers(benchmark::State& state) {
     std::filesystem::remove_all(kFolder);
   }
 }
-BENCHMARK(BM_ConcurrentPublishers)->Threads(4)->UseRealTime();
+BENCHMARK(BM_ConcurrentPublishers)->Threads(4)->MeasureProcessCPUTime()->UseRealTime();
 
 }  // namespace
 }  // namespace penstock::broker

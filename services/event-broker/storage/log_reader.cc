@@ -98,6 +98,7 @@ absl::StatusOr<ScanResult> LogReader::Scan(const ScanRequest& request) {
 std::optional<ScanResult> LogReader::ScanCached(const ScanRequest& request) const {
   const Sequence last = std::min(request.to, head_.load(std::memory_order_acquire));
   Sequence from = request.from;
+  if (from < horizon()) return std::nullopt;
   Collector collector(request, last);
   while (from <= last && !collector.full()) {
     const auto batch = cache_.Find(from);
