@@ -7,10 +7,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "libs/rpc/call_gate.h"
 #include "libs/rpc/call_options.h"
 #include "libs/rpc/contain.h"
 #include "libs/rpc/status.h"
@@ -52,8 +54,10 @@ class BidiClient final : public WritePump,
     std::shared_ptr<BidiClient> call(new BidiClient(std::move(handlers)));
     Apply(options, std::nullopt, call->context_);
     call->reactor_ = new Reactor(call);
-    grpc::TemplatedGenericStub<Out, In>(channel).PrepareBidiStreamingCall(
-        &call->context_, method, grpc::StubOptions(), call->reactor_);
+    auto start = std::make_optional<CallStart>(channel);
+    grpc::TemplatedGenericStub<Out, In>(start->channel())
+        .PrepareBidiStreamingCall(&call->context_, method, grpc::StubOptions(), call->reactor_);
+    start.reset();
     // Writes start outside reactions too; the hold is removed in Close, after which none can.
     call->reactor_->AddHold();
     call->reactor_->StartRead(&call->incoming_);

@@ -36,9 +36,9 @@ struct ChannelOptions {
 };
 
 // A channel to "host:port", "dns:host:port" (or another gRPC target), or "inproc:<name>": the
-// ServerHost of that name in this process. Does not connect yet and never blocks on the network.
-// INVALID_ARGUMENT for an address that cannot work; UNAVAILABLE when no server of that name runs in
-// this process (yet).
+// ServerHost of that name in this process, to be called with this folder's clients only
+// (call_gate.h). Does not connect yet and never blocks on the network. INVALID_ARGUMENT for an
+// address that cannot work; UNAVAILABLE when no server of that name runs in this process (yet).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(std::string_view address,
                                                            const ChannelOptions& options = {});
 

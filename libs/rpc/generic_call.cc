@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "libs/rpc/call_gate.h"
 #include "libs/rpc/contain.h"
 #include "libs/rpc/status.h"
 #include "libs/rpc/unary_call.h"
@@ -31,14 +32,15 @@ void GenericCall(const std::shared_ptr<grpc::Channel>& channel, const std::strin
   state->done = std::move(done);
   Apply(options, kUnaryTimeoutDefault, state->context);
   state->link.Connect(options.cancellation, state, state->context);
-  grpc::TemplatedGenericStub<Message, Message>(channel).UnaryCall(
-      &state->context, method, grpc::StubOptions(), state->request.get(), state->response.get(),
-      [state](const grpc::Status& status) {
-        Contain("unary call", [&] {
-          const auto callback = std::move(state->done);
-          callback(FromGrpcStatus(status), ResponseMetadata(state->context));
-        });
-      });
+  const CallStart start(channel);
+  grpc::TemplatedGenericStub<Message, Message>(start.channel())
+      .UnaryCall(&state->context, method, grpc::StubOptions(), state->request.get(),
+                 state->response.get(), [state](const grpc::Status& status) {
+                   Contain("unary call", [&] {
+                     const auto callback = std::move(state->done);
+                     callback(FromGrpcStatus(status), ResponseMetadata(state->context));
+                   });
+                 });
 }
 
 namespace {
@@ -57,8 +59,11 @@ class StreamCall final : public GenericServerStream,
     request_.reset(request.New());
     request_->CopyFrom(request);
     reactor_ = new Reactor(shared_from_this());
-    grpc::TemplatedGenericStub<Message, Message>(channel).PrepareBidiStreamingCall(
-        &context_, method, grpc::StubOptions(), reactor_);
+    {
+      const CallStart start(channel);
+      grpc::TemplatedGenericStub<Message, Message>(start.channel())
+          .PrepareBidiStreamingCall(&context_, method, grpc::StubOptions(), reactor_);
+    }
     // Reads start outside reactions; the hold is removed when a read says that the stream is over.
     reactor_->AddHold();
     reactor_->StartWriteLast(request_.get(), grpc::WriteOptions());

@@ -76,8 +76,9 @@ absl::Status ServerHost::Init(ServerOptions options) {
   SetServing(false);
   if (options.name.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(InprocRegistry::Get().Add(
-      options.name, [server = server_.get()](const grpc::ChannelArguments& arguments) {
-        return server->InProcessChannel(arguments);
+      options.name,
+      [server = server_.get(), gate = gate_](const grpc::ChannelArguments& arguments) {
+        return WithGate(server->InProcessChannel(arguments), gate);
       }));
   name_ = options.name;
   return absl::OkStatus();
@@ -102,6 +103,7 @@ void ServerHost::Stop(std::chrono::milliseconds grace) {
   stopped_ = true;
   SetServing(false);
   if (!name_.empty()) InprocRegistry::Get().Remove(name_);
+  gate_->Shut();
   server_->Shutdown(std::chrono::system_clock::now() + grace);
 }
 

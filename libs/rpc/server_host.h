@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/rpc/call_gate.h"
 #include "libs/rpc/channel.h"
 
 namespace penstock::rpc {
@@ -70,6 +71,7 @@ class ServerHost {
   int port_ = 0;
   std::vector<std::string> service_names_;
   std::unique_ptr<grpc::Server> server_;
+  const std::shared_ptr<CallGate> gate_ = std::make_shared<CallGate>();
   std::mutex stop_mutex_;
   bool stopped_ = false;
 };

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "libs/rpc/call_gate.h"
 #include "libs/rpc/call_options.h"
 #include "libs/rpc/contain.h"
 #include "libs/rpc/status.h"
@@ -49,61 +50,31 @@ struct UnaryCallState {
   CancelLink link;
 };
 
-// Prepares the state of a call; `start` then starts it with (context, request, response,
-// on_completion).
-template <typename Request, typename Response, typename Start>
-void StartUnary(Request request, const CallOptions& options, UnaryDone<Response> done,
-                const Start& start) {
+// Calls a method by its path, "/package.Service/Method". Request and Response are messages, or
+// grpc::ByteBuffer for raw bytes. There is no form for generated stubs: their calls would pass the
+// channel's gate by (call_gate.h), and their headers cost seconds to compile.
+template <typename Response, typename Request>
+void CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+               Request request, const CallOptions& options, UnaryDone<Response> done) {
   auto state = std::make_shared<UnaryCallState<Request, Response>>();
   state->request = std::move(request);
   state->done = std::move(done);
   Apply(options, kUnaryTimeoutDefault, state->context);
   state->link.Connect(options.cancellation, state, state->context);
-  start(&state->context, &state->request, &state->response, [state](const grpc::Status& status) {
-    Contain("unary call", [&] {
-      const ResponseMetadata metadata(state->context);
-      const auto callback = std::move(state->done);
-      if (status.ok()) {
-        callback(std::move(state->response), metadata);
-      } else {
-        callback(FromGrpcStatus(status), metadata);
-      }
-    });
-  });
-}
-
-// Calls a method of a generated stub:
-//   CallUnary(stub->async(), &pb::EventCatalogService::StubInterface::async_interface::GetTrigger,
-//             request, options, [](absl::StatusOr<pb::Trigger> trigger, const ResponseMetadata&) {
-//             … });
-// The stub must outlive the call's start only.
-template <typename Stub, typename Async, typename Request, typename Response>
-void CallUnary(Stub* stub,
-               void (Async::*method)(grpc::ClientContext*, const Request*, Response*,
-                                     std::function<void(grpc::Status)>),
-               std::type_identity_t<Request> request, const CallOptions& options,
-               std::type_identity_t<UnaryDone<Response>> done) {
-  StartUnary<Request, Response>(
-      std::move(request), options, std::move(done),
-      [&](grpc::ClientContext* context, const Request* sent, Response* received,
-          std::function<void(grpc::Status)> on_completion) {
-        (static_cast<Async*>(stub)->*method)(context, sent, received, std::move(on_completion));
-      });
-}
-
-// Calls a method by its path, "/package.Service/Method", with message types that the caller knows.
-// Needs no generated service header. Request and Response are messages, or grpc::ByteBuffer for raw
-// bytes.
-template <typename Response, typename Request>
-void CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-               Request request, const CallOptions& options, UnaryDone<Response> done) {
-  StartUnary<Request, Response>(
-      std::move(request), options, std::move(done),
-      [&](grpc::ClientContext* context, const Request* sent, Response* received,
-          std::function<void(grpc::Status)> on_completion) {
-        grpc::TemplatedGenericStub<Request, Response>(channel).UnaryCall(
-            context, method, grpc::StubOptions(), sent, received, std::move(on_completion));
-      });
+  const CallStart start(channel);
+  grpc::TemplatedGenericStub<Request, Response>(start.channel())
+      .UnaryCall(&state->context, method, grpc::StubOptions(), &state->request, &state->response,
+                 [state](const grpc::Status& status) {
+                   Contain("unary call", [&] {
+                     const ResponseMetadata metadata(state->context);
+                     const auto callback = std::move(state->done);
+                     if (status.ok()) {
+                       callback(std::move(state->response), metadata);
+                     } else {
+                       callback(FromGrpcStatus(status), metadata);
+                     }
+                   });
+                 });
 }
 
 }  // namespace penstock::rpc

@@ -81,7 +81,8 @@ struct Watchdog::Impl {
   void Send() {
     struct Call {
       grpc::ClientContext context;
-      grpc::ByteBuffer request;
+      grpc::Slice nothing;
+      grpc::ByteBuffer request{&nothing, 1};  // Without a slice it would be no message at all.
       grpc::ByteBuffer response;
     };
     auto call = std::make_shared<Call>();

@@ -162,18 +162,6 @@ TEST_P(UnaryTest, MessagesUpToTheLimitPassAndLargerOnesAreRefused) {
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST_P(UnaryTest, CallsThroughAGeneratedStub) {
-  const auto stub = penstock::testing::EchoService::NewStub(channel_);
-  EchoRequest request;
-  request.set_text("stub");
-  std::promise<std::string> text;
-  CallUnary(stub->async(), &penstock::testing::EchoService::StubInterface::async_interface::Echo,
-            request, {}, [&](absl::StatusOr<EchoResponse> response, const ResponseMetadata&) {
-              text.set_value(response.ok() ? response->text() : response.status().ToString());
-            });
-  EXPECT_EQ(Await(text), "stub");
-}
-
 TEST_P(UnaryTest, CallsByNameWithTypesKnownAtRunTime) {
   auto request = std::make_shared<EchoRequest>();
   request->set_text("generic");
@@ -190,6 +178,29 @@ TEST_P(UnaryTest, CallsByNameWithTypesKnownAtRunTime) {
       channel_, "/penstock.testing.EchoService/Nothing", request, response, {},
       [&](absl::Status status, const ResponseMetadata&) { unknown.set_value(std::move(status)); });
   EXPECT_EQ(Await(unknown).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST_P(UnaryTest, CallsWhileTheServerStopsAllEnd) {
+  std::atomic<int> started = 0;
+  std::atomic<int> ended = 0;
+  std::atomic<bool> stopped = false;
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 3; ++t) {
+    callers.emplace_back([&] {
+      while (!stopped) {
+        ++started;
+        CallUnary<EchoResponse>(
+            channel_, kEcho, EchoRequest(), {},
+            [&](absl::StatusOr<EchoResponse>, const ResponseMetadata&) { ++ended; });
+        while (started - ended > 50) std::this_thread::yield();
+      }
+    });
+  }
+  EXPECT_TRUE(Eventually([&] { return ended > 100; }));
+  host_->Stop(milliseconds(100));
+  stopped = true;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_TRUE(Eventually([&] { return started == ended; }));
 }
 
 TEST_P(UnaryTest, AStoppedServerIsUnavailable) {
