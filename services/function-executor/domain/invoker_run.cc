@@ -1,0 +1,294 @@
+#include "services/function-executor/domain/invoker_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "services/function-executor/domain/classify.h"
+
+namespace penstock::executor {
+namespace {
+
+constexpr absl::Duration kRetryAfterFull = absl::Seconds(1);
+
+CallResult ResultOf(const Outcome& outcome) {
+  if (!outcome.error) return CallResult::kSucceeded;
+  switch (outcome.error->category) {
+    case ErrorCategory::kInput:
+      return CallResult::kInputError;
+    case ErrorCategory::kSystem:
+      return CallResult::kSystemError;
+    case ErrorCategory::kFunction:
+      break;
+  }
+  return CallResult::kFunctionError;
+}
+
+Outcome ProcessDisabled() {
+  Outcome outcome;
+  outcome.payload = std::make_shared<const std::string>();
+  outcome.error = FunctionError{ErrorCategory::kSystem,
+                                "Disabled",
+                                "process functions are switched off here (process.enabled)",
+                                {}};
+  return outcome;
+}
+
+}  // namespace
+
+Invoker::Run::Run(Invoker& invoker, InvokeOrder order, Done done)
+    : invoker_(invoker),
+      order_(std::move(order)),
+      done_(std::move(done)),
+      arrival_(invoker.parts_.clock.Monotonic()),
+      deadline_(MonotonicTime::max()) {
+  if (order_.timeout) deadline_ = arrival_ + std::min(*order_.timeout, Microseconds(86'400'000'000));
+}
+
+Microseconds Invoker::Run::TimeLeft() const {
+  return deadline_ - invoker_.parts_.clock.Monotonic();
+}
+
+void Invoker::Run::Begin() {
+  FunctionRegistry& registry = invoker_.parts_.registry;
+  if (!invoker_.accepting_) {
+    return Refuse(WithReason(absl::UnavailableError("the executor is stopping"), "DRAINING"));
+  }
+  if (order_.min_revision <= 0 || registry.Has(order_.min_revision)) {
+    OnRevisionKnown(absl::OkStatus());
+    return;
+  }
+  const Microseconds limit = std::min(invoker_.options_.revision_wait_max, TimeLeft());
+  registry.WaitFor(
+      order_.min_revision, limit,
+      [self = shared_from_this()](const absl::Status& status) { self->OnRevisionKnown(status); });
+}
+
+void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
+  if (!status.ok()) return Refuse(status);
+  FunctionRegistry& registry = invoker_.parts_.registry;
+  if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
+  std::shared_ptr<const FunctionSpec> function = registry.Find(order_.space, order_.function);
+  if (function == nullptr) {
+    return Refuse(absl::NotFoundError(
+        fmt::format("there is no function spaces/{}/functions/{}", order_.space, order_.function)));
+  }
+  EnterGate(std::move(function));
+}
+
+void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
+  function_ = std::move(function);
+  deadline_ = std::min(deadline_, arrival_ + function_->timeout);
+  if (TimeLeft() <= Microseconds(0)) {
+    return Refuse(absl::DeadlineExceededError("the call's time had passed before it began"));
+  }
+  if (function_->concurrency_max <= 0) return StartDriver();
+  has_slot_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ == Stage::kDone) return;
+    stage_ = Stage::kQueued;
+  }
+  switch (invoker_.gates_.Enter(function_->uid, function_->concurrency_max, shared_from_this())) {
+    case ConcurrencyGates::Entry::kAdmitted:
+      return StartDriver();
+    case ConcurrencyGates::Entry::kFull:
+      return Refuse(WithRetryAfter(
+          absl::ResourceExhaustedError(fmt::format(
+              "function {} runs its {} calls at a time (max_concurrency), and {} more wait",
+              function_->id, function_->concurrency_max, invoker_.options_.queue_max)),
+          kRetryAfterFull));
+    case ConcurrencyGates::Entry::kQueued:
+      break;
+  }
+  invoker_.parts_.observer.OnQueued(1);
+  auto timer = invoker_.parts_.timers.RunAfter(
+      std::max(TimeLeft(), Microseconds(0)), [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->OnQueueTimeout();
+      });
+  bool is_cancelled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_cancelled = cancelled_;
+    if (stage_ == Stage::kQueued && !is_cancelled) {
+      queue_timer_ = std::move(timer);
+      return;
+    }
+  }
+  timer->Cancel();
+  if (is_cancelled && invoker_.gates_.Leave(function_->uid, shared_from_this())) {
+    invoker_.parts_.observer.OnQueued(-1);
+    Refuse(absl::CancelledError("the call was cancelled before it began"));
+  }
+}
+
+void Invoker::Run::OnQueueTimeout() {
+  if (!invoker_.gates_.Leave(function_->uid, shared_from_this())) return;
+  invoker_.parts_.observer.OnQueued(-1);
+  Refuse(absl::DeadlineExceededError(
+      fmt::format("function {} runs its {} calls at a time (max_concurrency), and none ended in time",
+                  function_->id, function_->concurrency_max)));
+}
+
+void Invoker::Run::OnAdmitted() {
+  invoker_.parts_.observer.OnQueued(-1);
+  std::shared_ptr<Timers::Handle> timer;
+  {
+    const std::lock_guard lock(mutex_);
+    timer = std::move(queue_timer_);
+  }
+  if (timer) timer->Cancel();
+  StartDriver();
+}
+
+void Invoker::Run::StartDriver() {
+  const Parts& parts = invoker_.parts_;
+  record_.id = parts.ids.Next();
+  record_.space = order_.space;
+  record_.function = order_.function;
+  record_.function_version = function_->version;
+  record_.trigger = order_.trigger;
+  record_.start = parts.clock.Wall();
+  if (!order_.delivery_id.empty()) record_.attempt = order_.attempt;
+  record_.delivery_id = order_.delivery_id;
+  record_.subscription = order_.subscription;
+  if (order_.event) {
+    record_.event_id = order_.event->id;
+    record_.event_type = order_.event->type;
+    record_.event_source = order_.event->source;
+  }
+  record_.caller = order_.caller;
+  record_.instance = parts.ids.instance();
+  record_.traceparent = order_.traceparent;
+  started_ = parts.clock.Monotonic();
+  bool is_cancelled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ == Stage::kDone) return LeaveGate();
+    is_cancelled = cancelled_;
+    if (!is_cancelled) stage_ = Stage::kRunning;
+  }
+  if (is_cancelled) {
+    LeaveGate();
+    return Refuse(absl::CancelledError("the call was cancelled before it began"));
+  }
+  const auto self = shared_from_this();
+  invoker_.Add(record_.id, self);
+  parts.observer.OnStart();
+  Driver* const driver = invoker_.DriverOf(*function_);
+  if (driver == nullptr) return OnDriverDone(ProcessDisabled());
+  auto call = driver->Start(MakeInvocation(),
+                            [self](Outcome outcome) { self->OnDriverDone(std::move(outcome)); });
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ != Stage::kRunning) return;
+    driver_call_ = call;
+    is_cancelled = cancelled_;
+  }
+  if (is_cancelled && call) call->Cancel();
+}
+
+Invocation Invoker::Run::MakeInvocation() const {
+  Invocation invocation;
+  invocation.execution_id = record_.id;
+  invocation.function = function_;
+  invocation.trigger = order_.trigger;
+  invocation.payload = order_.payload;
+  invocation.content_type = order_.content_type;
+  invocation.event = order_.event;
+  invocation.http = order_.http;
+  invocation.delivery_id = order_.delivery_id;
+  invocation.attempt = order_.attempt;
+  invocation.traceparent = order_.traceparent;
+  invocation.deadline = deadline_;
+  invocation.deadline_wall = record_.start + (deadline_ - started_);
+  return invocation;
+}
+
+void Invoker::Run::Cancel() {
+  std::shared_ptr<Driver::Call> call;
+  Stage stage = Stage::kDone;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ == Stage::kDone || cancelled_) return;
+    cancelled_ = true;
+    stage = stage_;
+    call = driver_call_;
+  }
+  if (stage == Stage::kRunning) {
+    if (call) call->Cancel();
+    return;
+  }
+  if (stage == Stage::kQueued) {
+    // Not in the queue: it is being admitted, and StartDriver looks at the flag; or it is not queued
+    // yet, and EnterGate does.
+    if (!invoker_.gates_.Leave(function_->uid, shared_from_this())) return;
+    invoker_.parts_.observer.OnQueued(-1);
+  }
+  Refuse(absl::CancelledError("the call was cancelled before it began"));
+}
+
+bool Invoker::Run::TakeEnd() {
+  const std::lock_guard lock(mutex_);
+  if (stage_ == Stage::kDone) return false;
+  stage_ = Stage::kDone;
+  driver_call_.reset();
+  return true;
+}
+
+void Invoker::Run::Refuse(absl::Status status) {
+  if (!TakeEnd()) return;
+  invoker_.parts_.observer.OnRefused(order_.trigger);
+  const Done done = std::move(done_);
+  done({std::move(status), {}, 0, {}, {}});
+}
+
+void Invoker::Run::LeaveGate() {
+  if (has_slot_) invoker_.gates_.Release(function_->uid);
+}
+
+void Invoker::Run::OnDriverDone(Outcome outcome) {
+  if (!TakeEnd()) return;
+  const Parts& parts = invoker_.parts_;
+  if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
+  const Microseconds duration = parts.clock.Monotonic() - started_;
+  parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
+  auto result = std::make_shared<InvokeResult>();
+  result->function_version = function_->version;
+  result->duration = duration;
+  result->outcome = std::move(outcome);
+  if (IsBusy(result->outcome)) {
+    // It was not started, so there is nothing to tell of it: a record for each refusal would push
+    // those of real runs out.
+    invoker_.Remove(record_.id);
+    LeaveGate();
+    const Done done = std::move(done_);
+    return done(std::move(*result));
+  }
+  result->execution_id = record_.id;
+  ExecutionRecord record = record_;
+  record.duration = duration;
+  parts.journal.End(std::move(record), order_.payload, order_.content_type, result->outcome,
+                    [self = shared_from_this(), result] {
+                      self->invoker_.Remove(self->record_.id);
+                      self->LeaveGate();
+                      const Done done = std::move(self->done_);
+                      done(std::move(*result));
+                    });
+}
+
+ExecutionRecord Invoker::Run::Snapshot() const {
+  ExecutionRecord record = record_;
+  record.duration = invoker_.parts_.clock.Monotonic() - started_;
+  record.input = RecordBody(order_.payload, order_.content_type,
+                            invoker_.parts_.journal.options().body_bytes_max);
+  return record;
+}
+
+bool Invoker::Run::Matches(const ExecutionQuery& query) const {
+  return executor::Matches(record_, query);
+}
+
+}  // namespace penstock::executor

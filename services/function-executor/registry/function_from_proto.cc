@@ -1,0 +1,85 @@
+#include "services/function-executor/registry/function_from_proto.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+
+namespace penstock::executor {
+namespace {
+
+namespace pb = functions::v1;
+
+Microseconds ToMicros(const google::protobuf::Duration& duration) {
+  return Microseconds(duration.seconds() * 1'000'000 + duration.nanos() / 1'000);
+}
+
+HttpTarget FromProto(const pb::HttpDriver& driver) {
+  HttpTarget target;
+  target.url = driver.url();
+  switch (driver.format()) {
+    case pb::HttpDriver::STRUCTURED:
+      target.format = HttpFormat::kStructured;
+      break;
+    case pb::HttpDriver::RAW:
+      target.format = HttpFormat::kRaw;
+      break;
+    case pb::HttpDriver::CONTEXT:
+      target.format = HttpFormat::kContext;
+      break;
+    default:
+      target.format = HttpFormat::kBinary;
+      break;
+  }
+  target.headers.insert(driver.headers().begin(), driver.headers().end());
+  return target;
+}
+
+ProcessTarget FromProto(const pb::ProcessDriver& driver) {
+  ProcessTarget target;
+  target.runtime = driver.runtime();
+  target.source = driver.source();
+  if (!driver.handler().empty()) target.handler = driver.handler();
+  target.command.assign(driver.command().begin(), driver.command().end());
+  if (driver.max_workers() > 0) target.workers_max = driver.max_workers();
+  if (driver.has_idle_timeout()) target.idle_timeout = ToMicros(driver.idle_timeout());
+  if (driver.max_memory_bytes() > 0) target.memory_bytes_max = driver.max_memory_bytes();
+  if (driver.max_output_bytes() > 0) target.output_bytes_max = driver.max_output_bytes();
+  return target;
+}
+
+}  // namespace
+
+absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionChange& change) {
+  const pb::Function& function = change.function();
+  ASSIGN_OR_RETURN(const ResourceName name,
+                   ParseResourceName("function.name", "functions", function.name()));
+  FunctionUpdate update{name.space, name.id, function.uid(), function.version(), nullptr};
+  const bool is_callable = !change.deleted() &&
+                           function.driver_case() != pb::Function::DRIVER_NOT_SET &&
+                           function.state() != pb::Function::DEPLOYING &&
+                           function.state() != pb::Function::FAILED;
+  if (!is_callable) return update;
+  auto spec = std::make_shared<FunctionSpec>();
+  spec->space = name.space;
+  spec->id = name.id;
+  spec->uid = function.uid();
+  spec->version = function.version();
+  spec->revision = change.revision();
+  if (function.has_timeout()) spec->timeout = ToMicros(function.timeout());
+  spec->concurrency_max = function.max_concurrency();
+  spec->environment.insert(function.environment().begin(), function.environment().end());
+  if (function.has_http()) {
+    spec->target = FromProto(function.http());
+  } else if (function.has_process()) {
+    spec->target = FromProto(function.process());
+  } else {
+    spec->target = NoopTarget{};
+  }
+  update.spec = std::move(spec);
+  return update;
+}
+
+}  // namespace penstock::executor
