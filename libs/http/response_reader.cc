@@ -46,14 +46,13 @@ class ResponseReader::Parser final : public beast_http::basic_parser<false> {
     if (response.headers.size() >= kHeaderFieldsMax) error = beast_http::error::header_limit;
     response.headers.Add(View(name), View(value));
   }
-  void on_header_impl(error_code&) override {}
+  void on_header_impl(error_code& error) override {
+    if (is_done()) return;
+    if (content_length().value_or(0) > body_bytes_max_) error = beast_http::error::body_limit;
+  }
   void on_body_init_impl(const boost::optional<std::uint64_t>& content_length,
-                         error_code& error) override {
+                         error_code&) override {
     if (!content_length.has_value()) return;
-    if (*content_length > body_bytes_max_) {
-      error = beast_http::error::body_limit;
-      return;
-    }
     response.body.reserve(std::min<std::uint64_t>(*content_length, kBodyReserveMax));
   }
   std::size_t on_body_impl(BeastView body, error_code& error) override {
