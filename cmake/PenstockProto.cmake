@@ -46,5 +46,13 @@ function(penstock_add_proto_library name)
   if(ARG_GRPC_PROTOS)
     target_link_libraries(${target} PUBLIC gRPC::grpc++)
   endif()
+  # No code refers to what a file of services generates, so the linker would leave it out of an archive, and
+  # the service out of the descriptor pool that transcoding and server reflection look into.
+  foreach(proto IN LISTS ARG_GRPC_PROTOS)
+    string(REPLACE "_" "_5f" symbol "${proto}")
+    string(REPLACE "/" "_2f" symbol "${symbol}")
+    string(REPLACE "." "_2e" symbol "${symbol}")
+    target_link_options(${target} INTERFACE "LINKER:--undefined=descriptor_table_${symbol}")
+  endforeach()
 endfunction()
 file(MAKE_DIRECTORY "${PENSTOCK_GENERATED}")
