@@ -1,0 +1,203 @@
+#include "services/function-manager/api/convert.h"
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace penstock::functions {
+namespace {
+
+namespace pb = penstock::functions::v1;
+
+constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr std::int64_t kNanosPerMicro = 1'000;
+// The range of google.protobuf.Duration, about 10,000 years.
+constexpr std::int64_t kSecondsMax = 315'576'000'000;
+
+using ProtoStrings = google::protobuf::Map<std::string, std::string>;
+
+std::map<std::string, std::string> FromProto(const ProtoStrings& strings) {
+  return {strings.begin(), strings.end()};
+}
+
+void ToProto(const std::map<std::string, std::string>& strings, ProtoStrings* message) {
+  for (const auto& [key, value] : strings) (*message)[key] = value;
+}
+
+// Rounds towards less, so that nothing short of the least allowed duration passes for it.
+Microseconds FromProto(const google::protobuf::Duration& duration) {
+  const std::int64_t seconds = std::clamp(duration.seconds(), -kSecondsMax, kSecondsMax);
+  const std::int64_t nanos = duration.nanos();
+  const std::int64_t micros = nanos / kNanosPerMicro - (nanos % kNanosPerMicro < 0 ? 1 : 0);
+  return Microseconds(seconds * kMicrosPerSecond + micros);
+}
+
+void ToProto(Microseconds duration, google::protobuf::Duration* message) {
+  message->set_seconds(duration.count() / kMicrosPerSecond);
+  message->set_nanos(static_cast<std::int32_t>(duration.count() % kMicrosPerSecond * kNanosPerMicro));
+}
+
+void ToProto(WallTime time, google::protobuf::Timestamp* message) {
+  std::int64_t seconds = ToUnixMicros(time) / kMicrosPerSecond;
+  std::int64_t micros = ToUnixMicros(time) % kMicrosPerSecond;
+  if (micros < 0) {
+    micros += kMicrosPerSecond;
+    --seconds;
+  }
+  message->set_seconds(seconds);
+  message->set_nanos(static_cast<std::int32_t>(micros * kNanosPerMicro));
+}
+
+HttpFormat FromProto(pb::HttpDriver::Format format) {
+  switch (format) {
+    case pb::HttpDriver::STRUCTURED: return HttpFormat::kStructured;
+    case pb::HttpDriver::RAW: return HttpFormat::kRaw;
+    case pb::HttpDriver::CONTEXT: return HttpFormat::kContext;
+    default: return HttpFormat::kBinary;
+  }
+}
+
+pb::HttpDriver::Format ToProto(HttpFormat format) {
+  switch (format) {
+    case HttpFormat::kStructured: return pb::HttpDriver::STRUCTURED;
+    case HttpFormat::kRaw: return pb::HttpDriver::RAW;
+    case HttpFormat::kContext: return pb::HttpDriver::CONTEXT;
+    case HttpFormat::kBinary: break;
+  }
+  return pb::HttpDriver::BINARY;
+}
+
+pb::Function::State ToProto(FunctionState state) {
+  switch (state) {
+    case FunctionState::kDeploying: return pb::Function::DEPLOYING;
+    case FunctionState::kReady: return pb::Function::READY;
+    case FunctionState::kFailed: return pb::Function::FAILED;
+  }
+  return pb::Function::STATE_UNSPECIFIED;
+}
+
+HttpDriver FromProto(const pb::HttpDriver& message) {
+  HttpDriver http;
+  http.url = message.url();
+  http.format = FromProto(message.format());
+  http.headers = FromProto(message.headers());
+  return http;
+}
+
+// Zero is how a number that was not set arrives: it means the default.
+ProcessDriver FromProto(const pb::ProcessDriver& message) {
+  ProcessDriver process;
+  process.runtime = message.runtime();
+  process.source = message.source();
+  process.handler = message.handler();
+  process.command.assign(message.command().begin(), message.command().end());
+  if (message.max_workers() != 0) process.max_workers = message.max_workers();
+  if (message.has_idle_timeout()) process.idle_timeout = FromProto(message.idle_timeout());
+  if (message.max_memory_bytes() != 0) process.max_memory_bytes = message.max_memory_bytes();
+  if (message.max_output_bytes() != 0) process.max_output_bytes = message.max_output_bytes();
+  return process;
+}
+
+void ToProto(const HttpDriver& http, pb::HttpDriver* message) {
+  message->set_url(http.url);
+  message->set_format(ToProto(http.format));
+  ToProto(http.headers, message->mutable_headers());
+}
+
+void ToProto(const ProcessDriver& process, pb::ProcessDriver* message) {
+  message->set_runtime(process.runtime);
+  message->set_source(process.source);
+  message->set_handler(process.handler);
+  for (const std::string& argument : process.command) message->add_command(argument);
+  message->set_max_workers(process.max_workers);
+  ToProto(process.idle_timeout, message->mutable_idle_timeout());
+  message->set_max_memory_bytes(process.max_memory_bytes);
+  message->set_max_output_bytes(process.max_output_bytes);
+}
+
+void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
+  ToProto(spec.metadata, message->mutable_metadata());
+  message->set_description(spec.description);
+  ToProto(spec.timeout, message->mutable_timeout());
+  message->set_max_concurrency(spec.max_concurrency);
+  ToProto(spec.environment, message->mutable_environment());
+  if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
+    ToProto(*http, message->mutable_http());
+  } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
+    ToProto(*process, message->mutable_process());
+  } else if (std::holds_alternative<NoopDriver>(spec.driver)) {
+    message->mutable_noop();
+  }
+}
+
+}  // namespace
+
+SpecInput FromProto(const pb::Function& message) {
+  SpecInput input;
+  input.spec.metadata = FromProto(message.metadata());
+  if (!input.spec.metadata.empty()) input.fields_set |= kMetadata;
+  input.spec.description = message.description();
+  if (!message.description().empty()) input.fields_set |= kDescription;
+  if (message.has_timeout()) {
+    input.spec.timeout = FromProto(message.timeout());
+    input.fields_set |= kTimeout;
+  }
+  input.spec.max_concurrency = message.max_concurrency();
+  if (message.max_concurrency() != 0) input.fields_set |= kMaxConcurrency;
+  input.spec.environment = FromProto(message.environment());
+  if (!input.spec.environment.empty()) input.fields_set |= kEnvironment;
+  switch (message.driver_case()) {
+    case pb::Function::kHttp:
+      input.spec.driver = FromProto(message.http());
+      input.fields_set |= kHttp;
+      break;
+    case pb::Function::kProcess:
+      input.spec.driver = FromProto(message.process());
+      input.fields_set |= kProcess;
+      break;
+    case pb::Function::kNoop:
+      input.spec.driver = NoopDriver{};
+      input.fields_set |= kNoop;
+      break;
+    case pb::Function::DRIVER_NOT_SET: break;
+  }
+  return input;
+}
+
+void ToProto(const Function& function, pb::Function* message) {
+  message->set_name(function.name.ToString());
+  message->set_uid(function.uid);
+  message->set_etag(function.Etag());
+  ToProto(function.create_time, message->mutable_create_time());
+  ToProto(function.update_time, message->mutable_update_time());
+  message->set_creator(function.creator);
+  message->set_state(ToProto(function.state));
+  message->set_state_reason(function.state_reason);
+  message->set_version(function.version);
+  SpecToProto(function.spec, message);
+}
+
+penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch) {
+  penstock::internal::v1::WatchFunctionsResponse message;
+  for (const Change& change : batch.changes) {
+    auto* added = message.add_changes();
+    added->set_revision(change.function.revision);
+    if (change.is_deleted) {
+      added->set_deleted(true);
+      added->mutable_function()->set_name(change.function.name.ToString());
+      added->mutable_function()->set_uid(change.function.uid);
+      added->mutable_function()->set_version(change.function.version);
+    } else {
+      ToProto(change.function, added->mutable_function());
+    }
+  }
+  message.set_snapshot_begin(batch.is_snapshot_begin);
+  message.set_snapshot_end(batch.is_snapshot_end);
+  message.set_revision(batch.revision);
+  return message;
+}
+
+}  // namespace penstock::functions

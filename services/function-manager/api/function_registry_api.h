@@ -1,0 +1,57 @@
+// The gRPC face for other services.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "libs/rpc/peer_auth.h"
+#include "penstock/internal/v1/registry_service.grpc.pb.h"
+#include "services/function-manager/api/call_metrics.h"
+#include "services/function-manager/domain/change_feed.h"
+#include "services/function-manager/domain/reference_keeper.h"
+
+namespace penstock::functions {
+
+// Serves FunctionRegistryService to callers with the peer credential. Thread-safe; `keeper`, `feed` and
+// `metrics` must outlive the server.
+class FunctionRegistryApi final
+    : public penstock::internal::v1::FunctionRegistryService::CallbackService {
+ public:
+  FunctionRegistryApi(ReferenceKeeper& keeper, ChangeFeed& feed, CallMetrics& metrics,
+                      std::shared_ptr<const rpc::PeerAuth> peer_auth)
+      : keeper_(keeper), feed_(feed), metrics_(metrics), peer_auth_(std::move(peer_auth)) {}
+
+  grpc::ServerWriteReactor<penstock::internal::v1::WatchFunctionsResponse>* WatchFunctions(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::WatchFunctionsRequest* request) override;
+  grpc::ServerUnaryReactor* AcquireFunctionReference(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::AcquireFunctionReferenceRequest* request,
+      penstock::internal::v1::AcquireFunctionReferenceResponse* response) override;
+  grpc::ServerUnaryReactor* ReleaseFunctionReference(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::ReleaseFunctionReferenceRequest* request,
+      penstock::internal::v1::ReleaseFunctionReferenceResponse* response) override;
+  grpc::ServerUnaryReactor* ReconcileFunctionReferences(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::ReconcileFunctionReferencesRequest* request,
+      penstock::internal::v1::ReconcileFunctionReferencesResponse* response) override;
+  grpc::ServerUnaryReactor* ResolveSecrets(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::ResolveSecretsRequest* request,
+      penstock::internal::v1::ResolveSecretsResponse* response) override;
+
+ private:
+  // Serves a call with `handler(request, answer, call, done)` when the caller is a service, else
+  // refuses it.
+  template <typename Request, typename Response, typename Handler>
+  grpc::ServerUnaryReactor* ServePeer(grpc::CallbackServerContext* context, const Request* request,
+                                      Response* response, std::string_view rpc, Handler handler);
+
+  ReferenceKeeper& keeper_;
+  ChangeFeed& feed_;
+  CallMetrics& metrics_;
+  const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
+};
+
+}  // namespace penstock::functions

@@ -1,0 +1,127 @@
+#include "services/function-manager/app/app.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/config/listen_address.h"
+#include "libs/lifecycle/data_folder_lock.h"
+#include "libs/log/log.h"
+#include "libs/rpc/peer_auth.h"
+#include "libs/rpc/server_host.h"
+#include "services/function-manager/api/call_metrics.h"
+#include "services/function-manager/api/function_manager_api.h"
+#include "services/function-manager/api/function_registry_api.h"
+#include "services/function-manager/domain/change_feed.h"
+#include "services/function-manager/domain/function_catalog.h"
+#include "services/function-manager/domain/reference_keeper.h"
+#include "services/function-manager/domain/space_rule.h"
+#include "services/function-manager/storage/measured_function_store.h"
+#include "services/function-manager/storage/sqlite_function_store.h"
+
+namespace penstock::functions {
+namespace {
+
+constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
+
+}  // namespace
+
+// Everything that Start makes, in the order in which it is made: destroyed in reverse.
+struct App::Parts {
+  Parts(std::unique_ptr<SqliteFunctionStore> opened, const Config& config, const Shared& shared,
+        std::shared_ptr<const rpc::PeerAuth> peer_auth)
+      : sqlite(std::move(opened)),
+        store(*sqlite, shared.clock, shared.metrics),
+        spaces(config.spaces_allowed),
+        feed(store, {}),
+        catalog(store, shared.clock, spaces),
+        keeper(store, spaces),
+        calls(shared.metrics),
+        manager(catalog, calls, peer_auth),
+        registry(keeper, feed, calls, peer_auth),
+        function_gauge(shared.metrics.GaugeCallback(
+            "penstock_functions_functions", "Functions that are stored.",
+            [this] { return static_cast<double>(store.Count()); })),
+        watch_gauge(shared.metrics.GaugeCallback(
+            "penstock_functions_watch_streams", "Open watches of functions.",
+            [this] { return static_cast<double>(feed.size()); })) {}
+
+  std::optional<lifecycle::DataFolderLock> lock;
+  std::unique_ptr<SqliteFunctionStore> sqlite;
+  MeasuredFunctionStore store;
+  const SpaceRule spaces;
+  ChangeFeed feed;
+  FunctionCatalog catalog;
+  ReferenceKeeper keeper;
+  CallMetrics calls;
+  FunctionManagerApi manager;
+  FunctionRegistryApi registry;
+  metrics::Registration function_gauge;
+  metrics::Registration watch_gauge;
+  std::unique_ptr<rpc::ServerHost> host;
+};
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
+  RETURN_IF_ERROR(config.Validate());
+  return std::unique_ptr<App>(new App(std::move(config), shared));
+}
+
+App::App(Config config, Shared shared) : config_(std::move(config)), shared_(shared) {
+  shared_.readiness.Register(kServiceName,
+                             [] { return absl::UnavailableError("is not serving"); });
+}
+
+App::~App() {
+  Stop(std::chrono::seconds(2)).IgnoreError();
+  shared_.readiness.Unregister(kServiceName);
+}
+
+absl::Status App::Start() {
+  ASSIGN_OR_RETURN(auto lock, lifecycle::DataFolderLock::Acquire(config_.data_dir,
+                                                                 "penstock-function-manager"));
+  ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
+  const std::string path = (std::filesystem::path(config_.data_dir) / "functions.db").string();
+  ASSIGN_OR_RETURN(auto opened,
+                   SqliteFunctionStore::Open({.path = path}, shared_.clock));
+  parts_ = std::make_unique<Parts>(std::move(opened), config_, shared_, std::move(peer_auth));
+  parts_->lock = std::move(lock);
+
+  rpc::ServerOptions options;
+  options.name = kServiceName;
+  if (config_.HasListener()) {
+    ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
+    options.address = listen.ToString();
+  }
+  options.connection_age_max = kConnectionAgeMax;
+  options.services = {&parts_->manager, &parts_->registry};
+  ASSIGN_OR_RETURN(parts_->host, rpc::ServerHost::Start(std::move(options)));
+  parts_->host->SetServing(true);
+  shared_.readiness.Register(kServiceName, [] { return absl::OkStatus(); });
+  log::Info("function-manager serves", {{"address", parts_->host->address()},
+                                        {"data_dir", config_.data_dir},
+                                        {"functions", parts_->store.Count()}});
+  return absl::OkStatus();
+}
+
+absl::Status App::Stop(std::chrono::milliseconds deadline) {
+  if (parts_ == nullptr) return absl::OkStatus();
+  shared_.readiness.Register(kServiceName,
+                             [] { return absl::UnavailableError("is not serving"); });
+  if (parts_->host != nullptr) parts_->host->SetServing(false);
+  parts_->feed.Close(absl::UnavailableError("the function-manager is stopping"));
+  if (parts_->host != nullptr) parts_->host->Stop(deadline / 2);
+  parts_->store.Stop();
+  parts_.reset();
+  log::Info("function-manager stopped");
+  return absl::OkStatus();
+}
+
+int App::port() const {
+  return parts_ == nullptr || parts_->host == nullptr ? 0 : parts_->host->port();
+}
+
+}  // namespace penstock::functions

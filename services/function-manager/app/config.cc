@@ -1,0 +1,45 @@
+#include "services/function-manager/app/config.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "libs/config/listen_address.h"
+
+namespace penstock::functions {
+
+absl::Status Config::Validate() const {
+  std::vector<FieldViolation> violations;
+  if (HasListener()) {
+    if (const auto parsed = config::ParseListenAddress(grpc_listen); !parsed.ok()) {
+      violations.push_back({"grpc.listen", std::string(parsed.status().message())});
+    }
+  }
+  if (data_dir.empty()) violations.push_back({"data_dir", "must not be empty: expected a folder"});
+  if (peer_token_file.empty()) {
+    violations.push_back({"peer.token_file", "must not be empty: expected a file"});
+  }
+  for (std::size_t i = 0; i < spaces_allowed.size(); ++i) {
+    const absl::Status checked =
+        CheckSpace(fmt::format("spaces.allowed[{}]", i), spaces_allowed[i]);
+    for (FieldViolation& violation : FieldViolationsOf(checked)) {
+      violations.push_back(std::move(violation));
+    }
+  }
+  return FieldErrors(violations);
+}
+
+void Bind(config::Binder& binder, Config& config) {
+  binder.String("grpc.listen", &config.grpc_listen,
+                "address of the gRPC services; \"inproc:\" for callers in this process only");
+  binder.String("data_dir", &config.data_dir, "folder of the database");
+  binder.String("peer.token_file", &config.peer_token_file,
+                "file with the token that services show each other; created when missing");
+  binder.StringList("spaces.allowed", &config.spaces_allowed,
+                    "the only spaces; empty allows every id");
+}
+
+}  // namespace penstock::functions

@@ -1,0 +1,32 @@
+// The settings of the function-manager.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "libs/config/binder.h"
+
+namespace penstock::functions {
+
+struct Config {
+  // "host:port"; empty or "inproc:" serves callers in this process only.
+  std::string grpc_listen = "127.0.0.1:9030";
+  // Holds the database; one process at a time.
+  std::string data_dir = "./penstock-data/function-manager";
+  // The token that services show each other; created when it is missing.
+  std::string peer_token_file = "./penstock-data/peer.token";
+  // The only spaces that there are; empty: every id is a space.
+  std::vector<std::string> spaces_allowed;
+
+  // INVALID_ARGUMENT naming the keys.
+  absl::Status Validate() const;
+
+  // True when there is a network listener.
+  bool HasListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
+};
+
+// Binds grpc.listen, data_dir, peer.token_file and spaces.allowed.
+void Bind(config::Binder& binder, Config& config);
+
+}  // namespace penstock::functions

@@ -1,0 +1,149 @@
+#include "services/function-manager/storage/spec_json.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdint>
+#include <exception>
+#include <utility>
+#include <vector>
+
+namespace penstock::functions {
+namespace {
+
+namespace json = boost::json;
+
+using Strings = std::map<std::string, std::string>;
+
+constexpr const char* FormatName(HttpFormat format) {
+  switch (format) {
+    case HttpFormat::kStructured: return "structured";
+    case HttpFormat::kRaw: return "raw";
+    case HttpFormat::kContext: return "context";
+    case HttpFormat::kBinary: break;
+  }
+  return "binary";
+}
+
+HttpFormat FormatOf(std::string_view name) {
+  for (const HttpFormat format :
+       {HttpFormat::kStructured, HttpFormat::kRaw, HttpFormat::kContext}) {
+    if (name == FormatName(format)) return format;
+  }
+  return HttpFormat::kBinary;
+}
+
+json::object ObjectOf(const Strings& strings) {
+  json::object object;
+  for (const auto& [key, value] : strings) object.emplace(key, value);
+  return object;
+}
+
+std::string TextOf(const json::value& value) { return std::string(value.as_string()); }
+
+Strings StringsOf(const json::value& value) {
+  Strings strings;
+  for (const auto& member : value.as_object()) {
+    strings.emplace(std::string(member.key()), TextOf(member.value()));
+  }
+  return strings;
+}
+
+json::object HttpToJson(const HttpDriver& http) {
+  return {{"url", http.url},
+          {"format", FormatName(http.format)},
+          {"headers", ObjectOf(http.headers)}};
+}
+
+HttpDriver HttpFromJson(const json::object& object) {
+  HttpDriver http;
+  http.url = TextOf(object.at("url"));
+  http.format = FormatOf(TextOf(object.at("format")));
+  http.headers = StringsOf(object.at("headers"));
+  return http;
+}
+
+json::object ProcessToJson(const ProcessDriver& process) {
+  json::array command;
+  for (const std::string& argument : process.command) command.emplace_back(argument);
+  return {{"runtime", process.runtime},
+          {"source", process.source},
+          {"handler", process.handler},
+          {"command", std::move(command)},
+          {"maxWorkers", process.max_workers},
+          {"idleTimeoutMicros", process.idle_timeout.count()},
+          {"maxMemoryBytes", process.max_memory_bytes},
+          {"maxOutputBytes", process.max_output_bytes}};
+}
+
+ProcessDriver ProcessFromJson(const json::object& object) {
+  ProcessDriver process;
+  process.runtime = TextOf(object.at("runtime"));
+  process.source = TextOf(object.at("source"));
+  process.handler = TextOf(object.at("handler"));
+  for (const json::value& argument : object.at("command").as_array()) {
+    process.command.push_back(TextOf(argument));
+  }
+  process.max_workers = json::value_to<std::int32_t>(object.at("maxWorkers"));
+  process.idle_timeout = Microseconds(json::value_to<std::int64_t>(object.at("idleTimeoutMicros")));
+  process.max_memory_bytes = json::value_to<std::int64_t>(object.at("maxMemoryBytes"));
+  process.max_output_bytes = json::value_to<std::int64_t>(object.at("maxOutputBytes"));
+  return process;
+}
+
+FunctionSpec SpecFrom(const json::object& object) {
+  FunctionSpec spec;
+  spec.description = TextOf(object.at("description"));
+  spec.timeout = Microseconds(json::value_to<std::int64_t>(object.at("timeoutMicros")));
+  spec.max_concurrency = json::value_to<std::int32_t>(object.at("maxConcurrency"));
+  spec.environment = StringsOf(object.at("environment"));
+  if (const json::value* http = object.if_contains("http")) {
+    spec.driver = HttpFromJson(http->as_object());
+  } else if (const json::value* process = object.if_contains("process")) {
+    spec.driver = ProcessFromJson(process->as_object());
+  } else if (object.contains("noop")) {
+    spec.driver = NoopDriver{};
+  }
+  return spec;
+}
+
+// Runs `read` on the parsed text; every way in which it can be wrong is DATA_LOSS.
+template <typename Read>
+auto Parsed(std::string_view text, const Read& read)
+    -> absl::StatusOr<decltype(read(std::declval<const json::value&>()))> {
+  try {
+    return read(json::parse({text.data(), text.size()}));
+  } catch (const std::exception& error) {
+    return absl::DataLossError(
+        fmt::format("a stored function cannot be read: {}", std::string(error.what())));
+  }
+}
+
+}  // namespace
+
+std::string SpecToJson(const FunctionSpec& spec) {
+  json::object object{{"description", spec.description},
+                      {"timeoutMicros", spec.timeout.count()},
+                      {"maxConcurrency", spec.max_concurrency},
+                      {"environment", ObjectOf(spec.environment)}};
+  if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
+    object.emplace("http", HttpToJson(*http));
+  } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
+    object.emplace("process", ProcessToJson(*process));
+  } else if (std::holds_alternative<NoopDriver>(spec.driver)) {
+    object.emplace("noop", json::object());
+  }
+  return json::serialize(object);
+}
+
+absl::StatusOr<FunctionSpec> SpecFromJson(std::string_view text) {
+  return Parsed(text, [](const json::value& value) { return SpecFrom(value.as_object()); });
+}
+
+std::string StringsToJson(const Strings& strings) { return json::serialize(ObjectOf(strings)); }
+
+absl::StatusOr<Strings> StringsFromJson(std::string_view text) {
+  return Parsed(text, [](const json::value& value) { return StringsOf(value); });
+}
+
+}  // namespace penstock::functions

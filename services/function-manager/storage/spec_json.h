@@ -1,0 +1,24 @@
+// Function specifications as the text in which the store keeps them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "services/function-manager/domain/function.h"
+
+namespace penstock::functions {
+
+// Everything of `spec` but its metadata, as a JSON object. Fields are added only with a default that
+// means what their absence meant before.
+std::string SpecToJson(const FunctionSpec& spec);
+
+// The inverse; DATA_LOSS when `json` is not what SpecToJson wrote.
+absl::StatusOr<FunctionSpec> SpecFromJson(std::string_view json);
+
+// A JSON object of strings.
+std::string StringsToJson(const std::map<std::string, std::string>& strings);
+absl::StatusOr<std::map<std::string, std::string>> StringsFromJson(std::string_view json);
+
+}  // namespace penstock::functions

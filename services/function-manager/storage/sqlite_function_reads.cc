@@ -1,0 +1,219 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "libs/base/status.h"
+#include "services/function-manager/storage/spec_json.h"
+#include "services/function-manager/storage/sqlite_function_session.h"
+
+namespace penstock::functions {
+namespace {
+
+// What FunctionOf reads, in its order; `f` is the function, `v` the version.
+#define PENSTOCK_FUNCTION_COLUMNS                                                                  \
+  "f.space, f.id, f.uid, v.version, v.revision, f.create_time, v.update_time, f.creator, f.state, " \
+  "f.state_reason, v.metadata, v.spec"
+#define PENSTOCK_CURRENT_FUNCTIONS \
+  "SELECT " PENSTOCK_FUNCTION_COLUMNS \
+  " FROM functions f JOIN versions v ON v.uid = f.uid AND v.version = f.version "
+
+constexpr std::string_view kGet =
+    PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ?1 AND f.id = ?2";
+constexpr std::string_view kList = PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ? AND f.id > ?";
+constexpr std::string_view kVersions =
+    "SELECT " PENSTOCK_FUNCTION_COLUMNS
+    " FROM functions f JOIN versions v ON v.uid = f.uid WHERE f.space = ?1 AND f.id = ?2 AND "
+    "(?3 = 0 OR v.version < ?3) ORDER BY v.version DESC";
+constexpr std::string_view kChanged =
+    PENSTOCK_CURRENT_FUNCTIONS "WHERE f.revision > ?1 ORDER BY f.revision";
+constexpr std::string_view kDeleted =
+    "SELECT space, id, uid, version, revision FROM deletions WHERE revision > ?1 ORDER BY revision";
+
+#undef PENSTOCK_CURRENT_FUNCTIONS
+#undef PENSTOCK_FUNCTION_COLUMNS
+
+absl::StatusOr<Function> FunctionOf(const sqlite::Statement& row) {
+  Function function;
+  ASSIGN_OR_RETURN(function.spec, SpecFromJson(row.Text(11)));
+  ASSIGN_OR_RETURN(function.spec.metadata, StringsFromJson(row.Text(10)));
+  function.name = {row.String(0), row.String(1)};
+  function.uid = row.String(2);
+  function.version = row.Int(3);
+  function.revision = row.Int(4);
+  function.create_time = FromUnixMicros(row.Int(5));
+  function.update_time = FromUnixMicros(row.Int(6));
+  function.creator = row.String(7);
+  function.state = static_cast<FunctionState>(row.Int(8));
+  function.state_reason = row.String(9);
+  return function;
+}
+
+Function DeletionOf(const sqlite::Statement& row) {
+  Function function;
+  function.name = {row.String(0), row.String(1)};
+  function.uid = row.String(2);
+  function.version = row.Int(3);
+  function.revision = row.Int(4);
+  return function;
+}
+
+// Counts entries against the limits of a page.
+class PageBudget {
+ public:
+  explicit PageBudget(const PageLimits& limits) : limits_(limits) {}
+
+  bool HasRoom() const {
+    return count_ == 0 || (count_ < limits_.count_max && bytes_ < limits_.bytes_max);
+  }
+  void Take(std::size_t bytes) {
+    ++count_;
+    bytes_ += bytes;
+  }
+
+ private:
+  const PageLimits limits_;
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+// Reads rows until the page is full or there are no more.
+absl::StatusOr<FunctionPage> ReadPage(sqlite::Statement& statement, const PageLimits& limits) {
+  FunctionPage page;
+  PageBudget budget(limits);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+    if (!has_row) return page;
+    if (!budget.HasRoom()) {
+      page.has_more = true;
+      return page;
+    }
+    ASSIGN_OR_RETURN(Function function, FunctionOf(statement));
+    budget.Take(ByteSize(function));
+    page.functions.push_back(std::move(function));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<Function>> SqliteFunctionSession::Get(const FunctionName& name) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(kGet));
+  statement.BindAll(name.space, name.id);
+  ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return std::optional<Function>();
+  ASSIGN_OR_RETURN(Function function, FunctionOf(statement));
+  return std::optional<Function>(std::move(function));
+}
+
+absl::StatusOr<bool> SqliteFunctionSession::Exists(const FunctionName& name) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT 1 FROM functions WHERE space = ? AND id = ?"));
+  statement.BindAll(name.space, name.id);
+  return statement.Step();
+}
+
+absl::StatusOr<FunctionPage> SqliteFunctionSession::List(const ListQuery& query) {
+  std::string sql(kList);
+  if (query.creator) sql += " AND f.creator = ?";
+  for (std::size_t i = 0; i < query.metadata.size(); ++i) {
+    sql += " AND EXISTS (SELECT 1 FROM json_each(v.metadata) m WHERE m.key = ? AND m.value = ?)";
+  }
+  sql += " ORDER BY f.id";
+  ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(sql));
+  int parameter = 0;
+  statement.Bind(++parameter, query.space);
+  statement.Bind(++parameter, query.after_id);
+  if (query.creator) statement.Bind(++parameter, *query.creator);
+  for (const auto& [key, value] : query.metadata) {
+    statement.Bind(++parameter, key);
+    statement.Bind(++parameter, value);
+  }
+  return ReadPage(statement, query.limits);
+}
+
+absl::StatusOr<FunctionPage> SqliteFunctionSession::ListVersions(const VersionQuery& query) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(kVersions));
+  statement.BindAll(query.name.space, query.name.id, query.before_version);
+  return ReadPage(statement, query.limits);
+}
+
+absl::StatusOr<ChangePage> SqliteFunctionSession::Changes(const ChangeQuery& query) {
+  ASSIGN_OR_RETURN(sqlite::Statement changed, connection_.Prepare(kChanged));
+  ASSIGN_OR_RETURN(sqlite::Statement deleted, connection_.Prepare(kDeleted));
+  changed.BindAll(query.after);
+  deleted.BindAll(query.deletions_after);
+  ASSIGN_OR_RETURN(bool has_changed, changed.Step());
+  ASSIGN_OR_RETURN(bool has_deleted, deleted.Step());
+  ChangePage page;
+  PageBudget budget(query.limits);
+  while (has_changed || has_deleted) {
+    if (!budget.HasRoom()) {
+      page.has_more = true;
+      page.revision = page.changes.back().function.revision;
+      return page;
+    }
+    Change change;
+    change.is_deleted = has_deleted && (!has_changed || deleted.Int(4) < changed.Int(4));
+    if (change.is_deleted) {
+      change.function = DeletionOf(deleted);
+      ASSIGN_OR_RETURN(has_deleted, deleted.Step());
+    } else {
+      ASSIGN_OR_RETURN(change.function, FunctionOf(changed));
+      ASSIGN_OR_RETURN(has_changed, changed.Step());
+    }
+    budget.Take(ByteSize(change.function));
+    page.changes.push_back(std::move(change));
+  }
+  ASSIGN_OR_RETURN(page.revision, Revision());
+  return page;
+}
+
+absl::StatusOr<std::int64_t> SqliteFunctionSession::Counter(std::string_view key) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT value FROM counters WHERE key = ?"));
+  statement.BindAll(key);
+  ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return absl::DataLossError(fmt::format("the store lacks its counter {}", key));
+  return statement.Int(0);
+}
+
+absl::StatusOr<std::int64_t> SqliteFunctionSession::Revision() { return Counter("revision"); }
+
+absl::StatusOr<std::int64_t> SqliteFunctionSession::ResumableFrom() {
+  return Counter("resumable_from");
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteFunctionSession::Holders(const FunctionName& name,
+                                                                        std::size_t count_max) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT holder FROM holds WHERE space = ? AND id = ? "
+                                       "ORDER BY holder LIMIT ?"));
+  statement.BindAll(name.space, name.id, count_max);
+  std::vector<std::string> holders;
+  RETURN_IF_ERROR(statement.ForEach([&holders](const sqlite::Statement& row) {
+    holders.push_back(row.String(0));
+    return absl::OkStatus();
+  }));
+  return holders;
+}
+
+absl::StatusOr<std::vector<Hold>> SqliteFunctionSession::HoldsOf(const std::string& service) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT space, id, holder FROM holds WHERE service = ? "
+                                       "ORDER BY space, id, holder"));
+  statement.BindAll(service);
+  std::vector<Hold> holds;
+  RETURN_IF_ERROR(statement.ForEach([&](const sqlite::Statement& row) {
+    holds.push_back({{row.String(0), row.String(1)}, row.String(2), service});
+    return absl::OkStatus();
+  }));
+  return holds;
+}
+
+absl::StatusOr<std::int64_t> SqliteFunctionSession::CountFunctions() {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT COUNT(*) FROM functions"));
+  ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  return has_row ? statement.Int(0) : 0;
+}
+
+}  // namespace penstock::functions
