@@ -13,6 +13,7 @@ class LogFailureTest : public LogTest {};
 TEST_F(LogFailureTest, AFailedSyncIsFinalUntilReopened) {
   Open();
   AppendMany("e", 2);
+  const std::size_t durable = Bytes(1).size();
   disk_.FailSyncs(1);
   const auto results = Append({Event("bad"), Event("bad"), Event("e0", std::string(100, 'x'))});
   EXPECT_EQ(results[0].status.code(), absl::StatusCode::kUnavailable);
@@ -27,6 +28,7 @@ TEST_F(LogFailureTest, AFailedSyncIsFinalUntilReopened) {
   EXPECT_THAT(ReadAll(), ElementsAre("e0", "e1"));
 
   ASSERT_TRUE(log_->Reopen().ok());
+  EXPECT_EQ(Bytes(1).size(), durable);
   EXPECT_TRUE(log_->Health().writable);
   EXPECT_EQ(AppendOne(Event("bad")).sequence, 3u);
   EXPECT_EQ(AppendOne(Event("more")).sequence, 4u);
