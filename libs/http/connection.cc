@@ -114,8 +114,17 @@ void Connection::Process() {
     Flush();
   }
   if (peer_closed_ && state_ == State::kReading && !is_writing_) return Close();
+  // The answer before this may have been written when the drain had not begun.
+  if (context_->draining.load(std::memory_order_relaxed) && exchange_id_ > 0 && IsIdle()) {
+    return Close();
+  }
   EnsureRead();
   UpdateDeadline();
+}
+
+bool Connection::IsIdle() {
+  return state_ == State::kReading && !is_writing_ &&
+         reader_.phase() == RequestReader::Phase::kIdle;
 }
 
 // Handles requests that are in the buffer already; true when it stopped for the output's sake only.

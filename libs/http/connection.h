@@ -24,6 +24,9 @@ namespace penstock::http {
 
 class Connection;
 
+// What a chunk that waits to be sent counts beyond its bytes, so that tiny chunks are bounded too.
+inline constexpr std::size_t kStreamChunkCost = 64;
+
 // What the connections of one server share. Each loop touches its own LoopState only.
 struct ServerContext {
   struct alignas(64) LoopState {
@@ -94,10 +97,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     kLingering,  // Reading to the end, so that the answer is not lost to a reset.
     kClosed,
   };
-  // A chunk whose bytes end at `end`, counted over the whole connection.
+  // A chunk whose bytes end at `end`, counted over the whole connection. `cost` is its share of
+  // `waiting_bytes`.
   struct PendingChunk {
     std::uint64_t end;
-    std::size_t size;
+    std::size_t cost;
     Exchange::OnWritten on_written;
     std::shared_ptr<std::atomic<std::size_t>> waiting_bytes;
   };
@@ -109,6 +113,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void Handshake();
   void Process();
+  bool IsIdle();
   bool ProcessBuffered();
   void Dispatch();
   void Refuse(const Refusal& refusal);

@@ -71,7 +71,8 @@ void Connection::StartStream(std::uint64_t id, int status, const Headers& header
 void Connection::WriteChunk(std::uint64_t id, const std::string& chunk,
                             Exchange::OnWritten on_written,
                             std::shared_ptr<std::atomic<std::size_t>> waiting_bytes) {
-  PendingChunk pending{0, chunk.size(), std::move(on_written), std::move(waiting_bytes)};
+  PendingChunk pending{0, chunk.size() + kStreamChunkCost, std::move(on_written),
+                       std::move(waiting_bytes)};
   if (!IsCurrent(id, State::kStreaming)) {
     return NotifyWritten(std::move(pending), absl::UnavailableError("the client is gone"));
   }
@@ -204,7 +205,7 @@ void Connection::CountSent(std::size_t size) {
 }
 
 void Connection::NotifyWritten(PendingChunk chunk, const absl::Status& status) {
-  chunk.waiting_bytes->fetch_sub(chunk.size);
+  chunk.waiting_bytes->fetch_sub(chunk.cost);
   if (!chunk.on_written) return;
   // Posted, so that it never runs inside Write.
   event_loops().Post(

@@ -68,7 +68,7 @@ struct ServerLimits {
   // Bytes of following requests that are read while one is being answered; requests of one
   // connection are handled one after the other, in order.
   std::size_t pipeline_bytes_max = 64 * 1024;
-  // Bytes of one stream that wait for a slow client.
+  // Bytes of one stream that wait for a slow client; each chunk counts 64 more.
   std::size_t stream_bytes_max = 1024 * 1024;
   // How much of a refused request is read and dropped, so that the refusal reaches a client that is
   // still sending.

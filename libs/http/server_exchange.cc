@@ -52,11 +52,12 @@ void ServerExchange::StartStream(int status, Headers headers) {
 
 void ServerExchange::Write(std::string chunk, OnWritten on_written) {
   absl::Status refusal;
+  const std::size_t cost = chunk.size() + kStreamChunkCost;
   if (state_ != State::kStreaming) {
     refusal = absl::FailedPreconditionError("no stream is open");
-  } else if (const std::size_t waiting = waiting_bytes_->fetch_add(chunk.size());
-             waiting > 0 && waiting + chunk.size() > connection_->limits().stream_bytes_max) {
-    waiting_bytes_->fetch_sub(chunk.size());
+  } else if (const std::size_t waiting = waiting_bytes_->fetch_add(cost);
+             waiting > 0 && waiting + cost > connection_->limits().stream_bytes_max) {
+    waiting_bytes_->fetch_sub(cost);
     refusal = absl::ResourceExhaustedError("the client reads too slowly; the chunk was dropped");
   }
   if (!refusal.ok()) {

@@ -293,7 +293,8 @@ TEST_F(ClientFailureTest, StopEndsEverything) {
   MakeClient({.connections_per_host_max = 2});
   std::vector<Outcome> outcomes(6);
   for (Outcome& outcome : outcomes) client_->Send({.url = Url("/x")}, outcome.Capture());
-  ASSERT_NE(held.Take("/x"), nullptr);
+  const auto exchange = held.Take("/x");
+  ASSERT_NE(exchange, nullptr);
   client_->Stop();
   for (Outcome& outcome : outcomes) {
     ExpectReason(outcome.Wait().status(), absl::StatusCode::kCancelled, kCanceled);

@@ -123,7 +123,7 @@ TEST_F(ServerStreamTest, HoldsBackForASlowClientAndBoundsMemory) {
   int writes = 0;
   const auto write = [&] {
     ++writes;
-    exchange->Write(std::string(64 * 1024, 'z'),
+    exchange->Write(std::string(63 * 1024, 'z'),
                     [&](const absl::Status& status) { ++(status.ok() ? written : refused); });
   };
   // The kernel takes some megabytes, until one write stays behind.
@@ -193,6 +193,19 @@ TEST_F(ServerStreamTest, DrainFinishesWhatIsInFlight) {
   EXPECT_TRUE(drained.get());
 }
 
+TEST_F(ServerStreamTest, DrainClosesAConnectionWhoseAnswerWasOnItsWay) {
+  Serve([](Request, std::shared_ptr<Exchange> exchange) {
+    exchange->Respond(Response::Text(200, std::string(32 * 1024 * 1024, 'a')));
+  });
+  RawSocket socket = Connect();
+  socket.Send(kGet);
+  socket.ReadUntil("\r\n\r\n");
+  auto drained = std::async(std::launch::async, [&] { return server_->Drain(kTestDeadline); });
+  EXPECT_EQ(drained.wait_for(20ms), std::future_status::timeout);
+  EXPECT_EQ(socket.ReadAll().size(), 32U * 1024 * 1024);
+  EXPECT_TRUE(drained.get());
+}
+
 TEST_F(ServerStreamTest, DrainGivesUpAtItsDeadlineAndStopCloses) {
   Serve(held_.AsHandler());
   RawSocket socket = Connect();
@@ -232,7 +245,8 @@ TEST_F(ServerStreamTest, ChildProcessesInheritNoSocket) {
   MakeClient();
   Outcome outcome;
   client_->Send({.url = Url("/x")}, outcome.Capture());
-  ASSERT_NE(held_.Take("/x"), nullptr);
+  const auto exchange = held_.Take("/x");
+  ASSERT_NE(exchange, nullptr);
   int sockets = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code error;
