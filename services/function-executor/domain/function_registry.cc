@@ -30,7 +30,9 @@ FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget)
   for (auto& shard : shards_) shard.store(std::make_shared<const Map>());
 }
 
-FunctionRegistry::~FunctionRegistry() {
+FunctionRegistry::~FunctionRegistry() { EndWaits(); }
+
+void FunctionRegistry::EndWaits() {
   std::list<Waiter> waiting;
   {
     const std::lock_guard lock(waiters_->mutex);

@@ -61,6 +61,9 @@ class FunctionRegistry {
   // on any thread.
   void WaitFor(std::int64_t min_revision, Microseconds limit, WaitDone done);
 
+  // Ends all calls that wait with UNAVAILABLE.
+  void EndWaits();
+
   // Replaces everything.
   void ApplySnapshot(std::vector<FunctionUpdate> functions, std::int64_t revision);
   void ApplyChanges(std::vector<FunctionUpdate> changes, std::int64_t revision);

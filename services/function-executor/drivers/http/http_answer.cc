@@ -95,12 +95,16 @@ std::string WrapAnswer(const http::ClientResponse& response) {
   return json;
 }
 
+// Whether there is more to pass on than a body and its type.
+bool HasOtherFields(const http::Headers& headers) {
+  for (const auto field : headers) {
+    if (IsPassedOn(field.name)) return true;
+  }
+  return false;
+}
+
 void FillHttpEventAnswer(http::ClientResponse response, Outcome* outcome) {
-  const bool is_plain =
-      response.status == 200 &&
-      std::none_of(response.headers.begin(), response.headers.end(),
-                   [](const http::Headers::Field& field) { return IsPassedOn(field.name); });
-  if (is_plain) {
+  if (response.status == 200 && !HasOtherFields(response.headers)) {
     outcome->content_type = std::string(response.headers.Get("content-type"));
     outcome->payload = std::make_shared<const std::string>(std::move(response.body));
     return;

@@ -1,0 +1,219 @@
+#include "services/function-executor/api/function_executor_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "libs/rpc/server_unary.h"
+#include "services/function-executor/api/convert.h"
+#include "services/function-executor/domain/classify.h"
+
+namespace penstock::executor {
+namespace {
+
+namespace pb = executions::v1;
+
+constexpr std::size_t kPayloadBytesMax = 1U << 20;
+constexpr std::size_t kTailsMax = 256;
+
+// Ends `target` when the caller is gone. The run may end first, in any thread.
+void CancelWith(rpc::CallContext& call, const std::shared_ptr<Invoker::Call>& target) {
+  call.cancellation()->Subscribe([weak = std::weak_ptr<Invoker::Call>(target)] {
+    if (const auto alive = weak.lock()) alive->Cancel();
+  });
+}
+
+absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeResponse* response) {
+  if (!result.refusal.ok()) return result.refusal;
+  if (IsBusy(result.outcome)) {
+    const Microseconds wait = result.outcome.retry_after.value_or(Microseconds(1'000'000));
+    return WithRetryAfter(absl::ResourceExhaustedError(result.outcome.error->message),
+                          absl::Microseconds(wait.count()));
+  }
+  response->set_execution(ResourceName{space, "executions", result.execution_id}.ToString());
+  response->mutable_payload()->set_content_type(result.outcome.content_type);
+  response->mutable_payload()->set_data(*result.outcome.payload);
+  if (result.outcome.error) *response->mutable_error() = ToProto(*result.outcome.error);
+  *response->mutable_logs() = ToProto(result.outcome.logs);
+  *response->mutable_duration() = ToProto(result.duration);
+  response->set_function_version(result.function_version);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeRequest& request,
+                                                           const rpc::CallContext& call) const {
+  ASSIGN_OR_RETURN(ResourceName name, ParseResourceName("name", "functions", request.name()));
+  if (request.payload().data().size() > kPayloadBytesMax) {
+    return FieldError("payload", fmt::format("has {} bytes; expected at most {}",
+                                             request.payload().data().size(), kPayloadBytesMax));
+  }
+  InvokeOrder order;
+  order.space = std::move(name.space);
+  order.function = std::move(name.id);
+  order.payload = std::make_shared<const std::string>(request.payload().data());
+  order.content_type = request.payload().content_type();
+  if (request.has_http()) {
+    order.trigger = TriggerKind::kHttp;
+    order.http = FromProto(request.http());
+    if (order.http->method.empty()) order.http->method = "POST";
+  }
+  order.timeout = TimeUntilDeadline(call, clock_);
+  if (request.has_timeout()) {
+    ASSIGN_OR_RETURN(const Microseconds asked, FromProto("timeout", request.timeout()));
+    order.timeout = order.timeout ? std::min(*order.timeout, asked) : asked;
+  }
+  ASSIGN_OR_RETURN(order.min_revision, MinFunctionRevision(call));
+  if (peer_auth_->Check(call).ok()) order.caller = std::string(call.principal());
+  order.traceparent = request.traceparent();
+  if (order.traceparent.empty()) order.traceparent = std::string(call.traceparent());
+  if (order.traceparent.empty()) order.traceparent = NewTraceparent();
+  return order;
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::Invoke(grpc::CallbackServerContext* context,
+                                                      const pb::InvokeRequest* request,
+                                                      pb::InvokeResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::InvokeRequest& given, pb::InvokeResponse* answer, rpc::CallContext& call,
+             const rpc::ServerDone& done) {
+        auto order = MakeOrder(given, call);
+        if (!order.ok()) return done(order.status());
+        const std::string space = order->space;
+        CancelWith(call, invoker_.Invoke(*std::move(order),
+                                         [answer, done, space](InvokeResult result) {
+                                           done(Fill(std::move(result), space, answer));
+                                         }));
+      });
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerContext* context,
+                                                           const pb::InvokeAsyncRequest* request,
+                                                           pb::InvokeAsyncResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [](const pb::InvokeAsyncRequest&, pb::InvokeAsyncResponse*, rpc::CallContext&,
+         const rpc::ServerDone& done) {
+        done(absl::UnimplementedError(
+            "InvokeAsync is not served: publish an event that the function is subscribed to, "
+            "or call Invoke"));
+      });
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::GetExecution(grpc::CallbackServerContext* context,
+                                                            const pb::GetExecutionRequest* request,
+                                                            pb::Execution* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::GetExecutionRequest& given, pb::Execution* answer, rpc::CallContext& call,
+             const rpc::ServerDone& done) {
+        directory_.Get(given.name(), call.cancellation(),
+                       [answer, done](absl::StatusOr<pb::Execution> found) {
+                         if (found.ok()) *answer = *std::move(found);
+                         done(found.status());
+                       });
+      });
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::ListExecutions(
+    grpc::CallbackServerContext* context, const pb::ListExecutionsRequest* request,
+    pb::ListExecutionsResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::ListExecutionsRequest& given, pb::ListExecutionsResponse* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        directory_.List(given, call.cancellation(),
+                        [answer, done](absl::StatusOr<pb::ListExecutionsResponse> page) {
+                          if (page.ok()) *answer = *std::move(page);
+                          done(page.status());
+                        });
+      });
+}
+
+absl::Status FunctionExecutorApi::OpenTail(const pb::TailExecutionsRequest& request,
+                                           const std::shared_ptr<TailStream>& stream) {
+  ASSIGN_OR_RETURN(std::string space, ParseSpaceParent("parent", request.parent()));
+  std::string function;
+  if (!request.function().empty()) {
+    ASSIGN_OR_RETURN(function, ParseReference("function", "functions", space, request.function()));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (tails_closed_) return absl::UnavailableError("the executor is stopping");
+    if (tails_.size() >= kTailsMax) {
+      return absl::ResourceExhaustedError(fmt::format("{} tails are open already", kTailsMax));
+    }
+    tails_.insert(stream);
+  }
+  auto following = journal_.Follow(
+      std::move(space), std::move(function),
+      [weak = std::weak_ptr(stream)](const std::shared_ptr<const ExecutionRecord>& record) {
+        const auto tail = weak.lock();
+        if (tail && !tail->Write(ToProto(*record))) {
+          tail->Finish(absl::ResourceExhaustedError("records come faster than they are read here"));
+        }
+      });
+  stream->set_on_done([this, weak = std::weak_ptr(stream), following](const absl::Status&) {
+    std::shared_ptr<TailStream> ended = weak.lock();
+    const std::lock_guard lock(mutex_);
+    tails_.erase(ended);
+  });
+  return absl::OkStatus();
+}
+
+grpc::ServerWriteReactor<pb::Execution>* FunctionExecutorApi::TailExecutions(
+    grpc::CallbackServerContext* context, const pb::TailExecutionsRequest* request) {
+  return TailStream::Serve(
+      context, request, rpc::ServerStreamLimits{},
+      [this](const pb::TailExecutionsRequest& given, const std::shared_ptr<TailStream>& stream) {
+        if (const absl::Status status = OpenTail(given, stream); !status.ok()) {
+          stream->Finish(status);
+        }
+      });
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::CancelExecution(
+    grpc::CallbackServerContext* context, const pb::CancelExecutionRequest* request,
+    pb::Execution* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::CancelExecutionRequest& given, pb::Execution* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        const auto name = ParseResourceName("name", "executions", given.name());
+        if (!name.ok()) return done(name.status());
+        const bool was_running = invoker_.CancelRunning(name->space, name->id);
+        directory_.Get(given.name(), call.cancellation(),
+                       [answer, done, was_running](absl::StatusOr<pb::Execution> found) {
+                         if (!found.ok()) return done(found.status());
+                         if (!was_running && found->state() == pb::Execution::RUNNING) {
+                           return done(absl::FailedPreconditionError(fmt::format(
+                               "the execution runs on executor {}: cancel it there",
+                               found->instance())));
+                         }
+                         if (!was_running) {
+                           return done(absl::FailedPreconditionError("the execution has ended"));
+                         }
+                         *answer = *std::move(found);
+                         done(absl::OkStatus());
+                       });
+      });
+}
+
+void FunctionExecutorApi::CloseTails() {
+  std::unordered_set<std::shared_ptr<TailStream>> open;
+  {
+    const std::lock_guard lock(mutex_);
+    tails_closed_ = true;
+    open = tails_;
+  }
+  for (const auto& tail : open) tail->Finish(absl::UnavailableError("the executor is stopping"));
+}
+
+}  // namespace penstock::executor

@@ -1,0 +1,71 @@
+#include "services/function-executor/app/app.h"
+
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/config/listen_address.h"
+#include "libs/log/log.h"
+#include "services/function-executor/app/parts.h"
+
+namespace penstock::executor {
+namespace {
+
+constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
+  RETURN_IF_ERROR(config.Validate());
+  return std::unique_ptr<App>(new App(std::move(config), shared));
+}
+
+App::App(Config config, Shared shared) : config_(std::move(config)), shared_(shared) {
+  shared_.readiness.Register(config_.server_name,
+                             [] { return absl::UnavailableError("is not serving"); });
+}
+
+App::~App() {
+  Stop(std::chrono::seconds(2)).IgnoreError();
+  shared_.readiness.Unregister(config_.server_name);
+}
+
+absl::Status App::Start() {
+  ASSIGN_OR_RETURN(auto opened, Parts::Open(config_, shared_));
+  parts_ = std::make_unique<Parts>(std::move(opened), config_, shared_);
+
+  rpc::ServerOptions options;
+  options.name = config_.server_name;
+  if (config_.HasListener()) {
+    ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
+    options.address = listen.ToString();
+  }
+  options.connection_age_max = kConnectionAgeMax;
+  options.services = {&parts_->executor_api, &parts_->invocation_api};
+  ASSIGN_OR_RETURN(parts_->host, rpc::ServerHost::Start(std::move(options)));
+  parts_->watcher.Start();
+  if (parts_->peers) parts_->peers->Start();
+  parts_->host->SetServing(true);
+  shared_.readiness.Register(config_.server_name,
+                             [parts = parts_.get()] { return parts->registry.Ready(); });
+  log::Info("function-executor serves", {{"address", parts_->host->address()},
+                                         {"data_dir", config_.data_dir},
+                                         {"instance", parts_->instance}});
+  return absl::OkStatus();
+}
+
+absl::Status App::Stop(std::chrono::milliseconds deadline) {
+  if (parts_ == nullptr) return absl::OkStatus();
+  shared_.readiness.Register(config_.server_name,
+                             [] { return absl::UnavailableError("is not serving"); });
+  const bool is_clean = parts_->Stop(deadline);
+  parts_.reset();
+  if (!is_clean) log::Warn("calls that did not end in time were cancelled");
+  log::Info("function-executor stopped");
+  return absl::OkStatus();
+}
+
+int App::port() const {
+  return parts_ == nullptr || parts_->host == nullptr ? 0 : parts_->host->port();
+}
+
+}  // namespace penstock::executor

@@ -1,0 +1,76 @@
+#include "services/function-executor/app/config.h"
+
+#include <fmt/format.h>
+
+#include "libs/base/status.h"
+#include "libs/config/listen_address.h"
+#include "libs/http/egress.h"
+#include "libs/rpc/channel.h"
+#include "services/function-executor/app/egress.h"
+
+namespace penstock::executor {
+namespace {
+
+void Check(const absl::Status& status, std::string_view field,
+           std::vector<FieldViolation>* violations) {
+  if (status.ok()) return;
+  const std::vector<FieldViolation> own = FieldViolationsOf(status);
+  if (own.empty()) violations->push_back({std::string(field), std::string(status.message())});
+  violations->insert(violations->end(), own.begin(), own.end());
+}
+
+}  // namespace
+
+absl::Status Config::Validate() const {
+  std::vector<FieldViolation> violations;
+  if (HasListener()) {
+    Check(config::ParseListenAddress(grpc_listen).status(), "grpc.listen", &violations);
+  }
+  if (data_dir.empty()) violations.push_back({"data_dir", "must not be empty: expected a folder"});
+  if (peer_token_file.empty()) {
+    violations.push_back({"peer.token_file", "must not be empty: expected a file"});
+  }
+  Check(rpc::CheckAddress("function_manager.address", function_manager_address),
+        "function_manager.address", &violations);
+  if (!cluster_peers.empty()) {
+    Check(rpc::CheckAddress("cluster.peers", cluster_peers), "cluster.peers", &violations);
+  }
+  Check(MakeEgressPolicy(*this).status(), "egress.allow", &violations);
+  return FieldErrors(violations);
+}
+
+void Bind(config::Binder& binder, Config& config) {
+  binder.String("grpc.listen", &config.grpc_listen,
+                "address of the gRPC services; \"inproc:\" for callers in this process only");
+  binder.String("data_dir", &config.data_dir, "folder of the execution records");
+  binder.String("function_manager.address", &config.function_manager_address,
+                "the function-manager whose functions run here");
+  binder.String("peer.token_file", &config.peer_token_file,
+                "file with the token that services show each other; created when missing");
+  binder.StringList("egress.allow", &config.egress_allow,
+                    "networks (CIDR) that functions may be called in although they are not public");
+  binder.StringList("egress.denied_ports", &config.egress_denied_ports,
+                    "ports at which no function may be called");
+  binder.Bytes("http.answer_bytes_max", &config.http_answer_bytes_max,
+               "largest answer of an HTTP function", {1024, std::size_t{6} << 20});
+  binder.Bool("process.enabled", &config.process.enabled, "whether process functions run here");
+  binder.String("process.work_dir", &config.process.work_dir,
+                "folder of the workers; empty: \"process\" in data_dir");
+  binder.String("process.launcher", &config.process.launcher,
+                "program that starts workers; empty: penstock-launch beside this program");
+  binder.String("process.python", &config.process.python, "interpreter of python3 functions");
+  binder.String("process.node", &config.process.node, "interpreter of node functions");
+  binder.Duration("executions.retention_age", &config.executions.retention_age,
+                  "how long execution records are kept",
+                  {Microseconds(60'000'000), Microseconds(400LL * 86'400 * 1'000'000)});
+  binder.Int("executions.retention_count", &config.executions.retention_count,
+             "how many execution records are kept", {1, 1'000'000'000});
+  binder.Bytes("executions.body_bytes_max", &config.executions.body_bytes_max,
+               "how much of a payload a record keeps", {0, 256 * 1024});
+  binder.Int("deliveries.credit", &config.deliveries_credit,
+             "deliveries that one broker stream may have in flight", {1, 65'536});
+  binder.String("cluster.peers", &config.cluster_peers,
+                "\"host:port\" whose addresses are all executors; empty: there is only this one");
+}
+
+}  // namespace penstock::executor

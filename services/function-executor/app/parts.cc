@@ -1,0 +1,147 @@
+#include "services/function-executor/app/parts.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "services/function-executor/app/egress.h"
+#include "services/function-executor/storage/instance_id.h"
+
+namespace penstock::executor {
+namespace {
+
+constexpr int kLoopsMax = 4;
+// Of the time to stop: for calls to end by themselves. The rest is for cancelling and writing.
+constexpr int kDrainPercent = 80;
+
+std::string PathIn(const std::string& folder, const char* name) {
+  return (std::filesystem::path(folder) / name).string();
+}
+
+std::unique_ptr<ProcessDriver> MakeProcessDriver(const Config& config, const Clock& clock) {
+  if (!config.process.enabled) return nullptr;
+  ProcessDriver::Options options;
+  options.work_dir = config.process.work_dir.empty() ? PathIn(config.data_dir, "process")
+                                                     : config.process.work_dir;
+  options.launcher_path = config.process.launcher;
+  options.python = config.process.python;
+  options.node = config.process.node;
+  return std::make_unique<ProcessDriver>(std::move(options), clock);
+}
+
+std::unique_ptr<rpc::ReplicaSet> MakePeers(const Config& config) {
+  if (config.cluster_peers.empty()) return nullptr;
+  rpc::ReplicaSet::Options options;
+  options.target = config.cluster_peers;
+  return std::make_unique<rpc::ReplicaSet>(std::move(options));
+}
+
+JournalOptions JournalOptionsOf(const Config& config) {
+  JournalOptions options;
+  options.body_bytes_max = config.executions.body_bytes_max;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<App::Parts::Opened> App::Parts::Open(const Config& config, const Shared& shared) {
+  ASSIGN_OR_RETURN(auto lock, lifecycle::DataFolderLock::Acquire(config.data_dir,
+                                                                 "penstock-function-executor"));
+  ASSIGN_OR_RETURN(std::string instance, LoadInstanceId(config.data_dir));
+  ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config.peer_token_file));
+  ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(config));
+  http::EventLoopsOptions loop_options;
+  loop_options.name = "exec";
+  loop_options.threads =
+      std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kLoopsMax);
+  auto loops = std::make_unique<http::EventLoops>(loop_options);
+  http::ClientOptions client_options;
+  client_options.connections_per_host_max = 256;
+  client_options.egress = [policy = std::move(policy)](const std::string& address,
+                                                       std::uint16_t port) {
+    return policy.Check(address, port);
+  };
+  ASSIGN_OR_RETURN(auto client, http::Client::Create(*loops, std::move(client_options)));
+  SqliteExecutionStore::Options store_options;
+  store_options.path = PathIn(config.data_dir, "executions.db");
+  store_options.retention_age = config.executions.retention_age;
+  store_options.retention_count = config.executions.retention_count;
+  ASSIGN_OR_RETURN(auto store, SqliteExecutionStore::Open(std::move(store_options), shared.clock,
+                                                          shared.metrics));
+  return Opened{std::move(lock),  std::move(instance), std::move(peer_auth),
+                std::move(loops), std::move(client),   std::move(store)};
+}
+
+App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
+    : lock(std::move(opened.lock)),
+      instance(std::move(opened.instance)),
+      peer_auth(std::move(opened.peer_auth)),
+      loops(std::move(opened.loops)),
+      client(std::move(opened.client)),
+      store(std::move(opened.store)),
+      timers(*loops),
+      calls(shared.metrics),
+      http_driver({.answer_bytes_max = config.http_answer_bytes_max}, *client, shared.clock),
+      process(MakeProcessDriver(config, shared.clock)),
+      registry(timers,
+               [this](const std::string& uid, std::int64_t version) {
+                 if (process) process->Forget(uid, version);
+               }),
+      watcher({.address = config.function_manager_address, .peer_auth = peer_auth}, registry,
+              timers),
+      journal(*store, shared.clock, JournalOptionsOf(config)),
+      ids(instance, shared.clock),
+      invoker({registry, {noop, http_driver, process.get()}, journal, ids, timers, calls,
+               shared.clock}),
+      peers(MakePeers(config)),
+      reader(invoker, *store),
+      directory(reader, instance, peers.get(), peer_auth),
+      executor_api(invoker, journal, directory, shared.clock, peer_auth),
+      invocation_api({invoker, epochs, *loops, instance, config.deliveries_credit}, reader,
+                     peer_auth),
+      revision_gauge(shared.metrics.GaugeCallback(
+          "penstock_executor_registry_revision", "The function-manager's revision known here.",
+          [this] { return static_cast<double>(registry.revision()); },
+          {{"server", config.server_name}})),
+      functions_gauge(shared.metrics.GaugeCallback(
+          "penstock_executor_registry_functions", "Functions that can be called.",
+          [this] { return static_cast<double>(registry.size()); },
+          {{"server", config.server_name}})),
+      streams_gauge(shared.metrics.GaugeCallback(
+          "penstock_executor_delivery_streams", "Open streams of brokers.",
+          [this] { return static_cast<double>(invocation_api.streams()); },
+          {{"server", config.server_name}})) {}
+
+App::Parts::~Parts() { Stop(std::chrono::milliseconds(500)); }
+
+bool App::Parts::Stop(std::chrono::milliseconds deadline) {
+  if (std::exchange(stopped, true)) return true;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto drain_end = begin + deadline * kDrainPercent / 100;
+  const auto left = [&] {
+    const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(
+        drain_end - std::chrono::steady_clock::now());
+    return std::max(time, std::chrono::milliseconds(0));
+  };
+  if (host) host->SetServing(false);
+  executor_api.CloseTails();
+  bool is_clean = invocation_api.Drain(left());
+  invoker.StopAccepting();
+  if (host) host->Stop(left());
+  is_clean = is_clean && invoker.running() == 0;
+  watcher.Stop();
+  if (peers) peers->Stop();
+  invoker.CancelAll();
+  http_driver.Stop();
+  if (process) process->Stop();
+  client->Stop();
+  // Drivers have ended all calls: what their ends still do is queued on the loops, or done.
+  loops->Stop();
+  registry.EndWaits();
+  store->Stop();
+  return is_clean;
+}
+
+}  // namespace penstock::executor

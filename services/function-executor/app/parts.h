@@ -1,0 +1,82 @@
+// Everything that the app makes, in the order in which it is made.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "libs/http/client.h"
+#include "libs/http/event_loops.h"
+#include "libs/lifecycle/data_folder_lock.h"
+#include "libs/rpc/peer_auth.h"
+#include "libs/rpc/replica_set.h"
+#include "libs/rpc/server_host.h"
+#include "services/function-executor/api/execution_directory.h"
+#include "services/function-executor/api/execution_reader.h"
+#include "services/function-executor/api/function_executor_api.h"
+#include "services/function-executor/api/invocation_api.h"
+#include "services/function-executor/app/app.h"
+#include "services/function-executor/app/call_metrics.h"
+#include "services/function-executor/domain/epoch_guard.h"
+#include "services/function-executor/domain/invoker.h"
+#include "services/function-executor/drivers/http/http_driver.h"
+#include "services/function-executor/drivers/noop/noop_driver.h"
+#include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/registry/function_watcher.h"
+#include "services/function-executor/storage/sqlite_execution_store.h"
+#include "services/function-executor/timers/loop_timers.h"
+
+namespace penstock::executor {
+
+// Members are destroyed in reverse; Stop has ended all threads by then.
+struct App::Parts {
+  // What can fail to be made.
+  struct Opened {
+    lifecycle::DataFolderLock lock;
+    std::string instance;
+    std::shared_ptr<const rpc::PeerAuth> peer_auth;
+    std::unique_ptr<http::EventLoops> loops;
+    std::unique_ptr<http::Client> client;
+    std::unique_ptr<SqliteExecutionStore> store;
+  };
+
+  static absl::StatusOr<Opened> Open(const Config& config, const Shared& shared);
+
+  Parts(Opened opened, const Config& config, const Shared& shared);
+  ~Parts();
+
+  // Ends everything, in an order in which nothing is used after its end. Idempotent. False when
+  // something had to be cancelled.
+  bool Stop(std::chrono::milliseconds deadline);
+
+  lifecycle::DataFolderLock lock;
+  const std::string instance;
+  const std::shared_ptr<const rpc::PeerAuth> peer_auth;
+  std::unique_ptr<http::EventLoops> loops;
+  std::unique_ptr<http::Client> client;
+  std::unique_ptr<SqliteExecutionStore> store;
+  LoopTimers timers;
+  CallMetrics calls;
+  NoopDriver noop;
+  HttpDriver http_driver;
+  std::unique_ptr<ProcessDriver> process;  // Null when process functions are switched off.
+  FunctionRegistry registry;
+  FunctionWatcher watcher;
+  ExecutionJournal journal;
+  ExecutionIds ids;
+  Invoker invoker;
+  EpochGuard epochs;
+  std::unique_ptr<rpc::ReplicaSet> peers;  // Null when there are none.
+  ExecutionReader reader;
+  ExecutionDirectory directory;
+  FunctionExecutorApi executor_api;
+  InvocationApi invocation_api;
+  metrics::Registration revision_gauge;
+  metrics::Registration functions_gauge;
+  metrics::Registration streams_gauge;
+  std::unique_ptr<rpc::ServerHost> host;
+  bool stopped = false;
+};
+
+}  // namespace penstock::executor
