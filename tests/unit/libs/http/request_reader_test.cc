@@ -23,6 +23,7 @@ struct Fed {
 };
 
 void Feed(RequestReader& reader, std::string_view bytes, Fed& fed) {
+  if (bytes.empty()) return;
   const std::span<char> room = reader.input().Prepare(bytes.size());
   std::memcpy(room.data(), bytes.data(), bytes.size());
   reader.input().Commit(bytes.size());
