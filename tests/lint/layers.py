@@ -25,7 +25,12 @@ ROOM_EDGES = {
     "domain": {"ports"},
     "adapter": {"ports", "domain"},
 }
-EDGES_BETWEEN_ADAPTERS = set()
+EDGES_BETWEEN_ADAPTERS = {
+    # Conversions between messages and the domain, which the gRPC faces, stores and delivery share.
+    ("api", "codec"),
+    ("delivery", "codec"),
+    ("state", "codec"),
+}
 
 # The libraries that the pure rooms may use. All other rooms may use any.
 PURE_ROOM_LIBS = {"domain": {"base"}, "ports": {"base"}}

@@ -5,35 +5,12 @@
 #include <google/protobuf/wire_format_lite.h>
 #include <io/cloudevents/v1/cloudevents.pb.h>
 
-#include "absl/strings/escaping.h"
-#include "libs/base/time.h"
+#include "libs/cloudevents/event.h"
 
 namespace penstock::broker {
 namespace {
 
 using google::protobuf::internal::WireFormatLite;
-using AttributeValue = io::cloudevents::v1::CloudEvent::CloudEventAttributeValue;
-
-// CloudEvents 1.0.2, section "Type System": the canonical string of a value.
-std::string CanonicalText(const AttributeValue& value) {
-  switch (value.attr_case()) {
-    case AttributeValue::kCeBoolean: return value.ce_boolean() ? "true" : "false";
-    case AttributeValue::kCeInteger: return std::to_string(value.ce_integer());
-    case AttributeValue::kCeString: return value.ce_string();
-    case AttributeValue::kCeBytes: {
-      std::string text;
-      absl::Base64Escape(value.ce_bytes(), &text);
-      return text;
-    }
-    case AttributeValue::kCeUri: return value.ce_uri();
-    case AttributeValue::kCeUriRef: return value.ce_uri_ref();
-    case AttributeValue::kCeTimestamp:
-      return FormatRfc3339(FromUnixMicros(value.ce_timestamp().seconds() * 1'000'000 +
-                                          value.ce_timestamp().nanos() / 1'000));
-    case AttributeValue::ATTR_NOT_SET: break;
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -74,7 +51,8 @@ void CloudEventAttributes::Parse() const {
       out.WriteString(bytes);
     }
     if (!entry.ParseFromString(field)) return;
-    for (const auto& [name, value] : entry.attributes()) others_[name] = CanonicalText(value);
+    for (const auto& [name, value] : entry.attributes())
+      others_[name] = cloudevents::AttributeText(value);
   }
 }
 

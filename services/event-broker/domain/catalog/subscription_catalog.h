@@ -91,6 +91,8 @@ class SubscriptionCatalog final : public RevisionSource {
   std::vector<Subscription> List(const std::string& space, const std::string& after,
                                  std::size_t limit,
                                  const std::function<bool(const Subscription&)>& wanted) const;
+  // All live subscriptions, of all spaces.
+  std::vector<Subscription> All() const;
   std::optional<Subscription> FindByUid(const std::string& uid) const;
   std::set<std::string> Spaces() const;
 

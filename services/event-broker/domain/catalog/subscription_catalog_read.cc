@@ -40,6 +40,13 @@ std::vector<Subscription> SubscriptionCatalog::List(
   return found;
 }
 
+std::vector<Subscription> SubscriptionCatalog::All() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Subscription> all;
+  for (const auto& [key, subscription] : live_) all.push_back(subscription);
+  return all;
+}
+
 std::optional<Subscription> SubscriptionCatalog::FindByUid(const std::string& uid) const {
   const std::lock_guard lock(mutex_);
   const auto key = by_uid_.find(uid);

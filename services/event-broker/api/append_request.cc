@@ -1,0 +1,110 @@
+#include "services/event-broker/api/append_request.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <array>
+#include <utility>
+
+#include "libs/base/crc32c.h"
+#include "libs/base/ids.h"
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "libs/cloudevents/event.h"
+#include "libs/cloudevents/validate.h"
+
+namespace penstock::broker {
+namespace {
+
+namespace pb = penstock::events::v1;
+using io::cloudevents::v1::CloudEvent;
+
+constexpr char kPartitionKey[] = "partitionkey";
+
+// Options that would change when an event is delivered must not be ignored.
+constexpr std::array<const char*, 2> kRefusedOptions = {"deliverat", "deliverafter"};
+
+// The same bytes for the same event: map entries in order.
+std::string Serialize(const CloudEvent& event) {
+  std::string bytes;
+  bytes.reserve(event.ByteSizeLong());
+  {
+    google::protobuf::io::StringOutputStream raw(&bytes);
+    google::protobuf::io::CodedOutputStream out(&raw);
+    out.SetSerializationDeterministic(true);
+    event.SerializeWithCachedSizes(&out);
+  }
+  return bytes;
+}
+
+// Tells contents apart whatever the publisher's clock said: type and payload count, time does not.
+std::uint64_t ContentHash(const CloudEvent& event) {
+  const std::string_view data = cloudevents::Data(event);
+  const std::uint64_t low = Crc32c(data);
+  const std::uint64_t high = Crc32c(cloudevents::DataContentType(event), Crc32c(event.type()));
+  const std::uint64_t hash = (high << 32 | low) ^ (std::uint64_t{data.size()} << 16);
+  return hash == 0 ? 1 : hash;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> PublishRules::ResolveSpace(const std::string& space) const {
+  const std::string resolved = space.empty() ? std::string(kDefaultSpace) : space;
+  RETURN_IF_ERROR(CheckSpace("space", resolved));
+  if (!spaces_allowed.empty() && !spaces_allowed.contains(resolved)) {
+    return absl::NotFoundError(fmt::format(
+        "space \"{}\" not found: the configuration (spaces.allowed) does not list it", resolved));
+  }
+  return resolved;
+}
+
+absl::StatusOr<AppendRequest> MakeAppendRequest(const PublishRules& rules, const std::string& space,
+                                                CloudEvent& event) {
+  AppendRequest request;
+  ASSIGN_OR_RETURN(request.space, rules.ResolveSpace(space));
+  if (event.id().empty()) event.set_id(NewUuid());
+  cloudevents::Limits limits;
+  limits.max_data_bytes = rules.data_bytes_max;
+  RETURN_IF_ERROR(cloudevents::Validate(event, limits));
+  for (const char* option : kRefusedOptions) {
+    if (event.attributes().contains(option)) {
+      return FieldError(option, "delayed publishing is not served by this release");
+    }
+  }
+  if (event.type().starts_with("penstock.")) {
+    return FieldError("type", "types that begin with \"penstock.\" are reserved");
+  }
+  request.content_hash = ContentHash(event);
+  request.body = SharedBytes(Serialize(event));
+  request.type = event.type();
+  request.source = event.source();
+  request.id = event.id();
+  if (const auto key = cloudevents::AttributeText(event, kPartitionKey))
+    request.ordering_key = *key;
+  return request;
+}
+
+pb::PublishReceipt MakeReceipt(std::string id, const AppendResult& result, Durability durability) {
+  if (result.verdict == AppendVerdict::kFailed) return MakeRefusal(std::move(id), result.status);
+  pb::PublishReceipt receipt;
+  receipt.set_id(std::move(id));
+  receipt.set_sequence(static_cast<std::int64_t>(result.sequence));
+  receipt.set_status(result.verdict == AppendVerdict::kDuplicate ? pb::PublishReceipt::DUPLICATE
+                                                                 : pb::PublishReceipt::ACCEPTED);
+  receipt.set_content_differs(result.content_differs);
+  receipt.set_durability(durability == Durability::kFsynced ? pb::PublishReceipt::FSYNCED
+                                                            : pb::PublishReceipt::REPLICATED);
+  return receipt;
+}
+
+pb::PublishReceipt MakeRefusal(std::string id, const absl::Status& status) {
+  pb::PublishReceipt receipt;
+  receipt.set_id(std::move(id));
+  receipt.set_error_code(static_cast<int>(status.code()));
+  receipt.set_error_message(std::string(status.message()));
+  receipt.set_error_reason(ReasonOf(status));
+  return receipt;
+}
+
+}  // namespace penstock::broker

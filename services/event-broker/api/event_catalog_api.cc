@@ -1,0 +1,278 @@
+#include "services/event-broker/api/event_catalog_api.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "services/event-broker/api/paging.h"
+#include "services/event-broker/codec/subscription_codec.h"
+#include "services/event-broker/codec/time_codec.h"
+
+namespace penstock::broker {
+namespace {
+
+namespace pb = penstock::events::v1;
+
+// Which fields an update changes: the mask's, or all that are set.
+std::set<std::string> PathsOf(const pb::UpdateSubscriptionRequest& request) {
+  if (request.has_update_mask() && request.update_mask().paths_size() > 0) {
+    return {request.update_mask().paths().begin(), request.update_mask().paths().end()};
+  }
+  const pb::Subscription& given = request.subscription();
+  std::set<std::string> paths;
+  if (!given.event_type().empty()) paths.insert("event_type");
+  if (!given.function().empty()) paths.insert("function");
+  if (given.filters_size() > 0) paths.insert("filters");
+  if (!given.metadata().empty()) paths.insert("metadata");
+  if (given.max_in_flight() != 0) paths.insert("max_in_flight");
+  if (given.has_retry()) paths.insert("retry");
+  if (given.has_timeout()) paths.insert("timeout");
+  if (given.has_http()) paths.insert("http");
+  return paths;
+}
+
+// What a client may change, carried from `edited` into `current`.
+void TakeUserFields(Subscription edited, Subscription& current) {
+  current.event_type = std::move(edited.event_type);
+  current.function = std::move(edited.function);
+  current.filters = std::move(edited.filters);
+  current.metadata = std::move(edited.metadata);
+  current.retry = edited.retry;
+  current.timeout = edited.timeout;
+  current.in_flight_max = edited.in_flight_max;
+  current.http = std::move(edited.http);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> EventCatalogApi::SpaceOf(const std::string& parent) const {
+  ASSIGN_OR_RETURN(const std::string space, ParseSpaceParent("parent", parent));
+  return rules_.ResolveSpace(space);
+}
+
+absl::StatusOr<std::pair<std::string, std::string>> EventCatalogApi::NameOf(
+    const std::string& field, const std::string& name) const {
+  ASSIGN_OR_RETURN(ResourceName parsed, ParseResourceName(field, "subscriptions", name));
+  RETURN_IF_ERROR(rules_.ResolveSpace(parsed.space).status());
+  return std::pair{std::move(parsed.space), std::move(parsed.id)};
+}
+
+std::string EventCatalogApi::PrincipalOf(const rpc::CallContext& context) const {
+  return auth_->Check(context).ok() ? std::string(context.principal()) : std::string();
+}
+
+SubscriptionCatalog::Done EventCatalogApi::Answer(rpc::CallContext& context, rpc::ServerDone done,
+                                                  pb::Subscription* response) {
+  return [&context, done = std::move(done),
+          response](const absl::StatusOr<SubscriptionCatalog::Changed>& changed) {
+    if (!changed.ok()) return done(changed.status());
+    context.set_revision(fmt::format("event-broker:{}", changed->catalog_revision));
+    if (response != nullptr) *response = ToProto(changed->subscription);
+    done(absl::OkStatus());
+  };
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::CreateSubscription(
+    grpc::CallbackServerContext* context, const pb::CreateSubscriptionRequest* request,
+    pb::Subscription* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::CreateSubscriptionRequest& given, pb::Subscription* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        const auto space = SpaceOf(given.parent());
+        if (!space.ok()) return done(space.status());
+        if (const auto id = CheckResourceId("subscriptionId", given.subscription_id()); !id.ok()) {
+          return done(id);
+        }
+        if (!given.has_subscription()) return done(FieldError("subscription", "must be set"));
+        auto subscription = FromProto(given.subscription(), *space);
+        if (!subscription.ok()) return done(subscription.status());
+        subscription->id = given.subscription_id();
+        subscription->creator = PrincipalOf(call);
+        ports_.catalog.Create(*std::move(subscription), given.validate_only(),
+                              Answer(call, done, answer));
+      });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::GetSubscription(
+    grpc::CallbackServerContext* context, const pb::GetSubscriptionRequest* request,
+    pb::Subscription* response) {
+  return rpc::ServeUnary(context, request, response,
+                         [this](const pb::GetSubscriptionRequest& given, pb::Subscription* answer,
+                                rpc::CallContext&, const rpc::ServerDone& done) {
+                           const auto name = NameOf("name", given.name());
+                           if (!name.ok()) return done(name.status());
+                           const auto found = ports_.catalog.Get(name->first, name->second);
+                           if (found.ok()) *answer = ToProto(*found);
+                           done(found.status());
+                         });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::ListSubscriptions(
+    grpc::CallbackServerContext* context, const pb::ListSubscriptionsRequest* request,
+    pb::ListSubscriptionsResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::ListSubscriptionsRequest& given, pb::ListSubscriptionsResponse* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        const auto list = [&]() -> absl::Status {
+          ASSIGN_OR_RETURN(const std::string space, SpaceOf(given.parent()));
+          ASSIGN_OR_RETURN(const std::size_t page_size, CheckPageSize(given.page_size()));
+          pb::ListSubscriptionsRequest description = given;
+          description.clear_page_token();
+          description.clear_page_size();
+          const std::string query = description.ShortDebugString();
+          ASSIGN_OR_RETURN(const std::string after, ParsePageToken(query, given.page_token()));
+          std::string function;
+          if (!given.function().empty()) {
+            ASSIGN_OR_RETURN(function,
+                             ParseReference("function", "functions", space, given.function()));
+          }
+          const std::string creator = given.creator() == "me" ? PrincipalOf(call) : given.creator();
+          const auto found = ports_.catalog.List(
+              space, after, page_size + 1, [&](const Subscription& subscription) {
+                for (const auto& [key, value] : given.metadata()) {
+                  const auto at = subscription.metadata.find(key);
+                  if (at == subscription.metadata.end() || at->second != value) return false;
+                }
+                return (function.empty() || subscription.function == function) &&
+                       (given.event_type().empty() ||
+                        subscription.event_type == given.event_type()) &&
+                       (given.creator().empty() || subscription.creator == creator);
+              });
+          for (std::size_t i = 0; i < std::min(found.size(), page_size); ++i) {
+            *answer->add_subscriptions() = ToProto(found[i]);
+          }
+          if (found.size() > page_size) {
+            answer->set_next_page_token(MakePageToken(query, found[page_size - 1].id));
+          }
+          return absl::OkStatus();
+        };
+        done(list());
+      });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::UpdateSubscription(
+    grpc::CallbackServerContext* context, const pb::UpdateSubscriptionRequest* request,
+    pb::Subscription* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::UpdateSubscriptionRequest& given, pb::Subscription* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        const auto name = NameOf("subscription.name", given.subscription().name());
+        if (!name.ok()) return done(name.status());
+        const bool missing =
+            absl::IsNotFound(ports_.catalog.Get(name->first, name->second).status());
+        if (missing && given.allow_missing()) {
+          auto created = FromProto(given.subscription(), name->first);
+          if (!created.ok()) return done(created.status());
+          created->id = name->second;
+          created->creator = PrincipalOf(call);
+          return ports_.catalog.Create(*std::move(created), given.validate_only(),
+                                       Answer(call, done, answer));
+        }
+        SubscriptionCatalog::UpdateRequest update{
+            name->first, name->second, given.subscription().etag(), given.validate_only(), nullptr};
+        update.edit = [&given, space = name->first](Subscription& current) -> absl::Status {
+          pb::Subscription merged = ToProto(current);
+          RETURN_IF_ERROR(ApplyMask(PathsOf(given), given.subscription(), merged));
+          ASSIGN_OR_RETURN(Subscription edited, FromProto(merged, space));
+          TakeUserFields(std::move(edited), current);
+          return absl::OkStatus();
+        };
+        ports_.catalog.Update(std::move(update), Answer(call, done, answer));
+      });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::DeleteSubscription(
+    grpc::CallbackServerContext* context, const pb::DeleteSubscriptionRequest* request,
+    google::protobuf::Empty* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::DeleteSubscriptionRequest& given, google::protobuf::Empty*,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        const auto name = NameOf("name", given.name());
+        if (!name.ok()) return done(name.status());
+        ports_.catalog.Delete(
+            {name->first, name->second, given.etag(), given.force()},
+            [answer = Answer(call, done, nullptr), done, missing_is_fine = given.allow_missing()](
+                absl::StatusOr<SubscriptionCatalog::Changed> changed) {
+              if (missing_is_fine && absl::IsNotFound(changed.status())) {
+                return done(absl::OkStatus());
+              }
+              answer(std::move(changed));
+            });
+      });
+}
+
+void EventCatalogApi::SetPaused(const std::string& name, bool paused, rpc::CallContext& context,
+                                pb::Subscription* response, const rpc::ServerDone& done) {
+  const auto parsed = NameOf("name", name);
+  if (!parsed.ok()) return done(parsed.status());
+  SubscriptionCatalog::UpdateRequest update{parsed->first, parsed->second, "", false, nullptr};
+  update.edit = [paused](Subscription& current) -> absl::Status {
+    if (current.http) {
+      return absl::FailedPreconditionError("a subscription to a path cannot be paused");
+    }
+    current.state = paused ? SubscriptionState::kPaused : SubscriptionState::kActive;
+    return absl::OkStatus();
+  };
+  ports_.catalog.Update(std::move(update), Answer(context, done, response));
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::PauseSubscription(
+    grpc::CallbackServerContext* context, const pb::PauseSubscriptionRequest* request,
+    pb::Subscription* response) {
+  return rpc::ServeUnary(context, request, response,
+                         [this](const pb::PauseSubscriptionRequest& given, pb::Subscription* answer,
+                                rpc::CallContext& call, const rpc::ServerDone& done) {
+                           SetPaused(given.name(), true, call, answer, done);
+                         });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::ResumeSubscription(
+    grpc::CallbackServerContext* context, const pb::ResumeSubscriptionRequest* request,
+    pb::Subscription* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::ResumeSubscriptionRequest& given, pb::Subscription* answer,
+             rpc::CallContext& call,
+             const rpc::ServerDone& done) { SetPaused(given.name(), false, call, answer, done); });
+}
+
+grpc::ServerUnaryReactor* EventCatalogApi::GetSubscriptionStatus(
+    grpc::CallbackServerContext* context, const pb::GetSubscriptionStatusRequest* request,
+    pb::SubscriptionStatus* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::GetSubscriptionStatusRequest& given, pb::SubscriptionStatus* answer,
+             rpc::CallContext&, const rpc::ServerDone& done) {
+        const auto name = NameOf("name", given.name());
+        if (!name.ok()) return done(name.status());
+        const auto found = ports_.catalog.Get(name->first, name->second);
+        if (!found.ok()) return done(found.status());
+        const std::string uid = found->uid;
+        ports_.delivery.GetProgress(
+            uid, [this, uid, answer, done](const std::optional<SubscriptionProgress>& progress) {
+              answer->set_head_sequence(static_cast<std::int64_t>(ports_.log.head()));
+              if (progress) {
+                answer->set_floor_sequence(static_cast<std::int64_t>(progress->floor));
+                answer->set_in_flight(static_cast<std::int32_t>(progress->in_flight));
+                answer->set_retrying(static_cast<std::int64_t>(progress->retrying));
+                if (progress->oldest_pending) {
+                  SetTimestamp(*progress->oldest_pending, answer->mutable_oldest_pending_time());
+                }
+              }
+              ports_.store.CountDeadLetters(
+                  uid, [answer, done](const absl::StatusOr<std::int64_t>& count) {
+                    if (count.ok()) answer->set_dead_letters(*count);
+                    done(count.status());
+                  });
+            });
+      });
+}
+
+}  // namespace penstock::broker

@@ -1,0 +1,152 @@
+#include "services/event-broker/api/publish_stream.h"
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "libs/base/status.h"
+
+namespace penstock::broker {
+namespace {
+
+namespace pb = penstock::events::v1;
+using Stream = rpc::BidiServer<pb::PublishStreamRequest, pb::PublishStreamResponse>;
+
+// What one stream may have without a receipt. Beyond it events are refused, never left unread.
+constexpr std::size_t kEventsMax = 4096;
+constexpr std::size_t kBytesMax = 16u << 20;
+constexpr int kReceiptsPerMessage = 1024;
+
+class PublishSession : public std::enable_shared_from_this<PublishSession> {
+ public:
+  PublishSession(std::shared_ptr<Stream> stream, EventLog& log, const PublishRules& rules)
+      : stream_(std::move(stream)), log_(log), rules_(rules) {}
+
+  // All events of a message go to the log in one piece, in their order.
+  void Take(pb::PublishStreamRequest& message) {
+    std::vector<AppendRequest> requests;
+    std::vector<Entry> entries;
+    std::vector<pb::PublishReceipt> refused;
+    std::size_t bytes = 0;
+    for (pb::PublishStreamEntry& entry : *message.mutable_entries()) {
+      auto request = MakeAppendRequest(rules_, entry.space(), *entry.mutable_event());
+      if (request.ok() && !Reserve(request->body.size())) {
+        request = WithRetryAfter(
+            absl::ResourceExhaustedError("too many events of this stream wait for their receipts"),
+            absl::Seconds(1));
+      }
+      if (!request.ok()) {
+        refused.push_back(MakeRefusal(entry.event().id(), request.status()));
+        refused.back().set_correlation_id(entry.correlation_id());
+        continue;
+      }
+      bytes += request->body.size();
+      entries.push_back({entry.correlation_id(), request->id});
+      requests.push_back(*std::move(request));
+    }
+    if (!refused.empty()) Answer(std::move(refused), 0, 0);
+    if (!requests.empty()) Append(std::move(requests), std::move(entries), bytes);
+  }
+
+  bool Fill(pb::PublishStreamResponse& message) {
+    const std::lock_guard lock(mutex_);
+    while (!receipts_.empty() && message.receipts_size() < kReceiptsPerMessage) {
+      message.add_receipts()->Swap(&receipts_.front());
+      receipts_.pop_front();
+    }
+    return message.receipts_size() > 0;
+  }
+
+  // The client sends no more; the stream ends once everything has its receipt.
+  void HalfClose() {
+    bool finish = false;
+    {
+      const std::lock_guard lock(mutex_);
+      half_closed_ = true;
+      finish = events_ == 0;
+    }
+    if (finish) stream_->Finish(absl::OkStatus());
+  }
+
+ private:
+  struct Entry {
+    std::int64_t correlation_id = 0;
+    std::string id;
+  };
+
+  bool Reserve(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (events_ >= kEventsMax || (events_ > 0 && bytes_ + bytes > kBytesMax)) return false;
+    ++events_;
+    bytes_ += bytes;
+    return true;
+  }
+
+  void Append(std::vector<AppendRequest> requests, std::vector<Entry> entries, std::size_t bytes) {
+    auto shared = std::make_shared<std::vector<Entry>>(std::move(entries));
+    const absl::Status queued = log_.Append(
+        std::move(requests),
+        [self = shared_from_this(), shared, bytes](const std::vector<AppendResult>& results) {
+          std::vector<pb::PublishReceipt> receipts;
+          receipts.reserve(results.size());
+          for (std::size_t i = 0; i < results.size(); ++i) {
+            Entry& entry = (*shared)[i];
+            receipts.push_back(
+                MakeReceipt(std::move(entry.id), results[i], self->log_.durability()));
+            receipts.back().set_correlation_id(entry.correlation_id);
+          }
+          const std::size_t count = receipts.size();
+          self->Answer(std::move(receipts), count, bytes);
+        });
+    if (queued.ok()) return;
+    std::vector<pb::PublishReceipt> receipts;
+    for (Entry& entry : *shared) {
+      receipts.push_back(MakeRefusal(std::move(entry.id), queued));
+      receipts.back().set_correlation_id(entry.correlation_id);
+    }
+    const std::size_t count = receipts.size();
+    Answer(std::move(receipts), count, bytes);
+  }
+
+  void Answer(std::vector<pb::PublishReceipt> receipts, std::size_t events, std::size_t bytes) {
+    bool finish = false;
+    {
+      const std::lock_guard lock(mutex_);
+      for (pb::PublishReceipt& receipt : receipts) receipts_.push_back(std::move(receipt));
+      events_ -= events;
+      bytes_ -= bytes;
+      finish = half_closed_ && events_ == 0;
+    }
+    stream_->Notify();
+    if (finish) stream_->Finish(absl::OkStatus());
+  }
+
+  const std::shared_ptr<Stream> stream_;
+  EventLog& log_;
+  const PublishRules& rules_;
+  std::mutex mutex_;
+  std::deque<pb::PublishReceipt> receipts_;
+  std::size_t events_ = 0;
+  std::size_t bytes_ = 0;
+  bool half_closed_ = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<pb::PublishStreamRequest, pb::PublishStreamResponse>* ServePublishStream(
+    grpc::CallbackServerContext* context, EventLog& log, const PublishRules& rules) {
+  return Stream::Serve(context, [&](std::shared_ptr<Stream> stream) {
+    auto session = std::make_shared<PublishSession>(std::move(stream), log, rules);
+    Stream::Handlers handlers;
+    handlers.fill = [session](pb::PublishStreamResponse& message) {
+      return session->Fill(message);
+    };
+    handlers.on_message = [session](pb::PublishStreamRequest& message) { session->Take(message); };
+    handlers.on_half_close = [session] { session->HalfClose(); };
+    return handlers;
+  });
+}
+
+}  // namespace penstock::broker

@@ -1,0 +1,35 @@
+// Holds functions at the function-manager over gRPC.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/rpc/channel.h"
+#include "libs/rpc/peer_auth.h"
+#include "services/event-broker/ports/function_references.h"
+
+namespace penstock::broker {
+
+// See FunctionReferences. Every call has a limit of 5 s.
+class GrpcFunctionReferences final : public FunctionReferences {
+ public:
+  // `address` as rpc::MakeChannel takes it.
+  GrpcFunctionReferences(std::string address, std::shared_ptr<const rpc::PeerAuth> auth);
+
+  void Acquire(Reference reference,
+               std::function<void(absl::StatusOr<std::int64_t>)> done) override;
+  void Release(Reference reference, std::function<void(absl::Status)> done) override;
+  void Reconcile(std::vector<Reference> references,
+                 std::function<void(absl::StatusOr<std::vector<Reference>>)> done) override;
+
+ private:
+  template <typename Response, typename Request>
+  void Call(const char* method, Request request,
+            std::function<void(absl::StatusOr<Response>)> done);
+
+  rpc::LazyChannel channel_;
+  const std::shared_ptr<const rpc::PeerAuth> auth_;
+};
+
+}  // namespace penstock::broker
