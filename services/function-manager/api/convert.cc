@@ -37,7 +37,8 @@ Microseconds FromProto(const google::protobuf::Duration& duration) {
 
 void ToProto(Microseconds duration, google::protobuf::Duration* message) {
   message->set_seconds(duration.count() / kMicrosPerSecond);
-  message->set_nanos(static_cast<std::int32_t>(duration.count() % kMicrosPerSecond * kNanosPerMicro));
+  message->set_nanos(
+      static_cast<std::int32_t>(duration.count() % kMicrosPerSecond * kNanosPerMicro));
 }
 
 void ToProto(WallTime time, google::protobuf::Timestamp* message) {

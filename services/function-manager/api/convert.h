@@ -9,8 +9,8 @@
 
 namespace penstock::functions {
 
-// What the request sets; output-only fields are left out. Numbers that a duration cannot hold become
-// the largest that it can, so that the rules refuse them.
+// What the request sets; output-only fields are left out. Numbers that a duration cannot hold
+// become the largest that it can, so that the rules refuse them.
 SpecInput FromProto(const penstock::functions::v1::Function& message);
 
 // The whole function, with the defaults filled in.

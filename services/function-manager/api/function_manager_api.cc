@@ -128,11 +128,9 @@ grpc::ServerUnaryReactor* FunctionManagerApi::DeleteFunction(
       context, request, response,
       [this](const pb::DeleteFunctionRequest& given, google::protobuf::Empty*,
              rpc::CallContext& call, const rpc::ServerDone& done) {
-        catalog_.Delete({.name = given.name(),
-                         .etag = given.etag(),
-                         .allow_missing = given.allow_missing()},
-                        Answer(call, CountedDone(metrics_, "DeleteFunction", done),
-                               [](const Mutation&) {}));
+        catalog_.Delete(
+            {.name = given.name(), .etag = given.etag(), .allow_missing = given.allow_missing()},
+            Answer(call, CountedDone(metrics_, "DeleteFunction", done), [](const Mutation&) {}));
       });
 }
 
@@ -141,9 +139,8 @@ grpc::ServerUnaryReactor* FunctionManagerApi::ListFunctionVersions(
     pb::ListFunctionVersionsResponse* response) {
   return rpc::ServeUnary(
       context, request, response,
-      [this](const pb::ListFunctionVersionsRequest& given,
-             pb::ListFunctionVersionsResponse* answer, rpc::CallContext&,
-             const rpc::ServerDone& done) {
+      [this](const pb::ListFunctionVersionsRequest& given, pb::ListFunctionVersionsResponse* answer,
+             rpc::CallContext&, const rpc::ServerDone& done) {
         catalog_.ListVersions(
             {.parent = given.parent(),
              .page_size = given.page_size(),

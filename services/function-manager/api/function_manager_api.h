@@ -14,18 +14,20 @@
 
 namespace penstock::functions {
 
-// Serves FunctionManagerService. RPCs that this release has no rules for answer UNIMPLEMENTED, naming
-// the RPC. Thread-safe; `catalog` and `metrics` must outlive the server.
-class FunctionManagerApi final : public penstock::functions::v1::FunctionManagerService::CallbackService {
+// Serves FunctionManagerService. RPCs that this release has no rules for answer UNIMPLEMENTED,
+// naming the RPC. Thread-safe; `catalog` and `metrics` must outlive the server.
+class FunctionManagerApi final
+    : public penstock::functions::v1::FunctionManagerService::CallbackService {
  public:
   // The caller's principal is believed only next to a token that `peer_auth` accepts.
   FunctionManagerApi(FunctionCatalog& catalog, CallMetrics& metrics,
                      std::shared_ptr<const rpc::PeerAuth> peer_auth)
       : catalog_(catalog), metrics_(metrics), peer_auth_(std::move(peer_auth)) {}
 
-  grpc::ServerUnaryReactor* CreateFunction(grpc::CallbackServerContext* context,
-                                           const penstock::functions::v1::CreateFunctionRequest* request,
-                                           penstock::functions::v1::Function* response) override;
+  grpc::ServerUnaryReactor* CreateFunction(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::CreateFunctionRequest* request,
+      penstock::functions::v1::Function* response) override;
   grpc::ServerUnaryReactor* GetFunction(grpc::CallbackServerContext* context,
                                         const penstock::functions::v1::GetFunctionRequest* request,
                                         penstock::functions::v1::Function* response) override;
@@ -33,23 +35,25 @@ class FunctionManagerApi final : public penstock::functions::v1::FunctionManager
       grpc::CallbackServerContext* context,
       const penstock::functions::v1::ListFunctionsRequest* request,
       penstock::functions::v1::ListFunctionsResponse* response) override;
-  grpc::ServerUnaryReactor* UpdateFunction(grpc::CallbackServerContext* context,
-                                           const penstock::functions::v1::UpdateFunctionRequest* request,
-                                           penstock::functions::v1::Function* response) override;
-  grpc::ServerUnaryReactor* DeleteFunction(grpc::CallbackServerContext* context,
-                                           const penstock::functions::v1::DeleteFunctionRequest* request,
-                                           google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* UpdateFunction(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::UpdateFunctionRequest* request,
+      penstock::functions::v1::Function* response) override;
+  grpc::ServerUnaryReactor* DeleteFunction(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::DeleteFunctionRequest* request,
+      google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* ListFunctionVersions(
       grpc::CallbackServerContext* context,
       const penstock::functions::v1::ListFunctionVersionsRequest* request,
       penstock::functions::v1::ListFunctionVersionsResponse* response) override;
 
 // The RPCs that this release refuses.
-#define PENSTOCK_UNAVAILABLE_RPC(method, Request, Response)                                        \
-  grpc::ServerUnaryReactor* method(grpc::CallbackServerContext* context,                           \
-                                   const penstock::functions::v1::Request* request,                \
-                                   Response* response) override {                                  \
-    return Refuse(context, request, response, #method);                                            \
+#define PENSTOCK_UNAVAILABLE_RPC(method, Request, Response)                         \
+  grpc::ServerUnaryReactor* method(grpc::CallbackServerContext* context,            \
+                                   const penstock::functions::v1::Request* request, \
+                                   Response* response) override {                   \
+    return Refuse(context, request, response, #method);                             \
   }
   PENSTOCK_UNAVAILABLE_RPC(SetTraffic, SetTrafficRequest, penstock::functions::v1::Function)
   PENSTOCK_UNAVAILABLE_RPC(RollbackFunction, RollbackFunctionRequest,

@@ -54,8 +54,8 @@ grpc::ServerWriteReactor<pb::WatchFunctionsResponse>* FunctionRegistryApi::Watch
             {.offer = [stream](const WatchBatch& batch) { return stream->Write(ToProto(batch)); },
              .end = [stream](const absl::Status& status) { stream->Finish(status); }});
         if (!watch.ok()) return refuse(watch.status());
-        log::Info("watch of functions opened", {{"peer", stream->context().peer()},
-                                                {"from_revision", given.from_revision()}});
+        log::Info("watch of functions opened",
+                  {{"peer", stream->context().peer()}, {"from_revision", given.from_revision()}});
         stream->set_on_writable([watch = *watch] { watch->OnWritable(); });
         stream->set_on_done([this, watch = *watch](const absl::Status& status) {
           feed_.Remove(watch);
@@ -122,11 +122,11 @@ grpc::ServerUnaryReactor* FunctionRegistryApi::ReconcileFunctionReferences(
 grpc::ServerUnaryReactor* FunctionRegistryApi::ResolveSecrets(
     grpc::CallbackServerContext* context, const pb::ResolveSecretsRequest* request,
     pb::ResolveSecretsResponse* response) {
-  return ServePeer(context, request, response, "ResolveSecrets",
-                   [](const pb::ResolveSecretsRequest&, pb::ResolveSecretsResponse*,
-                      const CountedDone& done) {
-                     done(absl::UnimplementedError("ResolveSecrets is not part of this release"));
-                   });
+  return ServePeer(
+      context, request, response, "ResolveSecrets",
+      [](const pb::ResolveSecretsRequest&, pb::ResolveSecretsResponse*, const CountedDone& done) {
+        done(absl::UnimplementedError("ResolveSecrets is not part of this release"));
+      });
 }
 
 }  // namespace penstock::functions

@@ -12,8 +12,8 @@
 
 namespace penstock::functions {
 
-// Serves FunctionRegistryService to callers with the peer credential. Thread-safe; `keeper`, `feed` and
-// `metrics` must outlive the server.
+// Serves FunctionRegistryService to callers with the peer credential. Thread-safe; `keeper`, `feed`
+// and `metrics` must outlive the server.
 class FunctionRegistryApi final
     : public penstock::internal::v1::FunctionRegistryService::CallbackService {
  public:

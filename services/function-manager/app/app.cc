@@ -71,8 +71,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
 }
 
 App::App(Config config, Shared shared) : config_(std::move(config)), shared_(shared) {
-  shared_.readiness.Register(kServiceName,
-                             [] { return absl::UnavailableError("is not serving"); });
+  shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
 }
 
 App::~App() {
@@ -81,12 +80,11 @@ App::~App() {
 }
 
 absl::Status App::Start() {
-  ASSIGN_OR_RETURN(auto lock, lifecycle::DataFolderLock::Acquire(config_.data_dir,
-                                                                 "penstock-function-manager"));
+  ASSIGN_OR_RETURN(
+      auto lock, lifecycle::DataFolderLock::Acquire(config_.data_dir, "penstock-function-manager"));
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
   const std::string path = (std::filesystem::path(config_.data_dir) / "functions.db").string();
-  ASSIGN_OR_RETURN(auto opened,
-                   SqliteFunctionStore::Open({.path = path}, shared_.clock));
+  ASSIGN_OR_RETURN(auto opened, SqliteFunctionStore::Open({.path = path}, shared_.clock));
   parts_ = std::make_unique<Parts>(std::move(opened), config_, shared_, std::move(peer_auth));
   parts_->lock = std::move(lock);
 
@@ -109,8 +107,7 @@ absl::Status App::Start() {
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_ == nullptr) return absl::OkStatus();
-  shared_.readiness.Register(kServiceName,
-                             [] { return absl::UnavailableError("is not serving"); });
+  shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
   if (parts_->host != nullptr) parts_->host->SetServing(false);
   parts_->feed.Close(absl::UnavailableError("the function-manager is stopping"));
   if (parts_->host != nullptr) parts_->host->Stop(deadline / 2);

@@ -17,8 +17,8 @@ namespace penstock::functions {
 // The name under which the service is reachable in its process: "inproc:function-manager".
 inline constexpr char kServiceName[] = "function-manager";
 
-// The service without its process: a program runs it alone, or beside the other services. Start and Stop
-// belong to one thread.
+// The service without its process: a program runs it alone, or beside the other services. Start and
+// Stop belong to one thread.
 class App final : public lifecycle::App {
  public:
   // What the process owns and all its services use; must outlive the app.
@@ -37,7 +37,8 @@ class App final : public lifecycle::App {
   // Locks the data folder, opens the store, serves.
   absl::Status Start() override;
 
-  // Ends watches with UNAVAILABLE, lets running calls finish for half of `deadline`, closes the store.
+  // Ends watches with UNAVAILABLE, lets running calls finish for half of `deadline`, closes the
+  // store.
   absl::Status Stop(std::chrono::milliseconds deadline) override;
 
   // The bound gRPC port while it runs; 0 without a network listener.

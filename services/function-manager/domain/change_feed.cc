@@ -40,7 +40,8 @@ void FunctionWatch::OnWritable() {
     is_refused_ = false;
     is_busy_ = true;
   }
-  // Reads again instead of offering what was refused: converting a batch is too long for a reaction.
+  // Reads again instead of offering what was refused: converting a batch is too long for a
+  // reaction.
   StartRead();
 }
 
@@ -115,8 +116,8 @@ void FunctionWatch::OnRead(const absl::Status& status, const Step& step) {
   }
   // The first answer is given even when it is empty: it says that the watcher has everything.
   const WatchBatch& batch = step.batch;
-  const bool is_silent = batch.changes.empty() && !batch.is_snapshot_begin &&
-                         !batch.is_snapshot_end && !is_first;
+  const bool is_silent =
+      batch.changes.empty() && !batch.is_snapshot_begin && !batch.is_snapshot_end && !is_first;
   const bool is_taken = is_silent || sink_.offer(batch);
   {
     const std::lock_guard lock(mutex_);

@@ -23,7 +23,8 @@ struct WatchBatch {
   std::int64_t revision = 0;  // The watcher has everything up to here; 0 inside a snapshot.
 };
 
-// What a watch calls, on a thread of the store or inside the call that led to it. Neither may block.
+// What a watch calls, on a thread of the store or inside the call that led to it. Neither may
+// block.
 struct WatchSink {
   // Takes a batch, or refuses it: then the watch waits for OnWritable.
   std::function<bool(const WatchBatch&)> offer;
@@ -31,8 +32,9 @@ struct WatchSink {
   std::function<void(const absl::Status&)> end;
 };
 
-// One watcher's place in the changes. It reads them from the store when there is something new and the
-// sink takes it, so a slow watcher costs no memory. Thread-safe; shared by the feed and the sink.
+// One watcher's place in the changes. It reads them from the store when there is something new and
+// the sink takes it, so a slow watcher costs no memory. Thread-safe; shared by the feed and the
+// sink.
 class FunctionWatch : public std::enable_shared_from_this<FunctionWatch> {
  public:
   // `store` must outlive the watch's last call.
@@ -94,8 +96,8 @@ class ChangeFeed {
   ChangeFeed& operator=(const ChangeFeed&) = delete;
 
   // Adds a watch that continues after `from_revision`, or starts with a snapshot when that is 0 or
-  // cannot be continued from. It is silent until its first OnCommit(), which the caller makes when the
-  // sink is ready. RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE after Close().
+  // cannot be continued from. It is silent until its first OnCommit(), which the caller makes when
+  // the sink is ready. RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE after Close().
   absl::StatusOr<std::shared_ptr<FunctionWatch>> Open(std::int64_t from_revision, WatchSink sink);
   // The watcher is gone.
   void Remove(const std::shared_ptr<FunctionWatch>& watch);

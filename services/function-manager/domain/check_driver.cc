@@ -67,8 +67,8 @@ void CheckHeaders(const HttpDriver& http, Violations& violations) {
   for (const auto& [name, value] : http.headers) {
     const std::string lower = LowerCase(name);
     if (!IsHttpToken(name) || name.size() > kHeaderNameMax) {
-      violations.push_back({"http.headers", fmt::format("{} is not the name of a header",
-                                                        Quoted(name))});
+      violations.push_back(
+          {"http.headers", fmt::format("{} is not the name of a header", Quoted(name))});
     } else if (std::find(kHopByHop.begin(), kHopByHop.end(), lower) != kHopByHop.end()) {
       violations.push_back(
           {"http.headers",
@@ -76,9 +76,9 @@ void CheckHeaders(const HttpDriver& http, Violations& violations) {
     } else if (!seen.insert(lower).second) {
       violations.push_back({"http.headers", fmt::format("{} is there twice", Quoted(name))});
     } else if (value.size() > kHeaderValueMax || !IsHeaderValue(value)) {
-      violations.push_back({fmt::format("http.headers[{}]", Quoted(name)),
-                            fmt::format("expected at most {} bytes without control characters",
-                                        kHeaderValueMax)});
+      violations.push_back(
+          {fmt::format("http.headers[{}]", Quoted(name)),
+           fmt::format("expected at most {} bytes without control characters", kHeaderValueMax)});
     }
   }
 }
@@ -98,15 +98,14 @@ void CheckCommand(const ProcessDriver& process, Violations& violations) {
     has_zero = has_zero || argument.find('\0') != std::string::npos;
   }
   if (!process.command.front().starts_with('/')) {
-    violations.push_back({"process.command",
-                          fmt::format("{} is not an absolute path of a program",
-                                      Quoted(process.command.front()))});
+    violations.push_back({"process.command", fmt::format("{} is not an absolute path of a program",
+                                                         Quoted(process.command.front()))});
   }
   if (process.command.size() > kCommandCountMax || bytes > kCommandBytesMax) {
-    violations.push_back({"process.command",
-                          fmt::format("has {} parts and {} bytes: expected at most {} and {}",
-                                      process.command.size(), bytes, kCommandCountMax,
-                                      kCommandBytesMax)});
+    violations.push_back(
+        {"process.command",
+         fmt::format("has {} parts and {} bytes: expected at most {} and {}",
+                     process.command.size(), bytes, kCommandCountMax, kCommandBytesMax)});
   }
   if (has_zero) {
     violations.push_back({"process.command", "holds a zero byte, which no argument can"});
@@ -132,17 +131,18 @@ void CheckExec(const ProcessDriver& process, Violations& violations) {
 void CheckScript(const ProcessDriver& process, Violations& violations) {
   if (process.source.empty()) {
     violations.push_back(
-        {"process.source",
-         fmt::format("is required for runtime {}: expected the program text", Quoted(process.runtime))});
+        {"process.source", fmt::format("is required for runtime {}: expected the program text",
+                                       Quoted(process.runtime))});
   }
   if (!process.command.empty()) {
     violations.push_back({"process.command", "is only for runtime \"exec\": expected none"});
   }
   if (process.handler.size() > kHandlerMax || !IsIdentifier(process.handler)) {
-    violations.push_back({"process.handler",
-                          fmt::format("{} is not the name of a function: expected letters, digits and "
-                                      "underscores, at most {}",
-                                      Quoted(process.handler), kHandlerMax)});
+    violations.push_back(
+        {"process.handler",
+         fmt::format("{} is not the name of a function: expected letters, digits and "
+                     "underscores, at most {}",
+                     Quoted(process.handler), kHandlerMax)});
   }
 }
 
@@ -155,21 +155,22 @@ void CheckProcessLimits(const ProcessDriver& process, Violations& violations) {
     violations.push_back({"process.idle_timeout", "expected 1ms to 24h"});
   }
   if (process.max_memory_bytes < kMemoryMin) {
-    violations.push_back({"process.max_memory_bytes",
-                          fmt::format("is {}: expected at least {} (16 MiB)",
-                                      process.max_memory_bytes, kMemoryMin)});
+    violations.push_back(
+        {"process.max_memory_bytes", fmt::format("is {}: expected at least {} (16 MiB)",
+                                                 process.max_memory_bytes, kMemoryMin)});
   }
   if (process.max_output_bytes < 1 || process.max_output_bytes > kOutputMax) {
-    violations.push_back({"process.max_output_bytes",
-                          fmt::format("is {}: expected 1 to {} (6 MiB)", process.max_output_bytes,
-                                      kOutputMax)});
+    violations.push_back(
+        {"process.max_output_bytes",
+         fmt::format("is {}: expected 1 to {} (6 MiB)", process.max_output_bytes, kOutputMax)});
   }
 }
 
 void CheckProcess(const ProcessDriver& process, Violations& violations) {
   if (process.source.size() > kSourceBytesMax) {
-    violations.push_back({"process.source", fmt::format("has {} bytes: expected at most {} (512 KiB)",
-                                                        process.source.size(), kSourceBytesMax)});
+    violations.push_back(
+        {"process.source", fmt::format("has {} bytes: expected at most {} (512 KiB)",
+                                       process.source.size(), kSourceBytesMax)});
   }
   if (process.runtime == "exec") {
     CheckExec(process, violations);
@@ -178,9 +179,9 @@ void CheckProcess(const ProcessDriver& process, Violations& violations) {
   } else if (process.runtime.empty()) {
     violations.push_back({"process.runtime", "is required: expected python3, node or exec"});
   } else {
-    violations.push_back({"process.runtime",
-                          fmt::format("{} is not a runtime: expected python3, node or exec",
-                                      Quoted(process.runtime))});
+    violations.push_back(
+        {"process.runtime", fmt::format("{} is not a runtime: expected python3, node or exec",
+                                        Quoted(process.runtime))});
   }
   CheckProcessLimits(process, violations);
 }

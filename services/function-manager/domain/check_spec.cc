@@ -42,12 +42,13 @@ void CheckMetadata(const FunctionSpec& spec, Violations& violations) {
 void CheckVariable(const std::string& name, const std::string& value, Violations& violations) {
   if (!IsIdentifier(name)) {
     violations.push_back(
-        {"environment", fmt::format("{} is not the name of a variable: expected letters, digits and "
-                                    "underscores, not starting with a digit",
-                                    Quoted(name))});
+        {"environment",
+         fmt::format("{} is not the name of a variable: expected letters, digits and "
+                     "underscores, not starting with a digit",
+                     Quoted(name))});
   } else if (value.find('\0') != std::string::npos) {
-    violations.push_back({fmt::format("environment[{}]", Quoted(name)),
-                          "holds a zero byte, which no variable can"});
+    violations.push_back(
+        {fmt::format("environment[{}]", Quoted(name)), "holds a zero byte, which no variable can"});
   }
 }
 
@@ -85,19 +86,19 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
   Violations violations;
   CheckMetadata(spec, violations);
   if (CharacterCount(spec.description) > kDescriptionMax) {
-    violations.push_back({"description", fmt::format("has {} characters: expected at most {}",
-                                                     CharacterCount(spec.description),
-                                                     kDescriptionMax)});
+    violations.push_back(
+        {"description", fmt::format("has {} characters: expected at most {}",
+                                    CharacterCount(spec.description), kDescriptionMax)});
   }
   if (spec.timeout < kTimeoutMin || spec.timeout > kTimeoutMax) {
-    violations.push_back({"timeout", fmt::format("is {}: expected 1ms to 15m",
-                                                 spec.timeout.count() < 0
-                                                     ? "negative"
-                                                     : FormatDuration(spec.timeout))});
+    violations.push_back(
+        {"timeout",
+         fmt::format("is {}: expected 1ms to 15m",
+                     spec.timeout.count() < 0 ? "negative" : FormatDuration(spec.timeout))});
   }
   if (spec.max_concurrency < 0) {
-    violations.push_back(
-        {"max_concurrency", fmt::format("is {}: expected 0 (no limit) or more", spec.max_concurrency)});
+    violations.push_back({"max_concurrency", fmt::format("is {}: expected 0 (no limit) or more",
+                                                         spec.max_concurrency)});
   }
   CheckEnvironment(spec, violations);
   CheckDriver(spec.driver, violations);

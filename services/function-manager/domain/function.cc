@@ -41,9 +41,9 @@ std::string Function::Etag() const {
 
 std::size_t ByteSize(const Function& function) {
   return kFixedBytes + function.name.space.size() + function.name.id.size() +
-         function.creator.size() + function.state_reason.size() +
-         function.spec.description.size() + BytesOf(function.spec.metadata) +
-         BytesOf(function.spec.environment) + BytesOf(function.spec.driver);
+         function.creator.size() + function.state_reason.size() + function.spec.description.size() +
+         BytesOf(function.spec.metadata) + BytesOf(function.spec.environment) +
+         BytesOf(function.spec.driver);
 }
 
 }  // namespace penstock::functions

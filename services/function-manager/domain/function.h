@@ -86,7 +86,8 @@ enum class FunctionState : std::uint8_t { kDeploying, kReady, kFailed };
 // One version of a function, with what the manager keeps about it.
 struct Function {
   FunctionName name;
-  std::string uid;  // New for each creation; empty in the answer to a creation that is only checked.
+  std::string
+      uid;  // New for each creation; empty in the answer to a creation that is only checked.
   std::int64_t version = 1;   // Counts the changes of this uid.
   std::int64_t revision = 0;  // The manager's when this version was stored.
   WallTime create_time{};

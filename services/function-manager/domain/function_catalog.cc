@@ -48,8 +48,7 @@ absl::Status CheckNotHeld(FunctionReader& reader, const FunctionName& name) {
 
 // Gives `done` what a job left in `result`, or the error that the store answered.
 template <typename Result>
-FunctionStore::Done Deliver(std::shared_ptr<Result> result,
-                            FunctionCatalog::Done<Result> done) {
+FunctionStore::Done Deliver(std::shared_ptr<Result> result, FunctionCatalog::Done<Result> done) {
   return [result = std::move(result), done = std::move(done)](absl::Status status) {
     if (status.ok()) {
       done(std::move(*result));
@@ -212,8 +211,8 @@ void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
   auto result = std::make_shared<Mutation>();
   if (command.is_validate_only) {
     return store_.Read(
-        [this, result, name = *name, command = std::move(command)](
-            FunctionReader& reader) -> absl::Status {
+        [this, result, name = *name,
+         command = std::move(command)](FunctionReader& reader) -> absl::Status {
           ASSIGN_OR_RETURN(Plan plan, PlanUpdate(reader, name, command));
           result->function = std::move(plan.function);
           return absl::OkStatus();

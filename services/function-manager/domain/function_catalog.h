@@ -68,9 +68,9 @@ struct ListResult {
   std::string next_page_token;
 };
 
-// Checks requests and runs them on the store. Never blocks; each callback is called exactly once, on a
-// thread of the store or before the call returns. Thread-safe. `store`, `clock` and `spaces` must
-// outlive it and the calls that run.
+// Checks requests and runs them on the store. Never blocks; each callback is called exactly once,
+// on a thread of the store or before the call returns. Thread-safe. `store`, `clock` and `spaces`
+// must outlive it and the calls that run.
 class FunctionCatalog {
  public:
   template <typename Result>

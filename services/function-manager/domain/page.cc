@@ -45,8 +45,8 @@ std::string FromHex(std::string_view hex) {
 
 absl::StatusOr<std::size_t> CheckPageSize(std::int32_t page_size) {
   if (page_size < 0) {
-    return FieldError("page_size", fmt::format("is {}: expected 0 (default) to {}", page_size,
-                                               kPageSizeMax));
+    return FieldError("page_size",
+                      fmt::format("is {}: expected 0 (default) to {}", page_size, kPageSizeMax));
   }
   if (page_size == 0) return static_cast<std::size_t>(kPageSizeDefault);
   return static_cast<std::size_t>(std::min(page_size, kPageSizeMax));

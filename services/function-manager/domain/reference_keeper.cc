@@ -22,8 +22,8 @@ constexpr std::size_t kReferencesMax = 100'000;
 constexpr std::string_view kBrokerService = "event-broker";
 constexpr std::string_view kManagerService = "function-manager";
 
-// Which service keeps resources of `collection`: functions that point at others are this service's own,
-// everything else that names a function is the broker's.
+// Which service keeps resources of `collection`: functions that point at others are this service's
+// own, everything else that names a function is the broker's.
 std::string_view ServiceOf(std::string_view collection) {
   return collection == kCollection ? kManagerService : kBrokerService;
 }
@@ -32,9 +32,8 @@ std::string_view ServiceOf(std::string_view collection) {
 absl::StatusOr<std::string> CollectionOf(std::string_view holder) {
   constexpr std::string_view kStart = "spaces/";
   const std::size_t space_end = holder.find('/', kStart.size());
-  const std::size_t end = space_end == std::string_view::npos
-                              ? std::string_view::npos
-                              : holder.find('/', space_end + 1);
+  const std::size_t end = space_end == std::string_view::npos ? std::string_view::npos
+                                                              : holder.find('/', space_end + 1);
   if (!holder.starts_with(kStart) || end == std::string_view::npos || end == space_end + 1) {
     return FieldError("holder", fmt::format("{} is not a name: expected for example "
                                             "\"spaces/default/subscriptions/s1\"",

@@ -34,9 +34,9 @@ struct Reconciled {
   std::int64_t revision = 0;
 };
 
-// Adds and removes holds. Never blocks; each callback is called exactly once, on a thread of the store or
-// before the call returns. Because each runs as one job of the store's single writer, a function is
-// either deleted before it is held, and then the hold fails, or it cannot be deleted.
+// Adds and removes holds. Never blocks; each callback is called exactly once, on a thread of the
+// store or before the call returns. Because each runs as one job of the store's single writer, a
+// function is either deleted before it is held, and then the hold fails, or it cannot be deleted.
 // Thread-safe. `store` and `spaces` must outlive it and the calls that run.
 class ReferenceKeeper {
  public:

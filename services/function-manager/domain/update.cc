@@ -27,9 +27,9 @@ constexpr std::array<std::pair<std::string_view, SpecField>, 8> kPaths = {{
 }};
 
 // The etag guards the update and the others are output only: naming them is harmless.
-constexpr std::array<std::string_view, 9> kServerPaths = {
-    "name",  "uid",          "etag",    "create_time", "update_time", "creator",
-    "state", "state_reason", "version"};
+constexpr std::array<std::string_view, 9> kServerPaths = {"name",        "uid",          "etag",
+                                                          "create_time", "update_time",  "creator",
+                                                          "state",       "state_reason", "version"};
 
 absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
   for (const auto& [name, field] : kPaths) {
@@ -43,11 +43,11 @@ absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
                                     Quoted(path), name));
     }
   }
-  return FieldError(kMaskField,
-                    fmt::format("{} is not a field that can be changed: expected metadata, "
-                                "description, timeout, max_concurrency, environment, http, process, "
-                                "noop or *",
-                                Quoted(path)));
+  return FieldError(
+      kMaskField, fmt::format("{} is not a field that can be changed: expected metadata, "
+                              "description, timeout, max_concurrency, environment, http, process, "
+                              "noop or *",
+                              Quoted(path)));
 }
 
 }  // namespace

@@ -33,9 +33,9 @@ struct SpecInput {
   SpecFields fields_set = 0;
 };
 
-// The fields that an update with this mask changes. Empty: all that are set. "*": all. Paths of fields
-// that the server sets are ignored; another path is INVALID_ARGUMENT naming it. A driver is replaced
-// whole, so a named driver must be set.
+// The fields that an update with this mask changes. Empty: all that are set. "*": all. Paths of
+// fields that the server sets are ignored; another path is INVALID_ARGUMENT naming it. A driver is
+// replaced whole, so a named driver must be set.
 absl::StatusOr<SpecFields> FieldsToChange(const std::vector<std::string>& mask,
                                           const SpecInput& input);
 

@@ -54,8 +54,9 @@ struct Change {
 // Latest changes by revision. A change that a later one of the same function replaced is not there
 // any more.
 struct ChangeQuery {
-  std::int64_t after = 0;            // Exclusive.
-  std::int64_t deletions_after = 0;  // Deletions up to this revision are left out; at least `after`.
+  std::int64_t after = 0;  // Exclusive.
+  std::int64_t deletions_after =
+      0;  // Deletions up to this revision are left out; at least `after`.
   PageLimits limits;
 };
 
@@ -76,8 +77,8 @@ class FunctionReader {
   // Empty when the function does not exist.
   virtual absl::StatusOr<FunctionPage> ListVersions(const VersionQuery& query) = 0;
   virtual absl::StatusOr<ChangePage> Changes(const ChangeQuery& query) = 0;
-  // The revision of the last change. A new store starts at the microseconds since the epoch, so that a
-  // revision of a store that was lost is not taken for one of this.
+  // The revision of the last change. A new store starts at the microseconds since the epoch, so
+  // that a revision of a store that was lost is not taken for one of this.
   virtual absl::StatusOr<std::int64_t> Revision() = 0;
   // The oldest revision that Changes can continue from; older deletions are forgotten.
   virtual absl::StatusOr<std::int64_t> ResumableFrom() = 0;
@@ -101,10 +102,10 @@ class FunctionWriter : public FunctionReader {
   virtual absl::Status RemoveHold(const FunctionName& function, const std::string& holder) = 0;
 };
 
-// The store. Thread-safe. Read and Write never block; a job runs once, on a thread that may block, and
-// then its `done` exactly once: on the same thread, or, when too much waits (RESOURCE_EXHAUSTED) or
-// the store is stopped (UNAVAILABLE), on the caller's before the call returns, and then the job does
-// not run. `done` must not block.
+// The store. Thread-safe. Read and Write never block; a job runs once, on a thread that may block,
+// and then its `done` exactly once: on the same thread, or, when too much waits
+// (RESOURCE_EXHAUSTED) or the store is stopped (UNAVAILABLE), on the caller's before the call
+// returns, and then the job does not run. `done` must not block.
 class FunctionStore {
  public:
   using ReadJob = std::function<absl::Status(FunctionReader&)>;
@@ -121,8 +122,8 @@ class FunctionStore {
   // called after everything is durable, in the order of the jobs.
   virtual void Write(WriteJob job, Done done) = 0;
 
-  // Called after each commit that gave revisions, with the highest, in rising order, before the `done`
-  // of its job. It must not block. Set once, before the first write; cleared by Stop().
+  // Called after each commit that gave revisions, with the highest, in rising order, before the
+  // `done` of its job. It must not block. Set once, before the first write; cleared by Stop().
   virtual void SetListener(Listener listener) = 0;
 
   // How many functions there are.

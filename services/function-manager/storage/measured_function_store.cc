@@ -19,8 +19,7 @@ FunctionStore::Done MeasuredFunctionStore::Measured(metrics::Histogram& histogra
                                                     Done done) const {
   return [this, &histogram, started = clock_.Monotonic(),
           done = std::move(done)](absl::Status status) {
-    histogram.Observe(
-        std::chrono::duration<double>(clock_.Monotonic() - started).count());
+    histogram.Observe(std::chrono::duration<double>(clock_.Monotonic() - started).count());
     done(std::move(status));
   };
 }

@@ -50,9 +50,8 @@ Strings StringsOf(const json::value& value) {
 }
 
 json::object HttpToJson(const HttpDriver& http) {
-  return {{"url", http.url},
-          {"format", FormatName(http.format)},
-          {"headers", ObjectOf(http.headers)}};
+  return {
+      {"url", http.url}, {"format", FormatName(http.format)}, {"headers", ObjectOf(http.headers)}};
 }
 
 HttpDriver HttpFromJson(const json::object& object) {

@@ -10,8 +10,8 @@
 
 namespace penstock::functions {
 
-// Everything of `spec` but its metadata, as a JSON object. Fields are added only with a default that
-// means what their absence meant before.
+// Everything of `spec` but its metadata, as a JSON object. Fields are added only with a default
+// that means what their absence meant before.
 std::string SpecToJson(const FunctionSpec& spec);
 
 // The inverse; DATA_LOSS when `json` is not what SpecToJson wrote.

@@ -10,15 +10,15 @@ namespace penstock::functions {
 namespace {
 
 // What FunctionOf reads, in its order; `f` is the function, `v` the version.
-#define PENSTOCK_FUNCTION_COLUMNS                                                                  \
-  "f.space, f.id, f.uid, v.version, v.revision, f.create_time, v.update_time, f.creator, f.state, " \
+#define PENSTOCK_FUNCTION_COLUMNS                                                          \
+  "f.space, f.id, f.uid, v.version, v.revision, f.create_time, v.update_time, f.creator, " \
+  "f.state, "                                                                              \
   "f.state_reason, v.metadata, v.spec"
-#define PENSTOCK_CURRENT_FUNCTIONS \
+#define PENSTOCK_CURRENT_FUNCTIONS    \
   "SELECT " PENSTOCK_FUNCTION_COLUMNS \
   " FROM functions f JOIN versions v ON v.uid = f.uid AND v.version = f.version "
 
-constexpr std::string_view kGet =
-    PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ?1 AND f.id = ?2";
+constexpr std::string_view kGet = PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ?1 AND f.id = ?2";
 constexpr std::string_view kList = PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ? AND f.id > ?";
 constexpr std::string_view kVersions =
     "SELECT " PENSTOCK_FUNCTION_COLUMNS

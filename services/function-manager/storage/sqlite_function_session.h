@@ -14,8 +14,8 @@
 
 namespace penstock::functions {
 
-// Reads and writes functions on a connection that is inside a transaction. Belongs to one job on one
-// thread; `connection` must outlive it. On a read-only connection the writing methods fail.
+// Reads and writes functions on a connection that is inside a transaction. Belongs to one job on
+// one thread; `connection` must outlive it. On a read-only connection the writing methods fail.
 class SqliteFunctionSession final : public FunctionWriter {
  public:
   // Of the deletions, the last `deletions_kept` can be read as changes.

@@ -23,7 +23,8 @@ class SqliteFunctionStore final : public FunctionStore {
     std::int64_t deletions_kept = 10'000;
   };
 
-  // Opens or creates the file; `clock` gives the first revision of a new one, and is used only here.
+  // Opens or creates the file; `clock` gives the first revision of a new one, and is used only
+  // here.
   static absl::StatusOr<std::unique_ptr<SqliteFunctionStore>> Open(Options options,
                                                                    const Clock& clock);
   ~SqliteFunctionStore() override;

@@ -1,0 +1,287 @@
+// Functions over the wire.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "libs/base/status.h"
+#include "libs/rpc/metadata.h"
+#include "tests/contract/function-manager/fixture.h"
+
+namespace penstock::functions {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using Manager = pb::FunctionManagerService::Stub;
+
+std::string FieldOf(const absl::Status& status) {
+  const auto violations = FieldViolationsOf(status);
+  return violations.empty() ? "" : violations[0].field;
+}
+
+TEST_P(FunctionManagerTest, CreatesAndReadsAFunctionWithItsDefaults) {
+  pb::Function function = Python();
+  function.set_description("greets");
+  (*function.mutable_metadata())["team"] = "a";
+  (*function.mutable_environment())["LANG"] = "C";
+  // Output only: ignored.
+  function.set_uid("mine");
+  function.set_version(7);
+  function.set_state(pb::Function::FAILED);
+  function.set_creator("mallory");
+  std::string revision;
+  const auto made = Create("greet", function, &revision);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->name(), "spaces/default/functions/greet");
+  EXPECT_EQ(made->state(), pb::Function::READY);
+  EXPECT_EQ(made->version(), 1);
+  EXPECT_EQ(made->uid().size(), 36U);
+  EXPECT_FALSE(made->etag().empty());
+  EXPECT_EQ(made->creator(), "");
+  EXPECT_GT(made->create_time().seconds(), 1'700'000'000);
+  EXPECT_EQ(made->timeout().seconds(), 30);
+  EXPECT_EQ(made->process().handler(), "handle");
+  EXPECT_EQ(made->process().max_workers(), 4);
+  EXPECT_EQ(made->process().idle_timeout().seconds(), 300);
+  EXPECT_EQ(made->process().max_memory_bytes(), 512 << 20);
+  EXPECT_EQ(made->process().max_output_bytes(), 1 << 20);
+  EXPECT_THAT(revision, StartsWith("function-manager:"));
+  EXPECT_EQ(Get("greet")->SerializeAsString(), made->SerializeAsString());
+}
+
+TEST_P(FunctionManagerTest, NamesTheFieldOfBadInput) {
+  pb::Function ruby = Python();
+  ruby.mutable_process()->set_runtime("ruby");
+  const absl::Status status = Create("f", ruby).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "function.process.runtime: \"ruby\" is not a runtime: expected python3, node or exec");
+  EXPECT_EQ(FieldOf(status), "function.process.runtime");
+  EXPECT_EQ(FieldOf(Create("f", Http("x")).status()), "function.http.url");
+  EXPECT_EQ(FieldOf(Create("f", pb::Function()).status()), "function");
+  EXPECT_EQ(FieldOf(Create("a b").status()), "function_id");
+  pb::Function timeout = Http();
+  timeout.mutable_timeout()->set_seconds(std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(FieldOf(Create("f", timeout).status()), "function.timeout");
+  timeout.mutable_timeout()->set_seconds(0);
+  timeout.mutable_timeout()->set_nanos(999'999);
+  EXPECT_EQ(FieldOf(Create("f", timeout).status()), "function.timeout");
+  EXPECT_EQ(
+      FieldOf(Call(*manager_, &Manager::CreateFunction, pb::CreateFunctionRequest()).status()),
+      "parent");
+  EXPECT_EQ(
+      FieldOf(Call(*manager_, &Manager::UpdateFunction, pb::UpdateFunctionRequest()).status()),
+      "function.name");
+  EXPECT_EQ(Get("f").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(FunctionManagerTest, UpdatesByMaskAndEtag) {
+  const auto made = Create("f");
+  ASSERT_TRUE(made.ok());
+  pb::UpdateFunctionRequest request;
+  *request.mutable_function() = *made;
+  request.mutable_function()->set_description("new");
+  request.mutable_function()->mutable_http()->set_url("http://elsewhere/");
+  request.mutable_update_mask()->add_paths("description");
+  std::string revision;
+  const auto changed = Update(request, &revision);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->description(), "new");
+  EXPECT_EQ(changed->http().url(), made->http().url());
+  EXPECT_EQ(changed->version(), 2);
+  EXPECT_THAT(revision, StartsWith("function-manager:"));
+
+  absl::Status status = Update(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(changed->etag()));
+  EXPECT_EQ(ReasonOf(status), "ETAG_MISMATCH");
+
+  request.mutable_function()->clear_etag();
+  request.mutable_update_mask()->add_paths("wrong");
+  status = Update(request).status();
+  EXPECT_EQ(FieldOf(status), "update_mask");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("\"wrong\""));
+
+  request.mutable_update_mask()->clear_paths();
+  request.mutable_update_mask()->add_paths("*");
+  *request.mutable_function() = Python();
+  request.mutable_function()->set_name(made->name());
+  const auto replaced = Update(request);
+  ASSERT_TRUE(replaced.ok()) << replaced.status();
+  EXPECT_EQ(replaced->description(), "");
+  EXPECT_TRUE(replaced->has_process());
+  EXPECT_EQ(Delete("f", changed->etag()).code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(Delete("f", replaced->etag(), &revision).ok());
+  EXPECT_THAT(revision, StartsWith("function-manager:"));
+  EXPECT_EQ(Delete("f").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(FunctionManagerTest, ListsVersionsNewestFirst) {
+  const auto made = Create("f");
+  ASSERT_TRUE(made.ok());
+  pb::UpdateFunctionRequest update;
+  *update.mutable_function() = Python();
+  update.mutable_function()->set_name(made->name());
+  const auto changed = Update(update);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  pb::ListFunctionVersionsRequest request;
+  request.set_parent(made->name());
+  const auto versions = Call(*manager_, &Manager::ListFunctionVersions, request);
+  ASSERT_TRUE(versions.ok());
+  ASSERT_EQ(versions->versions_size(), 2);
+  EXPECT_EQ(versions->versions(0).SerializeAsString(), changed->SerializeAsString());
+  EXPECT_EQ(versions->versions(1).SerializeAsString(), made->SerializeAsString());
+}
+
+TEST_P(FunctionManagerTest, LetsOneOfManyCreationsWin) {
+  constexpr int kCallers = 32;
+  std::atomic<int> made{0};
+  std::atomic<int> refused{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kCallers; ++i) {
+    threads.emplace_back([&, i] {
+      const auto result = Create("f", Http("http://h/" + std::to_string(i)));
+      if (result.ok()) ++made;
+      if (result.status().code() == absl::StatusCode::kAlreadyExists) ++refused;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(refused, kCallers - 1);
+  EXPECT_EQ(Get("f")->version(), 1);
+}
+
+TEST_P(FunctionManagerTest, PagesStayWholeWhileFunctionsComeAndGo) {
+  std::set<std::string> expected;
+  for (int i = 10; i < 30; ++i) {
+    const std::string id = "f" + std::to_string(i);
+    ASSERT_TRUE(Create(id).ok());
+    expected.insert(NameOf(id));
+  }
+  pb::ListFunctionsRequest request;
+  request.set_parent("spaces/default");
+  request.set_page_size(3);
+  std::multiset<std::string> seen;
+  for (int page = 0; page < 20; ++page) {
+    const auto answer = Call(*manager_, &Manager::ListFunctions, request);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    for (const pb::Function& function : answer->functions()) seen.insert(function.name());
+    request.set_page_token(answer->next_page_token());
+    if (request.page_token().empty()) break;
+    // Before and after the place of the next page.
+    ASSERT_TRUE(Create("a" + std::to_string(page)).ok());
+    ASSERT_TRUE(Delete("a" + std::to_string(page)).ok());
+  }
+  EXPECT_EQ(seen, std::multiset<std::string>(expected.begin(), expected.end()));
+
+  request.set_page_token("nonsense");
+  EXPECT_EQ(FieldOf(Call(*manager_, &Manager::ListFunctions, request).status()), "page_token");
+  request.clear_page_token();
+  request.set_page_size(-1);
+  EXPECT_EQ(FieldOf(Call(*manager_, &Manager::ListFunctions, request).status()), "page_size");
+  request.set_page_size(5000);
+  EXPECT_EQ(Call(*manager_, &Manager::ListFunctions, request)->functions_size(), 20);
+}
+
+TEST_P(FunctionManagerTest, KeepsPagesOfLargeFunctionsWithinAMessage) {
+  const std::string source(512 << 10, '#');
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Create("f" + std::to_string(i), Python(source)).ok());
+  }
+  EXPECT_EQ(FieldOf(Create("large", Python(source + "#")).status()), "function.process.source");
+  pb::ListFunctionsRequest request;
+  request.set_parent("spaces/default");
+  request.set_page_size(1000);
+  int seen = 0;
+  int pages = 0;
+  do {
+    const auto answer = Call(*manager_, &Manager::ListFunctions, request);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    seen += answer->functions_size();
+    ++pages;
+    request.set_page_token(answer->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(seen, 20);
+  EXPECT_GT(pages, 1);
+}
+
+TEST_P(FunctionManagerTest, FiltersListsByMetadataAndCreator) {
+  pb::CreateFunctionRequest create;
+  create.set_parent("spaces/default");
+  *create.mutable_function() = Http();
+  create.set_function_id("mine");
+  (*create.mutable_function()->mutable_metadata())["team"] = "a";
+  const auto mine = Call(*manager_, &Manager::CreateFunction, create, AsPrincipal("alice"));
+  ASSERT_TRUE(mine.ok());
+  EXPECT_EQ(mine->creator(), "alice");
+  create.set_function_id("forged");
+  create.mutable_function()->clear_metadata();
+  const auto forged =
+      Call(*manager_, &Manager::CreateFunction, create,
+           [](grpc::ClientContext& context) { context.AddMetadata(rpc::kPrincipalKey, "alice"); });
+  ASSERT_TRUE(forged.ok());
+  EXPECT_EQ(forged->creator(), "") << "a principal without the peer token is not believed";
+
+  pb::ListFunctionsRequest list;
+  list.set_parent("spaces/default");
+  list.set_creator("me");
+  auto answer = Call(*manager_, &Manager::ListFunctions, list, AsPrincipal("alice"));
+  ASSERT_EQ(answer->functions_size(), 1);
+  EXPECT_EQ(answer->functions(0).name(), NameOf("mine"));
+  list.clear_creator();
+  (*list.mutable_metadata())["team"] = "a";
+  EXPECT_EQ(Call(*manager_, &Manager::ListFunctions, list)->functions_size(), 1);
+  (*list.mutable_metadata())["team"] = "b";
+  EXPECT_EQ(Call(*manager_, &Manager::ListFunctions, list)->functions_size(), 0);
+}
+
+TEST_P(FunctionManagerTest, ChecksWithoutChanging) {
+  pb::CreateFunctionRequest create;
+  create.set_parent("spaces/default");
+  create.set_function_id("f");
+  *create.mutable_function() = Http();
+  create.set_validate_only(true);
+  std::string revision;
+  const auto checked = Call(*manager_, &Manager::CreateFunction, create, {}, &revision);
+  ASSERT_TRUE(checked.ok());
+  EXPECT_EQ(checked->name(), NameOf("f"));
+  EXPECT_EQ(revision, "");
+  EXPECT_EQ(Get("f").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(FunctionManagerTest, NamesTheRpcThatIsNotServed) {
+  const auto expect_refused = [](const absl::Status& status, const std::string& rpc) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << rpc;
+    EXPECT_EQ(status.message(), rpc + " is not part of this release");
+  };
+  expect_refused(Call(*manager_, &Manager::SetTraffic, pb::SetTrafficRequest()).status(),
+                 "SetTraffic");
+  expect_refused(Call(*manager_, &Manager::CreateSecret, pb::CreateSecretRequest()).status(),
+                 "CreateSecret");
+  expect_refused(Call(*manager_, &Manager::RotateSecretKey, pb::RotateSecretKeyRequest()).status(),
+                 "RotateSecretKey");
+  expect_refused(Call(*registry_, &pbi::FunctionRegistryService::Stub::ResolveSecrets,
+                      pbi::ResolveSecretsRequest(), AsPeer())
+                     .status(),
+                 "ResolveSecrets");
+  {
+    auto context = NewContext();
+    pb::UploadSourceResponse response;
+    auto writer = manager_->UploadSource(context.get(), &response);
+    writer->WritesDone();
+    expect_refused(rpc::FromGrpcStatus(writer->Finish()), "UploadSource");
+  }
+  auto context = NewContext();
+  auto reader = manager_->DownloadSource(context.get(), pb::DownloadSourceRequest());
+  pb::DownloadSourceResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  expect_refused(rpc::FromGrpcStatus(reader->Finish()), "DownloadSource");
+}
+
+}  // namespace
+}  // namespace penstock::functions

@@ -1,0 +1,389 @@
+// What every function store must do, run against each of them.
+#include "services/function-manager/ports/function_store.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "libs/base/fake_clock.h"
+#include "libs/base/status.h"
+#include "services/function-manager/storage/sqlite_function_store.h"
+#include "tests/unit/services/function-manager/fake_function_store.h"
+#include "tests/unit/services/function-manager/sample.h"
+#include "tests/unit/services/function-manager/store_waits.h"
+
+namespace penstock::functions {
+namespace {
+
+constexpr std::int64_t kDeletionsKept = 4;
+
+// One kind of store, with what it needs; opens as many times as asked on the same data.
+class Kind {
+ public:
+  virtual ~Kind() = default;
+  virtual std::unique_ptr<FunctionStore> Open() = 0;
+  virtual bool IsDurable() const = 0;
+};
+
+class FakeKind final : public Kind {
+ public:
+  std::unique_ptr<FunctionStore> Open() override {
+    return std::make_unique<FakeFunctionStore>(1000, kDeletionsKept);
+  }
+  bool IsDurable() const override { return false; }
+};
+
+class SqliteKind final : public Kind {
+ public:
+  SqliteKind() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "penstock-fm-XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~SqliteKind() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<FunctionStore> Open() override {
+    auto store = SqliteFunctionStore::Open(
+        {.path = (folder_ / "functions.db").string(), .deletions_kept = kDeletionsKept}, clock_);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+  bool IsDurable() const override { return true; }
+
+ private:
+  std::filesystem::path folder_;
+  FakeClock clock_;
+};
+
+class FunctionStoreTest : public testing::TestWithParam<const char*> {
+ protected:
+  FunctionStoreTest() {
+    if (std::string(GetParam()) == "fake") {
+      kind_ = std::make_unique<FakeKind>();
+    } else {
+      kind_ = std::make_unique<SqliteKind>();
+    }
+    store_ = kind_->Open();
+  }
+
+  Function Put(Function function) {
+    EXPECT_EQ(Write(*store_, [&](FunctionWriter& writer) { return writer.Put(function); }),
+              absl::OkStatus());
+    return function;
+  }
+
+  absl::StatusOr<std::int64_t> Remove(const std::string& id) {
+    std::int64_t revision = 0;
+    const absl::Status status = Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+      ASSIGN_OR_RETURN(revision, writer.Remove({"default", id}));
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return revision;
+  }
+
+  // Runs one method of the reader and returns what it gave.
+  template <typename Result>
+  Result Ask(const std::function<absl::StatusOr<Result>(FunctionReader&)>& ask) {
+    Result result{};
+    const absl::Status status = Read(*store_, [&](FunctionReader& reader) -> absl::Status {
+      ASSIGN_OR_RETURN(result, ask(reader));
+      return absl::OkStatus();
+    });
+    EXPECT_EQ(status, absl::OkStatus());
+    return result;
+  }
+
+  std::optional<Function> Get(const std::string& id) {
+    return Ask<std::optional<Function>>([&](auto& reader) { return reader.Get({"default", id}); });
+  }
+  ChangePage Changes(const ChangeQuery& query) {
+    return Ask<ChangePage>([&](auto& reader) { return reader.Changes(query); });
+  }
+  std::int64_t Revision() {
+    return Ask<std::int64_t>([](auto& reader) { return reader.Revision(); });
+  }
+  std::vector<std::string> List(const ListQuery& query, bool* has_more = nullptr) {
+    const auto page = Ask<FunctionPage>([&](auto& reader) { return reader.List(query); });
+    if (has_more != nullptr) *has_more = page.has_more;
+    std::vector<std::string> ids;
+    for (const Function& function : page.functions) ids.push_back(function.name.id);
+    return ids;
+  }
+
+  std::unique_ptr<Kind> kind_;
+  std::unique_ptr<FunctionStore> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, FunctionStoreTest, testing::Values("fake", "sqlite"),
+                         [](const auto& test) { return std::string(test.param); });
+
+using Ids = std::vector<std::string>;
+
+TEST_P(FunctionStoreTest, GivesBackWhatWasPut) {
+  FunctionSpec spec = PythonSpec("print('\"quoted\"\\\n\ttab é')");
+  spec.metadata = {{"team", "a \"b\""}, {"ключ", "значение"}};
+  spec.environment = {{"A", "1"}};
+  spec.description = "what";
+  spec.timeout = Microseconds(1'234'567);
+  spec.max_concurrency = 7;
+  auto& process = std::get<ProcessDriver>(spec.driver);
+  process.max_workers = 9;
+  process.idle_timeout = Microseconds(77);
+  process.max_memory_bytes = std::int64_t{3} << 31;
+  const Function put = Put(NamedFunction("f", spec));
+  EXPECT_EQ(Get("f"), put);
+
+  FunctionSpec http = HttpSpec("https://example.org/x");
+  std::get<HttpDriver>(http.driver).format = HttpFormat::kContext;
+  std::get<HttpDriver>(http.driver).headers = {{"X-A", "b"}};
+  const Function other = Put(NamedFunction("g", http));
+  EXPECT_EQ(Get("g"), other);
+  EXPECT_EQ(Get("none"), std::nullopt);
+  EXPECT_EQ(store_->Count(), 2);
+}
+
+TEST_P(FunctionStoreTest, GivesEachChangeTheNextRevision) {
+  const std::int64_t start = Revision();
+  EXPECT_GT(start, 0);
+  EXPECT_EQ(Put(NamedFunction("a")).revision, start + 1);
+  EXPECT_EQ(Put(NamedFunction("b")).revision, start + 2);
+  EXPECT_EQ(*Remove("a"), start + 3);
+  EXPECT_EQ(Revision(), start + 3);
+}
+
+TEST_P(FunctionStoreTest, UndoesAJobThatFails) {
+  const std::int64_t start = Revision();
+  const absl::Status status = Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+    Function function = NamedFunction("a");
+    RETURN_IF_ERROR(writer.Put(function));
+    RETURN_IF_ERROR(writer.AddHold({{"default", "a"}, "spaces/default/subscriptions/s", "x"}));
+    return absl::AbortedError("no");
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Get("a"), std::nullopt);
+  EXPECT_EQ(Revision(), start);
+  EXPECT_EQ(store_->Count(), 0);
+  EXPECT_TRUE(Ask<std::vector<Hold>>([](auto& reader) { return reader.HoldsOf("x"); }).empty());
+}
+
+TEST_P(FunctionStoreTest, KeepsVersionsAndNeverChangesThem) {
+  Function function = NamedFunction("f", HttpSpec("http://a/"));
+  const Function first = Put(function);
+  function.version = 2;
+  function.spec = HttpSpec("http://b/");
+  const Function second = Put(function);
+  function.version = 3;
+  function.spec = NoopSpec();
+  const Function third = Put(function);
+
+  auto page = Ask<FunctionPage>([](auto& reader) {
+    return reader.ListVersions({.name = {"default", "f"}, .limits = {.count_max = 2}});
+  });
+  EXPECT_EQ(page.functions, (std::vector<Function>{third, second}));
+  EXPECT_TRUE(page.has_more);
+  page = Ask<FunctionPage>([](auto& reader) {
+    return reader.ListVersions({.name = {"default", "f"}, .before_version = 2});
+  });
+  EXPECT_EQ(page.functions, (std::vector<Function>{first}));
+  EXPECT_FALSE(page.has_more);
+
+  EXPECT_EQ(Write(*store_, [&](FunctionWriter& writer) { return writer.Put(function); }).code(),
+            absl::StatusCode::kAlreadyExists);
+}
+
+TEST_P(FunctionStoreTest, RemovesAFunctionWithItsVersions) {
+  Put(NamedFunction("f"));
+  ASSERT_TRUE(Remove("f").ok());
+  EXPECT_EQ(Get("f"), std::nullopt);
+  EXPECT_EQ(Remove("f").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->Count(), 0);
+  Function again = NamedFunction("f", HttpSpec());
+  again.uid = "another";
+  Put(again);
+  const auto page = Ask<FunctionPage>([](auto& reader) {
+    return reader.ListVersions({.name = {"default", "f"}});
+  });
+  ASSERT_EQ(page.functions.size(), 1U);
+  EXPECT_EQ(page.functions[0].uid, "another");
+}
+
+TEST_P(FunctionStoreTest, ListsASpaceByIdInPages) {
+  for (const char* id : {"b", "a", "c", "B", "a.1"}) Put(NamedFunction(id));
+  Put(NamedFunction("a", NoopSpec(), "other"));
+  bool has_more = false;
+  EXPECT_EQ(List({.space = "default"}, &has_more), (Ids{"B", "a", "a.1", "b", "c"}));
+  EXPECT_FALSE(has_more);
+  EXPECT_EQ(List({.space = "default", .limits = {.count_max = 2}}, &has_more), (Ids{"B", "a"}));
+  EXPECT_TRUE(has_more);
+  EXPECT_EQ(List({.space = "default", .after_id = "a", .limits = {.count_max = 3}}, &has_more),
+            (Ids{"a.1", "b", "c"}));
+  EXPECT_FALSE(has_more);
+  EXPECT_TRUE(List({.space = "nothing"}).empty());
+}
+
+TEST_P(FunctionStoreTest, EndsAPageAtItsBytes) {
+  for (const char* id : {"a", "b", "c"}) Put(NamedFunction(id, PythonSpec(std::string(1000, 'x'))));
+  bool has_more = false;
+  EXPECT_EQ(List({.space = "default", .limits = {.bytes_max = 1}}, &has_more), (Ids{"a"}));
+  EXPECT_TRUE(has_more);
+  EXPECT_EQ(List({.space = "default", .limits = {.bytes_max = 1300}}, &has_more), (Ids{"a", "b"}));
+  EXPECT_TRUE(has_more);
+}
+
+TEST_P(FunctionStoreTest, FiltersByMetadataAndCreator) {
+  Function a = NamedFunction("a");
+  a.spec.metadata = {{"team", "x"}, {"tier", "1"}, {"we\"ird.key'é", "v\"1"}};
+  Function b = NamedFunction("b");
+  b.spec.metadata = {{"team", "x"}, {"tier", "2"}};
+  b.creator = "bob";
+  Function c = NamedFunction("c");
+  c.creator = "";
+  for (const Function& function : {a, b, c}) Put(function);
+  EXPECT_EQ(List({.space = "default", .metadata = {{"team", "x"}}}), (Ids{"a", "b"}));
+  EXPECT_EQ(List({.space = "default", .metadata = {{"team", "x"}, {"tier", "2"}}}), (Ids{"b"}));
+  EXPECT_EQ(List({.space = "default", .metadata = {{"we\"ird.key'é", "v\"1"}}}), (Ids{"a"}));
+  EXPECT_TRUE(List({.space = "default", .metadata = {{"team", "1"}}}).empty());
+  EXPECT_EQ(List({.space = "default", .creator = "bob"}), (Ids{"b"}));
+  EXPECT_EQ(List({.space = "default", .creator = ""}), (Ids{"c"}));
+}
+
+TEST_P(FunctionStoreTest, GivesTheLatestChangeOfEachFunctionInOrder) {
+  const std::int64_t start = Revision();
+  Function a = NamedFunction("a");
+  Put(a);
+  const Function b = Put(NamedFunction("b"));
+  a.version = 2;
+  a.spec = HttpSpec();
+  a = Put(a);
+  Put(NamedFunction("c"));
+  const std::int64_t deleted = *Remove("c");
+
+  ChangePage page = Changes({.after = start, .deletions_after = start});
+  ASSERT_EQ(page.changes.size(), 3U);
+  EXPECT_EQ(page.changes[0], (Change{false, b}));
+  EXPECT_EQ(page.changes[1], (Change{false, a}));
+  EXPECT_TRUE(page.changes[2].is_deleted);
+  EXPECT_EQ(page.changes[2].function.name.id, "c");
+  EXPECT_EQ(page.changes[2].function.uid, "uid-default-c");
+  EXPECT_EQ(page.changes[2].function.revision, deleted);
+  EXPECT_EQ(page.revision, deleted);
+  EXPECT_FALSE(page.has_more);
+
+  page = Changes({.after = start, .deletions_after = start, .limits = {.count_max = 1}});
+  EXPECT_TRUE(page.has_more);
+  EXPECT_EQ(page.revision, b.revision);
+  EXPECT_EQ(Changes({.after = start, .deletions_after = deleted}).changes.size(), 2U);
+  EXPECT_TRUE(Changes({.after = deleted, .deletions_after = deleted}).changes.empty());
+}
+
+TEST_P(FunctionStoreTest, SaysHowFarBackItRemembersDeletions) {
+  const auto resumable_from = [&] {
+    return Ask<std::int64_t>([](auto& reader) { return reader.ResumableFrom(); });
+  };
+  const std::int64_t start = Revision();
+  EXPECT_EQ(resumable_from(), start);
+  std::vector<std::int64_t> deletions;
+  for (int i = 0; i < kDeletionsKept + 2; ++i) {
+    Put(NamedFunction("f"));
+    deletions.push_back(*Remove("f"));
+    if (i < kDeletionsKept) {
+      EXPECT_EQ(resumable_from(), start);
+    }
+  }
+  EXPECT_EQ(resumable_from(), deletions[1]);
+  EXPECT_EQ(Changes({}).changes.size(), static_cast<std::size_t>(kDeletionsKept));
+}
+
+TEST_P(FunctionStoreTest, KeepsHolds) {
+  const Hold one{{"default", "f"}, "spaces/default/subscriptions/s1", "event-broker"};
+  const Hold two{{"default", "f"}, "spaces/default/subscriptions/s2", "event-broker"};
+  const Hold own{{"default", "g"}, "spaces/default/functions/w", "function-manager"};
+  EXPECT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                for (const Hold& hold : {two, one, own, one}) RETURN_IF_ERROR(writer.AddHold(hold));
+                return absl::OkStatus();
+              }).ok());
+  const auto holders = [&](std::size_t count_max) {
+    return Ask<Ids>([&](auto& reader) { return reader.Holders({"default", "f"}, count_max); });
+  };
+  EXPECT_EQ(holders(10), (Ids{one.holder, two.holder}));
+  EXPECT_EQ(holders(1), (Ids{one.holder}));
+  EXPECT_EQ(Ask<std::vector<Hold>>([](auto& reader) { return reader.HoldsOf("event-broker"); }),
+            (std::vector<Hold>{one, two}));
+  EXPECT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                RETURN_IF_ERROR(writer.RemoveHold(one.function, one.holder));
+                return writer.RemoveHold(one.function, "spaces/default/subscriptions/none");
+              }).ok());
+  EXPECT_EQ(holders(10), (Ids{two.holder}));
+}
+
+TEST_P(FunctionStoreTest, TellsTheListenerBeforeTheWriter) {
+  std::atomic<std::int64_t> heard{0};
+  store_->SetListener([&](std::int64_t revision) { heard = revision; });
+  Function function = NamedFunction("f");
+  std::int64_t heard_at_done = 0;
+  const absl::Status status = Await<absl::Status>([&](auto done) {
+    store_->Write([&](FunctionWriter& writer) { return writer.Put(function); },
+                  [&, done](absl::Status result) {
+                    heard_at_done = heard;
+                    done(std::move(result));
+                  });
+  });
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(heard_at_done, function.revision);
+  heard = 0;
+  EXPECT_TRUE(Write(*store_, [](FunctionWriter& writer) {
+                return writer.AddHold({{"default", "f"}, "spaces/default/subscriptions/s", "x"});
+              }).ok());
+  EXPECT_EQ(heard, 0) << "a hold changes no function";
+}
+
+TEST_P(FunctionStoreTest, RunsWritesOneAfterTheOther) {
+  constexpr int kThreads = 8;
+  std::atomic<int> created{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      const absl::Status status = Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+        ASSIGN_OR_RETURN(const bool exists, writer.Exists({"default", "f"}));
+        if (exists) return absl::AlreadyExistsError("f");
+        Function function = NamedFunction("f");
+        function.uid = std::to_string(i);
+        return writer.Put(function);
+      });
+      if (status.ok()) ++created;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(created, 1);
+}
+
+TEST_P(FunctionStoreTest, RefusesWhatComesAfterStop) {
+  store_->Stop();
+  store_->Stop();
+  EXPECT_EQ(Write(*store_, [](FunctionWriter&) { return absl::OkStatus(); }).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Read(*store_, [](FunctionReader&) { return absl::OkStatus(); }).code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_P(FunctionStoreTest, KeepsEverythingWhenOpenedAgain) {
+  if (!kind_->IsDurable()) GTEST_SKIP() << "this store is in memory";
+  const Function function = Put(NamedFunction("f", PythonSpec()));
+  Put(NamedFunction("g"));
+  const std::int64_t revision = *Remove("g");
+  store_.reset();
+  store_ = kind_->Open();
+  EXPECT_EQ(Get("f"), function);
+  EXPECT_EQ(Revision(), revision);
+  EXPECT_EQ(store_->Count(), 1);
+}
+
+}  // namespace
+}  // namespace penstock::functions
