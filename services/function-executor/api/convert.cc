@@ -83,24 +83,18 @@ pb::RecordedBody ToProto(const RecordedBody& body) {
 
 pb::Execution::State ToProto(ExecutionState state) {
   switch (state) {
-    case ExecutionState::kSucceeded:
-      return pb::Execution::SUCCEEDED;
-    case ExecutionState::kFailed:
-      return pb::Execution::FAILED;
-    case ExecutionState::kRunning:
-      break;
+    case ExecutionState::kSucceeded: return pb::Execution::SUCCEEDED;
+    case ExecutionState::kFailed: return pb::Execution::FAILED;
+    case ExecutionState::kRunning: break;
   }
   return pb::Execution::RUNNING;
 }
 
 pb::Execution::Trigger ToProto(TriggerKind trigger) {
   switch (trigger) {
-    case TriggerKind::kEvent:
-      return pb::Execution::EVENT;
-    case TriggerKind::kHttp:
-      return pb::Execution::HTTP;
-    case TriggerKind::kCall:
-      break;
+    case TriggerKind::kEvent: return pb::Execution::EVENT;
+    case TriggerKind::kHttp: return pb::Execution::HTTP;
+    case TriggerKind::kCall: break;
   }
   return pb::Execution::CALL;
 }
@@ -120,34 +114,18 @@ std::string ToUtf8(std::string_view text) {
 // Sets the enum members of a query. The error names the field.
 absl::Status ReadKinds(const pb::ListExecutionsRequest& request, ExecutionQuery* query) {
   switch (request.state()) {
-    case pb::Execution::STATE_UNSPECIFIED:
-      break;
-    case pb::Execution::RUNNING:
-      query->state = ExecutionState::kRunning;
-      break;
-    case pb::Execution::SUCCEEDED:
-      query->state = ExecutionState::kSucceeded;
-      break;
-    case pb::Execution::FAILED:
-      query->state = ExecutionState::kFailed;
-      break;
-    default:
-      return FieldError("state", "is unknown; expected RUNNING, SUCCEEDED or FAILED");
+    case pb::Execution::STATE_UNSPECIFIED: break;
+    case pb::Execution::RUNNING: query->state = ExecutionState::kRunning; break;
+    case pb::Execution::SUCCEEDED: query->state = ExecutionState::kSucceeded; break;
+    case pb::Execution::FAILED: query->state = ExecutionState::kFailed; break;
+    default: return FieldError("state", "is unknown; expected RUNNING, SUCCEEDED or FAILED");
   }
   switch (request.trigger()) {
-    case pb::Execution::TRIGGER_UNSPECIFIED:
-      break;
-    case pb::Execution::CALL:
-      query->trigger = TriggerKind::kCall;
-      break;
-    case pb::Execution::EVENT:
-      query->trigger = TriggerKind::kEvent;
-      break;
-    case pb::Execution::HTTP:
-      query->trigger = TriggerKind::kHttp;
-      break;
-    default:
-      return FieldError("trigger", "is unknown; expected CALL, EVENT or HTTP");
+    case pb::Execution::TRIGGER_UNSPECIFIED: break;
+    case pb::Execution::CALL: query->trigger = TriggerKind::kCall; break;
+    case pb::Execution::EVENT: query->trigger = TriggerKind::kEvent; break;
+    case pb::Execution::HTTP: query->trigger = TriggerKind::kHttp; break;
+    default: return FieldError("trigger", "is unknown; expected CALL, EVENT or HTTP");
   }
   return absl::OkStatus();
 }
@@ -256,8 +234,7 @@ absl::StatusOr<ExecutionQuery> FromProto(const pb::ListExecutionsRequest& reques
   query.event_id = request.event_id();
   query.delivery_id = request.delivery_id();
   if (request.has_start_time_from()) {
-    ASSIGN_OR_RETURN(query.start_from,
-                     FromTimestamp("start_time_from", request.start_time_from()));
+    ASSIGN_OR_RETURN(query.start_from, FromTimestamp("start_time_from", request.start_time_from()));
   }
   if (request.has_start_time_to()) {
     ASSIGN_OR_RETURN(query.start_to, FromTimestamp("start_time_to", request.start_time_to()));

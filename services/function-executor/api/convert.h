@@ -27,7 +27,8 @@ executions::v1::Logs ToProto(const Logs& logs);
 
 google::protobuf::Duration ToProto(Microseconds duration);
 
-// A duration that a caller may set: above zero. The error names `field`. Longer than a day is a day.
+// A duration that a caller may set: above zero. The error names `field`. Longer than a day is a
+// day.
 absl::StatusOr<Microseconds> FromProto(std::string_view field,
                                        const google::protobuf::Duration& duration);
 
@@ -37,7 +38,8 @@ HttpRequestContext FromProto(const executions::v1::HttpRequest& request);
 absl::StatusOr<ExecutionQuery> FromProto(const executions::v1::ListExecutionsRequest& request);
 
 // The revision of the function-manager that the caller must be able to see, from the metadata
-// `penstock-min-revision`; 0 for none. INVALID_ARGUMENT when it is malformed; other services' are ignored.
+// `penstock-min-revision`; 0 for none. INVALID_ARGUMENT when it is malformed; other services' are
+// ignored.
 absl::StatusOr<std::int64_t> MinFunctionRevision(const rpc::CallContext& call);
 
 // The time until the caller's deadline; nothing when it set none.

@@ -31,14 +31,10 @@ EventAttributes AttributesOf(const cloudevents::CloudEvent& event) {
 
 pb::InvocationResult::Outcome ToProto(DeliveryOutcome outcome) {
   switch (outcome) {
-    case DeliveryOutcome::kSucceeded:
-      return pb::InvocationResult::SUCCEEDED;
-    case DeliveryOutcome::kPermanent:
-      return pb::InvocationResult::PERMANENT;
-    case DeliveryOutcome::kRejected:
-      return pb::InvocationResult::REJECTED;
-    case DeliveryOutcome::kRetryable:
-      break;
+    case DeliveryOutcome::kSucceeded: return pb::InvocationResult::SUCCEEDED;
+    case DeliveryOutcome::kPermanent: return pb::InvocationResult::PERMANENT;
+    case DeliveryOutcome::kRejected: return pb::InvocationResult::REJECTED;
+    case DeliveryOutcome::kRetryable: break;
   }
   return pb::InvocationResult::RETRYABLE;
 }

@@ -17,7 +17,8 @@ absl::StatusOr<InvokeOrder> ToOrder(const internal::v1::Invocation& invocation);
 // Writes how an attempt ended; not what it is the result of.
 void FillResult(const DeliveryVerdict& verdict, internal::v1::InvocationResult* result);
 
-// The function's answer as a serialized event where it is one (structured JSON or protobuf); else empty.
+// The function's answer as a serialized event where it is one (structured JSON or protobuf); else
+// empty.
 std::string ReplyOf(const Outcome& outcome);
 
 }  // namespace penstock::executor

@@ -66,8 +66,9 @@ class ExecutionDirectory::Listing {
     std::vector<pb::Execution> converted;
     converted.reserve(records->size());
     for (const ExecutionRecord& record : *records) converted.push_back(ToProto(record));
-    OnAnswer([&] { Add(std::make_move_iterator(converted.begin()),
-                       std::make_move_iterator(converted.end())); });
+    OnAnswer([&] {
+      Add(std::make_move_iterator(converted.begin()), std::make_move_iterator(converted.end()));
+    });
   }
 
   void OnPeer(const std::string& address, absl::StatusOr<ipb::ListLocalExecutionsResponse> answer) {
@@ -148,9 +149,9 @@ class ExecutionDirectory::Search {
     if (unreachable_.empty()) {
       return done_(absl::NotFoundError(fmt::format("there is no {} (any more)", name_)));
     }
-    done_(absl::UnavailableError(fmt::format(
-        "{} is not on the executors that answered; could not be asked: {}", name_,
-        fmt::join(unreachable_, ", "))));
+    done_(absl::UnavailableError(
+        fmt::format("{} is not on the executors that answered; could not be asked: {}", name_,
+                    fmt::join(unreachable_, ", "))));
   }
 
  private:

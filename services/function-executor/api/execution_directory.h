@@ -15,15 +15,15 @@
 
 namespace penstock::executor {
 
-// Asks this executor, and the peers where there are some, and merges what they say. Thread-safe; nothing
-// blocks. All that it is given must outlive it and its calls; `peers` may be null.
+// Asks this executor, and the peers where there are some, and merges what they say. Thread-safe;
+// nothing blocks. All that it is given must outlive it and its calls; `peers` may be null.
 class ExecutionDirectory {
  public:
   using ListDone = std::function<void(absl::StatusOr<executions::v1::ListExecutionsResponse>)>;
   using GetDone = std::function<void(absl::StatusOr<executions::v1::Execution>)>;
 
-  ExecutionDirectory(const ExecutionReader& reader, std::string instance,
-                     rpc::ReplicaSet* peers, std::shared_ptr<const rpc::PeerAuth> peer_auth);
+  ExecutionDirectory(const ExecutionReader& reader, std::string instance, rpc::ReplicaSet* peers,
+                     std::shared_ptr<const rpc::PeerAuth> peer_auth);
 
   // One page over all executors; those that could not be asked are named in it.
   void List(const executions::v1::ListExecutionsRequest& request,

@@ -17,8 +17,8 @@ void ExecutionReader::Get(const std::string& space, const std::string& id,
 void ExecutionReader::List(const ExecutionQuery& query, ExecutionStore::ListDone done) const {
   // Running first: what ends meanwhile is in the store by the time that it is asked.
   auto running = std::make_shared<std::vector<ExecutionRecord>>(invoker_.ListRunning(query));
-  store_.List(query, [running, limit = query.limit, done = std::move(done)](
-                         absl::StatusOr<std::vector<ExecutionRecord>> stored) {
+  store_.List(query, [running, limit = query.limit,
+                      done = std::move(done)](absl::StatusOr<std::vector<ExecutionRecord>> stored) {
     if (!stored.ok() || running->empty()) return done(std::move(stored));
     std::unordered_set<std::string> known;
     for (const ExecutionRecord& record : *stored) known.insert(record.id);

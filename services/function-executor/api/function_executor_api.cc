@@ -87,10 +87,10 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::Invoke(grpc::CallbackServerContex
         auto order = MakeOrder(given, call);
         if (!order.ok()) return done(order.status());
         const std::string space = order->space;
-        CancelWith(call, invoker_.Invoke(*std::move(order),
-                                         [answer, done, space](InvokeResult result) {
-                                           done(Fill(std::move(result), space, answer));
-                                         }));
+        CancelWith(call,
+                   invoker_.Invoke(*std::move(order), [answer, done, space](InvokeResult result) {
+                     done(Fill(std::move(result), space, answer));
+                   }));
       });
 }
 
@@ -110,16 +110,15 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerC
 grpc::ServerUnaryReactor* FunctionExecutorApi::GetExecution(grpc::CallbackServerContext* context,
                                                             const pb::GetExecutionRequest* request,
                                                             pb::Execution* response) {
-  return rpc::ServeUnary(
-      context, request, response,
-      [this](const pb::GetExecutionRequest& given, pb::Execution* answer, rpc::CallContext& call,
-             const rpc::ServerDone& done) {
-        directory_.Get(given.name(), call.cancellation(),
-                       [answer, done](absl::StatusOr<pb::Execution> found) {
-                         if (found.ok()) *answer = *std::move(found);
-                         done(found.status());
-                       });
-      });
+  return rpc::ServeUnary(context, request, response,
+                         [this](const pb::GetExecutionRequest& given, pb::Execution* answer,
+                                rpc::CallContext& call, const rpc::ServerDone& done) {
+                           directory_.Get(given.name(), call.cancellation(),
+                                          [answer, done](absl::StatusOr<pb::Execution> found) {
+                                            if (found.ok()) *answer = *std::move(found);
+                                            done(found.status());
+                                          });
+                         });
 }
 
 grpc::ServerUnaryReactor* FunctionExecutorApi::ListExecutions(
@@ -184,25 +183,25 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::CancelExecution(
     pb::Execution* response) {
   return rpc::ServeUnary(
       context, request, response,
-      [this](const pb::CancelExecutionRequest& given, pb::Execution* answer,
-             rpc::CallContext& call, const rpc::ServerDone& done) {
+      [this](const pb::CancelExecutionRequest& given, pb::Execution* answer, rpc::CallContext& call,
+             const rpc::ServerDone& done) {
         const auto name = ParseResourceName("name", "executions", given.name());
         if (!name.ok()) return done(name.status());
         const bool was_running = invoker_.CancelRunning(name->space, name->id);
-        directory_.Get(given.name(), call.cancellation(),
-                       [answer, done, was_running](absl::StatusOr<pb::Execution> found) {
-                         if (!found.ok()) return done(found.status());
-                         if (!was_running && found->state() == pb::Execution::RUNNING) {
-                           return done(absl::FailedPreconditionError(fmt::format(
-                               "the execution runs on executor {}: cancel it there",
-                               found->instance())));
-                         }
-                         if (!was_running) {
-                           return done(absl::FailedPreconditionError("the execution has ended"));
-                         }
-                         *answer = *std::move(found);
-                         done(absl::OkStatus());
-                       });
+        directory_.Get(
+            given.name(), call.cancellation(),
+            [answer, done, was_running](absl::StatusOr<pb::Execution> found) {
+              if (!found.ok()) return done(found.status());
+              if (!was_running && found->state() == pb::Execution::RUNNING) {
+                return done(absl::FailedPreconditionError(fmt::format(
+                    "the execution runs on executor {}: cancel it there", found->instance())));
+              }
+              if (!was_running) {
+                return done(absl::FailedPreconditionError("the execution has ended"));
+              }
+              *answer = *std::move(found);
+              done(absl::OkStatus());
+            });
       });
 }
 

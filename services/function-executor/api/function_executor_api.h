@@ -17,8 +17,7 @@
 namespace penstock::executor {
 
 // Serves FunctionExecutorService. Thread-safe; all that it is given must outlive the server.
-class FunctionExecutorApi final
-    : public executions::v1::FunctionExecutorService::CallbackService {
+class FunctionExecutorApi final : public executions::v1::FunctionExecutorService::CallbackService {
  public:
   FunctionExecutorApi(Invoker& invoker, ExecutionJournal& journal,
                       const ExecutionDirectory& directory, const Clock& clock,
@@ -38,9 +37,9 @@ class FunctionExecutorApi final
   grpc::ServerUnaryReactor* GetExecution(grpc::CallbackServerContext* context,
                                          const executions::v1::GetExecutionRequest* request,
                                          executions::v1::Execution* response) override;
-  grpc::ServerUnaryReactor* ListExecutions(grpc::CallbackServerContext* context,
-                                           const executions::v1::ListExecutionsRequest* request,
-                                           executions::v1::ListExecutionsResponse* response) override;
+  grpc::ServerUnaryReactor* ListExecutions(
+      grpc::CallbackServerContext* context, const executions::v1::ListExecutionsRequest* request,
+      executions::v1::ListExecutionsResponse* response) override;
   grpc::ServerWriteReactor<executions::v1::Execution>* TailExecutions(
       grpc::CallbackServerContext* context,
       const executions::v1::TailExecutionsRequest* request) override;

@@ -17,8 +17,8 @@ namespace pb = internal::v1;
 
 using Server = InvocationStream::Server;
 
-// After all results are written, a broker may have sent more before it heard of the drain; it is told so
-// for that long.
+// After all results are written, a broker may have sent more before it heard of the drain; it is
+// told so for that long.
 constexpr std::chrono::milliseconds kLinger{200};
 constexpr std::chrono::milliseconds kPoll{10};
 
@@ -64,15 +64,15 @@ grpc::ServerUnaryReactor* InvocationApi::ListLocalExecutions(
         if (given.before_start_micros() != 0) {
           query->before = ExecutionPosition{given.before_start_micros(), given.before_id()};
         }
-        reader_.List(*query, [this, answer,
-                              done](absl::StatusOr<std::vector<ExecutionRecord>> records) {
-          if (!records.ok()) return done(records.status());
-          answer->set_instance(parts_.instance);
-          for (const ExecutionRecord& record : *records) {
-            *answer->add_executions() = ToProto(record);
-          }
-          done(absl::OkStatus());
-        });
+        reader_.List(*query,
+                     [this, answer, done](absl::StatusOr<std::vector<ExecutionRecord>> records) {
+                       if (!records.ok()) return done(records.status());
+                       answer->set_instance(parts_.instance);
+                       for (const ExecutionRecord& record : *records) {
+                         *answer->add_executions() = ToProto(record);
+                       }
+                       done(absl::OkStatus());
+                     });
       });
 }
 

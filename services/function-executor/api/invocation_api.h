@@ -16,8 +16,8 @@
 
 namespace penstock::executor {
 
-// Serves InvocationService to callers with the peer credential. Thread-safe; all that it is given must
-// outlive the server.
+// Serves InvocationService to callers with the peer credential. Thread-safe; all that it is given
+// must outlive the server.
 class InvocationApi final : public internal::v1::InvocationService::CallbackService {
  public:
   InvocationApi(InvocationParts parts, const ExecutionReader& reader,
@@ -27,15 +27,14 @@ class InvocationApi final : public internal::v1::InvocationService::CallbackServ
   grpc::ServerBidiReactor<internal::v1::InvokeStreamRequest, internal::v1::InvokeStreamResponse>*
   InvokeStream(grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ListLocalExecutions(
-      grpc::CallbackServerContext* context,
-      const internal::v1::ListLocalExecutionsRequest* request,
+      grpc::CallbackServerContext* context, const internal::v1::ListLocalExecutionsRequest* request,
       internal::v1::ListLocalExecutionsResponse* response) override;
-  grpc::ServerUnaryReactor* GetLocalExecution(
-      grpc::CallbackServerContext* context, const internal::v1::GetLocalExecutionRequest* request,
-      executions::v1::Execution* response) override;
+  grpc::ServerUnaryReactor* GetLocalExecution(grpc::CallbackServerContext* context,
+                                              const internal::v1::GetLocalExecutionRequest* request,
+                                              executions::v1::Execution* response) override;
 
-  // Tells all brokers that this executor goes away, and gives what is in flight until `limit` to get its
-  // results to them; then ends the streams. True when nothing was left in flight. Blocks.
+  // Tells all brokers that this executor goes away, and gives what is in flight until `limit` to
+  // get its results to them; then ends the streams. True when nothing was left in flight. Blocks.
   bool Drain(std::chrono::milliseconds limit);
 
   std::size_t streams() const;

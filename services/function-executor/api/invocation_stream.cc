@@ -20,8 +20,8 @@ namespace pb = internal::v1;
 constexpr int kResultsMax = 256;
 // Beyond it a message takes no further result; replies make them large.
 constexpr std::size_t kMessageBytesMax = 512 * 1024;
-// What a peer may send beyond its credit, all of it refused, before the stream is ended: refusals take
-// memory too while they wait to be read.
+// What a peer may send beyond its credit, all of it refused, before the stream is ended: refusals
+// take memory too while they wait to be read.
 constexpr std::size_t kBeyondCreditMax = 65'536;
 
 template <typename Message>
@@ -111,8 +111,8 @@ void InvocationStream::OnMessage(Request& message) {
     outstanding = outstanding_;
   }
   if (outstanding > static_cast<std::size_t>(parts_.credit) + kBeyondCreditMax) {
-    return server_->Finish(absl::ResourceExhaustedError(fmt::format(
-        "far more attempts than the credit of {} are in flight", parts_.credit)));
+    return server_->Finish(absl::ResourceExhaustedError(
+        fmt::format("far more attempts than the credit of {} are in flight", parts_.credit)));
   }
   for (const pb::Invocation& invocation : refused) {
     Refuse(invocation, draining ? absl::UnavailableError("the executor is stopping")
@@ -133,9 +133,9 @@ void InvocationStream::Start(const pb::Invocation& invocation) {
     if (ended_) return;
   }
   if (!parts_.epochs.Admit(invocation.subscription(), invocation.epoch())) {
-    return Refuse(invocation, absl::FailedPreconditionError(fmt::format(
-                                  "epoch {} of {} is over: another broker owns it now",
-                                  invocation.epoch(), invocation.subscription())));
+    return Refuse(invocation, absl::FailedPreconditionError(
+                                  fmt::format("epoch {} of {} is over: another broker owns it now",
+                                              invocation.epoch(), invocation.subscription())));
   }
   auto order = ToOrder(invocation);
   if (!order.ok()) return Refuse(invocation, order.status());

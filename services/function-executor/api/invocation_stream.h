@@ -30,9 +30,9 @@ struct InvocationParts {
   int credit = 256;
 };
 
-// Takes attempts, gives results. A message is only read on the gRPC thread: its attempts are started on
-// an event loop, always the same one, so that cancels come after what they cancel. Lives as long as the
-// stream or a call of it. Thread-safe.
+// Takes attempts, gives results. A message is only read on the gRPC thread: its attempts are
+// started on an event loop, always the same one, so that cancels come after what they cancel. Lives
+// as long as the stream or a call of it. Thread-safe.
 class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
  public:
   using Request = internal::v1::InvokeStreamRequest;
@@ -42,8 +42,8 @@ class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
   // `draining` is what the stream says from the beginning.
   InvocationStream(const InvocationParts& parts, std::shared_ptr<Server> server, bool draining);
 
-  // The handlers for the stream's server; they keep this object alive. `on_end` runs when the stream is
-  // over and its calls are given up.
+  // The handlers for the stream's server; they keep this object alive. `on_end` runs when the
+  // stream is over and its calls are given up.
   Server::Handlers Handlers(std::function<void()> on_end);
 
   // Tells the broker to send nothing new; what comes nevertheless is REJECTED.

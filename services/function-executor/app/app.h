@@ -17,8 +17,8 @@ namespace penstock::executor {
 // The name under which the service is reachable in its process: "inproc:function-executor".
 inline constexpr char kServiceName[] = "function-executor";
 
-// The service without its process: a program runs it alone, or beside the other services. Start and Stop
-// belong to one thread.
+// The service without its process: a program runs it alone, or beside the other services. Start and
+// Stop belong to one thread.
 class App final : public lifecycle::App {
  public:
   // What the process owns and all its services use; must outlive the app.
@@ -28,8 +28,8 @@ class App final : public lifecycle::App {
     lifecycle::Readiness& readiness;
   };
 
-  // Checks the configuration and registers the readiness check, which fails until Start succeeded and the
-  // function-manager has sent its functions.
+  // Checks the configuration and registers the readiness check, which fails until Start succeeded
+  // and the function-manager has sent its functions.
   static absl::StatusOr<std::unique_ptr<App>> Create(Config config, Shared shared);
 
   // Stops as Stop() does when that was not done.
@@ -38,8 +38,8 @@ class App final : public lifecycle::App {
   // Locks the data folder, opens the store, serves. Does not wait for the function-manager.
   absl::Status Start() override;
 
-  // Tells brokers to send nothing new, gives what runs most of `deadline`, cancels the rest, writes the
-  // records.
+  // Tells brokers to send nothing new, gives what runs most of `deadline`, cancels the rest, writes
+  // the records.
   absl::Status Stop(std::chrono::milliseconds deadline) override;
 
   // The bound gRPC port while it runs; 0 without a network listener.

@@ -6,15 +6,14 @@ namespace penstock::executor {
 namespace {
 
 constexpr std::array<std::string_view, 3> kTriggerNames = {"call", "event", "http"};
-constexpr std::array<std::string_view, 5> kResultNames = {"succeeded", "input_error",
-                                                          "function_error", "system_error",
-                                                          "refused"};
+constexpr std::array<std::string_view, 5> kResultNames = {
+    "succeeded", "input_error", "function_error", "system_error", "refused"};
 
 }  // namespace
 
 CallMetrics::CallMetrics(metrics::Registry& registry)
-    : in_flight_(registry.Gauge("penstock_executor_calls_in_flight",
-                                "Calls that a driver works on.")),
+    : in_flight_(
+          registry.Gauge("penstock_executor_calls_in_flight", "Calls that a driver works on.")),
       queued_(registry.Gauge("penstock_executor_calls_queued",
                              "Calls that wait for their function's concurrency limit.")) {
   auto& calls = registry.CounterFamily("penstock_executor_calls_total", "Calls of functions.",

@@ -47,8 +47,8 @@ JournalOptions JournalOptionsOf(const Config& config) {
 }  // namespace
 
 absl::StatusOr<App::Parts::Opened> App::Parts::Open(const Config& config, const Shared& shared) {
-  ASSIGN_OR_RETURN(auto lock, lifecycle::DataFolderLock::Acquire(config.data_dir,
-                                                                 "penstock-function-executor"));
+  ASSIGN_OR_RETURN(
+      auto lock, lifecycle::DataFolderLock::Acquire(config.data_dir, "penstock-function-executor"));
   ASSIGN_OR_RETURN(std::string instance, LoadInstanceId(config.data_dir));
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config.peer_token_file));
   ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(config));
@@ -93,7 +93,12 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
               timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),
       ids(instance, shared.clock),
-      invoker({registry, {noop, http_driver, process.get()}, journal, ids, timers, calls,
+      invoker({registry,
+               {noop, http_driver, process.get()},
+               journal,
+               ids,
+               timers,
+               calls,
                shared.clock}),
       peers(MakePeers(config)),
       reader(invoker, *store),

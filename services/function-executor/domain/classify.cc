@@ -53,8 +53,7 @@ DeliveryVerdict ClassifyRefusal(const absl::Status& refusal) {
       return {DeliveryOutcome::kPermanent,
               FunctionError{ErrorCategory::kInput, "InvalidArgument", std::string(message), {}},
               std::nullopt};
-    default:
-      break;
+    default: break;
   }
   std::string_view type = "Unavailable";
   if (refusal.code() == absl::StatusCode::kResourceExhausted) type = "Busy";
@@ -62,19 +61,17 @@ DeliveryVerdict ClassifyRefusal(const absl::Status& refusal) {
   if (refusal.code() == absl::StatusCode::kDeadlineExceeded) type = "Timeout";
   if (refusal.code() == absl::StatusCode::kFailedPrecondition) type = "StaleEpoch";
   const absl::Duration asked = RetryAfterOf(refusal);
-  const Microseconds wait =
-      asked > absl::ZeroDuration() ? Microseconds(absl::ToInt64Microseconds(asked)) : kRetryAfterRefusal;
+  const Microseconds wait = asked > absl::ZeroDuration()
+                                ? Microseconds(absl::ToInt64Microseconds(asked))
+                                : kRetryAfterRefusal;
   return {DeliveryOutcome::kRejected, SystemError(type, message), wait};
 }
 
 std::string_view CategoryName(ErrorCategory category) {
   switch (category) {
-    case ErrorCategory::kInput:
-      return "InputError";
-    case ErrorCategory::kSystem:
-      return "SystemError";
-    case ErrorCategory::kFunction:
-      break;
+    case ErrorCategory::kInput: return "InputError";
+    case ErrorCategory::kSystem: return "SystemError";
+    case ErrorCategory::kFunction: break;
   }
   return "FunctionError";
 }

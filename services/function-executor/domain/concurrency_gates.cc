@@ -36,8 +36,8 @@ void ConcurrencyGates::Release(const std::string& uid) {
   std::unique_lock lock(mutex_);
   Gate& gate = gates_[uid];
   --gate.running;
-  // A call that ends inside OnAdmitted comes back here: the loop below it goes on, so that a queue of
-  // calls that end at once does not grow the stack.
+  // A call that ends inside OnAdmitted comes back here: the loop below it goes on, so that a queue
+  // of calls that end at once does not grow the stack.
   if (gate.admitting) return;
   gate.admitting = true;
   while (!gate.queue.empty() && gate.running < gate.limit) {

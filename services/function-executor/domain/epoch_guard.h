@@ -12,8 +12,8 @@ namespace penstock::executor {
 // Remembers the highest epoch seen of each subscription. Thread-safe.
 class EpochGuard {
  public:
-  // Beyond so many subscriptions it forgets and begins anew: epochs are fenced where the broker's state
-  // is; here they only spare functions a repeated call.
+  // Beyond so many subscriptions it forgets and begins anew: epochs are fenced where the broker's
+  // state is; here they only spare functions a repeated call.
   explicit EpochGuard(std::size_t subscriptions_max = 100'000)
       : subscriptions_max_(subscriptions_max) {}
 

@@ -73,9 +73,9 @@ struct ExecutionQuery {
   std::string event_id;
   std::string subscription;
   std::string delivery_id;
-  std::optional<WallTime> start_from;         // Inclusive.
-  std::optional<WallTime> start_to;           // Exclusive.
-  std::optional<ExecutionPosition> before;    // Only records that come after this one in the order.
+  std::optional<WallTime> start_from;       // Inclusive.
+  std::optional<WallTime> start_to;         // Exclusive.
+  std::optional<ExecutionPosition> before;  // Only records that come after this one in the order.
   std::size_t limit = 50;
 };
 

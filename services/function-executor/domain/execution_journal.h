@@ -37,8 +37,8 @@ class ExecutionJournal {
   void End(ExecutionRecord record, const Bytes& input, const std::string& input_type,
            const Outcome& outcome, std::function<void()> taken);
 
-  // Calls `follower` with each record of `space` (and of `function`, unless empty) from now on, until the
-  // result dies. It may still be running in another thread then.
+  // Calls `follower` with each record of `space` (and of `function`, unless empty) from now on,
+  // until the result dies. It may still be running in another thread then.
   std::shared_ptr<void> Follow(std::string space, std::string function, Follower follower);
 
   const Options& options() const { return options_; }

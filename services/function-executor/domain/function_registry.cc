@@ -64,8 +64,8 @@ absl::Status FunctionRegistry::Ready() const {
 absl::Status FunctionRegistry::NotYet(std::int64_t min_revision) const {
   if (!ready_.load()) return NoSnapshotYet();
   return WithRetryAfter(
-      absl::UnavailableError(fmt::format("not yet at revision {} of the function-manager, but at {}",
-                                         min_revision, revision())),
+      absl::UnavailableError(fmt::format(
+          "not yet at revision {} of the function-manager, but at {}", min_revision, revision())),
       absl::Seconds(1));
 }
 

@@ -30,8 +30,8 @@ struct FunctionUpdate {
   std::shared_ptr<const FunctionSpec> spec;
 };
 
-// A copy of all functions in memory. Looking up takes no lock: each shard is an immutable map that a
-// change replaces. Thread-safe; changes come from one thread at a time. `timers` must outlive it.
+// A copy of all functions in memory. Looking up takes no lock: each shard is an immutable map that
+// a change replaces. Thread-safe; changes come from one thread at a time. `timers` must outlive it.
 class FunctionRegistry {
  public:
   // Is told of each function version that is no longer current: versions of `uid` below `version`.
@@ -57,8 +57,8 @@ class FunctionRegistry {
   // True when everything up to `min_revision` is known.
   bool Has(std::int64_t min_revision) const { return ready_.load() && revision() >= min_revision; }
 
-  // Calls `done` with OK as soon as Has(min_revision), or with UNAVAILABLE after `limit`: now or later,
-  // on any thread.
+  // Calls `done` with OK as soon as Has(min_revision), or with UNAVAILABLE after `limit`: now or
+  // later, on any thread.
   void WaitFor(std::int64_t min_revision, Microseconds limit, WaitDone done);
 
   // Ends all calls that wait with UNAVAILABLE.

@@ -49,10 +49,10 @@ struct HttpTarget {
 };
 
 struct ProcessTarget {
-  std::string runtime;                // "python3", "node" or "exec".
-  std::string source;                 // The program text, or a script to run for "exec".
-  std::string handler = "handle";     // The function to call in `source`.
-  std::vector<std::string> command;   // Program and arguments; "exec" without a source.
+  std::string runtime;               // "python3", "node" or "exec".
+  std::string source;                // The program text, or a script to run for "exec".
+  std::string handler = "handle";    // The function to call in `source`.
+  std::vector<std::string> command;  // Program and arguments; "exec" without a source.
   int workers_max = 4;
   Microseconds idle_timeout{300'000'000};
   std::int64_t memory_bytes_max = 512LL << 20;
@@ -68,11 +68,11 @@ using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
 struct FunctionSpec {
   std::string space;
   std::string id;
-  std::string uid;              // New for each creation under the same id.
-  std::int64_t version = 0;     // Counts up from 1 with each change of the function.
-  std::int64_t revision = 0;    // The function-manager's revision that announced it.
+  std::string uid;            // New for each creation under the same id.
+  std::int64_t version = 0;   // Counts up from 1 with each change of the function.
+  std::int64_t revision = 0;  // The function-manager's revision that announced it.
   Microseconds timeout{30'000'000};
-  int concurrency_max = 0;      // Calls at the same time; 0 means no limit of its own.
+  int concurrency_max = 0;  // Calls at the same time; 0 means no limit of its own.
   std::map<std::string, std::string> environment;
   Target target;
 };
@@ -107,10 +107,11 @@ struct Invocation {
   std::optional<EventAttributes> event;
   std::optional<HttpRequestContext> http;
   std::map<std::string, std::string> secrets;  // By name, for the function's context. Never logged.
-  std::string delivery_id;  // Stable over retries; empty when not a delivery.
+  std::string delivery_id;                     // Stable over retries; empty when not a delivery.
   int attempt = 1;
   std::string traceparent;
-  MonotonicTime deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
+  MonotonicTime
+      deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
   WallTime deadline_wall;  // The same moment for the function's context.
 };
 

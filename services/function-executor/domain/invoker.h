@@ -47,9 +47,9 @@ struct InvokeOrder {
 };
 
 struct InvokeResult {
-  // Not OK when no driver was given the call: NOT_FOUND (no such function), UNAVAILABLE (functions not
-  // known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full), DEADLINE_EXCEEDED,
-  // CANCELLED. The members below are then empty.
+  // Not OK when no driver was given the call: NOT_FOUND (no such function), UNAVAILABLE (functions
+  // not known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full),
+  // DEADLINE_EXCEEDED, CANCELLED. The members below are then empty.
   absl::Status refusal;
   std::string execution_id;
   std::int64_t function_version = 0;
@@ -57,8 +57,8 @@ struct InvokeResult {
   Microseconds duration{0};
 };
 
-// One driver for each kind of target. `process` may be null: then process functions end with an error.
-// All must outlive their user.
+// One driver for each kind of target. `process` may be null: then process functions end with an
+// error. All must outlive their user.
 struct Drivers {
   Driver& noop;
   Driver& http;
@@ -104,8 +104,8 @@ class Invoker {
   Invoker(const Invoker&) = delete;
   Invoker& operator=(const Invoker&) = delete;
 
-  // Runs `done` exactly once, on any thread, possibly before this returns. The record is readable by
-  // then.
+  // Runs `done` exactly once, on any thread, possibly before this returns. The record is readable
+  // by then.
   std::shared_ptr<Call> Invoke(InvokeOrder order, Done done);
 
   // From now on new calls are refused with UNAVAILABLE.

@@ -16,12 +16,9 @@ constexpr absl::Duration kRetryAfterFull = absl::Seconds(1);
 CallResult ResultOf(const Outcome& outcome) {
   if (!outcome.error) return CallResult::kSucceeded;
   switch (outcome.error->category) {
-    case ErrorCategory::kInput:
-      return CallResult::kInputError;
-    case ErrorCategory::kSystem:
-      return CallResult::kSystemError;
-    case ErrorCategory::kFunction:
-      break;
+    case ErrorCategory::kInput: return CallResult::kInputError;
+    case ErrorCategory::kSystem: return CallResult::kSystemError;
+    case ErrorCategory::kFunction: break;
   }
   return CallResult::kFunctionError;
 }
@@ -44,7 +41,8 @@ Invoker::Run::Run(Invoker& invoker, InvokeOrder order, Done done)
       done_(std::move(done)),
       arrival_(invoker.parts_.clock.Monotonic()),
       deadline_(MonotonicTime::max()) {
-  if (order_.timeout) deadline_ = arrival_ + std::min(*order_.timeout, Microseconds(86'400'000'000));
+  if (order_.timeout)
+    deadline_ = arrival_ + std::min(*order_.timeout, Microseconds(86'400'000'000));
 }
 
 Microseconds Invoker::Run::TimeLeft() const {
@@ -92,22 +90,21 @@ void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
     stage_ = Stage::kQueued;
   }
   switch (invoker_.gates_.Enter(function_->uid, function_->concurrency_max, shared_from_this())) {
-    case ConcurrencyGates::Entry::kAdmitted:
-      return StartDriver();
+    case ConcurrencyGates::Entry::kAdmitted: return StartDriver();
     case ConcurrencyGates::Entry::kFull:
       return Refuse(WithRetryAfter(
           absl::ResourceExhaustedError(fmt::format(
               "function {} runs its {} calls at a time (max_concurrency), and {} more wait",
               function_->id, function_->concurrency_max, invoker_.options_.queue_max)),
           kRetryAfterFull));
-    case ConcurrencyGates::Entry::kQueued:
-      break;
+    case ConcurrencyGates::Entry::kQueued: break;
   }
   invoker_.parts_.observer.OnQueued(1);
-  auto timer = invoker_.parts_.timers.RunAfter(
-      std::max(TimeLeft(), Microseconds(0)), [weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->OnQueueTimeout();
-      });
+  auto timer = invoker_.parts_.timers.RunAfter(std::max(TimeLeft(), Microseconds(0)),
+                                               [weak = weak_from_this()] {
+                                                 if (const auto self = weak.lock())
+                                                   self->OnQueueTimeout();
+                                               });
   bool is_cancelled = false;
   {
     const std::lock_guard lock(mutex_);
@@ -127,9 +124,9 @@ void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
 void Invoker::Run::OnQueueTimeout() {
   if (!invoker_.gates_.Leave(function_->uid, shared_from_this())) return;
   invoker_.parts_.observer.OnQueued(-1);
-  Refuse(absl::DeadlineExceededError(
-      fmt::format("function {} runs its {} calls at a time (max_concurrency), and none ended in time",
-                  function_->id, function_->concurrency_max)));
+  Refuse(absl::DeadlineExceededError(fmt::format(
+      "function {} runs its {} calls at a time (max_concurrency), and none ended in time",
+      function_->id, function_->concurrency_max)));
 }
 
 void Invoker::Run::OnAdmitted() {
@@ -222,8 +219,8 @@ void Invoker::Run::Cancel() {
     return;
   }
   if (stage == Stage::kQueued) {
-    // Not in the queue: it is being admitted, and StartDriver looks at the flag; or it is not queued
-    // yet, and EnterGate does.
+    // Not in the queue: it is being admitted, and StartDriver looks at the flag; or it is not
+    // queued yet, and EnterGate does.
     if (!invoker_.gates_.Leave(function_->uid, shared_from_this())) return;
     invoker_.parts_.observer.OnQueued(-1);
   }

@@ -9,9 +9,9 @@
 
 namespace penstock::executor {
 
-// The steps of a call, each a method: Begin → OnRevisionKnown → OnAdmitted → OnDriverDone → OnRecorded.
-// Any of them may run on another thread than the one before. No lock is held while another object is
-// called.
+// The steps of a call, each a method: Begin → OnRevisionKnown → OnAdmitted → OnDriverDone →
+// OnRecorded. Any of them may run on another thread than the one before. No lock is held while
+// another object is called.
 class Invoker::Run final : public Invoker::Call,
                            public ConcurrencyGates::Waiter,
                            public std::enable_shared_from_this<Run> {

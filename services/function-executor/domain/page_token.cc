@@ -15,10 +15,10 @@ namespace {
 std::string FiltersOf(const ExecutionQuery& query) {
   const auto number = [](const auto& value) { return value ? static_cast<int>(*value) : -1; };
   const auto time = [](const auto& value) { return value ? ToUnixMicros(*value) : -1; };
-  const std::string all = fmt::format(
-      "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", query.space, query.function, number(query.state),
-      number(query.trigger), query.event_id, query.subscription, query.delivery_id,
-      time(query.start_from), time(query.start_to));
+  const std::string all =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", query.space, query.function,
+                  number(query.state), number(query.trigger), query.event_id, query.subscription,
+                  query.delivery_id, time(query.start_from), time(query.start_to));
   return fmt::format("{:08x}", Crc32c(all));
 }
 

@@ -12,8 +12,8 @@ namespace penstock::executor {
 // The token for what comes after `position` in the answer to `query`.
 std::string MakePageToken(const ExecutionPosition& position, const ExecutionQuery& query);
 
-// The position that `token` stands for. INVALID_ARGUMENT naming `page_token` when it is no token, or one
-// of a list with other filters than `query`.
+// The position that `token` stands for. INVALID_ARGUMENT naming `page_token` when it is no token,
+// or one of a list with other filters than `query`.
 absl::StatusOr<ExecutionPosition> ParsePageToken(std::string_view token,
                                                  const ExecutionQuery& query);
 

@@ -16,7 +16,8 @@ class Driver {
   class Call {
    public:
     virtual ~Call() = default;
-    // Gives the call up: `done` is then called with an error of type "Cancelled" unless it was already.
+    // Gives the call up: `done` is then called with an error of type "Cancelled" unless it was
+    // already.
     virtual void Cancel() = 0;
   };
 
@@ -24,14 +25,15 @@ class Driver {
 
   virtual ~Driver() = default;
 
-  // Starts `invocation` and calls `done` exactly once, on any thread, possibly before Start returns,
-  // at the latest a moment after the deadline.
+  // Starts `invocation` and calls `done` exactly once, on any thread, possibly before Start
+  // returns, at the latest a moment after the deadline.
   virtual std::shared_ptr<Call> Start(Invocation invocation, Done done) = 0;
 
   // The function was deleted or replaced: what is kept for `uid` below `version` may go.
   virtual void Forget(const std::string& uid, std::int64_t version) = 0;
 
-  // Ends what runs; `done` of each call in flight is called. Idempotent, blocks until everything ended.
+  // Ends what runs; `done` of each call in flight is called. Idempotent, blocks until everything
+  // ended.
   virtual void Stop() = 0;
 };
 

@@ -19,14 +19,14 @@ class ExecutionStore {
 
   virtual ~ExecutionStore() = default;
 
-  // Takes a record, to be written soon. Get and List see it from now on. `taken` (may be empty) runs
-  // once: inside this call, or, when too many records wait to be written, as soon as there is room;
-  // callers hold their next work back until then. A record that comes while many wait may lose its
-  // bodies and logs.
+  // Takes a record, to be written soon. Get and List see it from now on. `taken` (may be empty)
+  // runs once: inside this call, or, when too many records wait to be written, as soon as there is
+  // room; callers hold their next work back until then. A record that comes while many wait may
+  // lose its bodies and logs.
   virtual void Append(ExecutionRecord record, std::function<void()> taken) = 0;
 
-  // The record `id` of `space`; NOT_FOUND when there is none. `done` runs once, on any thread, which
-  // it may keep busy for a while.
+  // The record `id` of `space`; NOT_FOUND when there is none. `done` runs once, on any thread,
+  // which it may keep busy for a while.
   virtual void Get(const std::string& space, const std::string& id, GetDone done) = 0;
 
   // At most `query.limit` records, in the order of ExecutionPosition, newest first.

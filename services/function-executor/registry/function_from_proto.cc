@@ -20,18 +20,10 @@ HttpTarget FromProto(const pb::HttpDriver& driver) {
   HttpTarget target;
   target.url = driver.url();
   switch (driver.format()) {
-    case pb::HttpDriver::STRUCTURED:
-      target.format = HttpFormat::kStructured;
-      break;
-    case pb::HttpDriver::RAW:
-      target.format = HttpFormat::kRaw;
-      break;
-    case pb::HttpDriver::CONTEXT:
-      target.format = HttpFormat::kContext;
-      break;
-    default:
-      target.format = HttpFormat::kBinary;
-      break;
+    case pb::HttpDriver::STRUCTURED: target.format = HttpFormat::kStructured; break;
+    case pb::HttpDriver::RAW: target.format = HttpFormat::kRaw; break;
+    case pb::HttpDriver::CONTEXT: target.format = HttpFormat::kContext; break;
+    default: target.format = HttpFormat::kBinary; break;
   }
   target.headers.insert(driver.headers().begin(), driver.headers().end());
   return target;
@@ -57,10 +49,9 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   ASSIGN_OR_RETURN(const ResourceName name,
                    ParseResourceName("function.name", "functions", function.name()));
   FunctionUpdate update{name.space, name.id, function.uid(), function.version(), nullptr};
-  const bool is_callable = !change.deleted() &&
-                           function.driver_case() != pb::Function::DRIVER_NOT_SET &&
-                           function.state() != pb::Function::DEPLOYING &&
-                           function.state() != pb::Function::FAILED;
+  const bool is_callable =
+      !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
+      function.state() != pb::Function::DEPLOYING && function.state() != pb::Function::FAILED;
   if (!is_callable) return update;
   auto spec = std::make_shared<FunctionSpec>();
   spec->space = name.space;

@@ -9,8 +9,8 @@
 
 namespace penstock::executor {
 
-// What `change` means for the registry: a function that is gone, or cannot be called (yet), has no spec.
-// INVALID_ARGUMENT for a name that is none.
+// What `change` means for the registry: a function that is gone, or cannot be called (yet), has no
+// spec. INVALID_ARGUMENT for a name that is none.
 absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionChange& change);
 
 }  // namespace penstock::executor

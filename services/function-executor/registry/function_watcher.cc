@@ -108,8 +108,8 @@ class FunctionWatcher::Watch : public std::enable_shared_from_this<Watch> {
       const std::lock_guard lock(mutex_);
       if (stopping_) return;
       if (!connected_) {
-        log::Info("watching functions", {{"address", options_.address},
-                                         {"revision", message.revision()}});
+        log::Info("watching functions",
+                  {{"address", options_.address}, {"revision", message.revision()}});
       }
       connected_ = true;
       delay_ = options_.delay_initial;

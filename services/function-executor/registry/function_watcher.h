@@ -15,15 +15,15 @@ struct FunctionWatcherOptions {
   // Of the function-manager: "host:port" or "inproc:function-manager".
   std::string address;
   std::shared_ptr<const rpc::PeerAuth> peer_auth;
-  // Between the end of a watch and the next: doubled from the first to the second while watches bring
-  // nothing.
+  // Between the end of a watch and the next: doubled from the first to the second while watches
+  // bring nothing.
   Microseconds delay_initial{100'000};
   Microseconds delay_max{5'000'000};
 };
 
-// Watches from Start to Stop; a watch that ends begins anew from the revision that the registry has, so
-// that nothing is missed, and the registry goes on with what it knows meanwhile. Thread-safe.
-// `registry` and `timers` must outlive it.
+// Watches from Start to Stop; a watch that ends begins anew from the revision that the registry
+// has, so that nothing is missed, and the registry goes on with what it knows meanwhile.
+// Thread-safe. `registry` and `timers` must outlive it.
 class FunctionWatcher {
  public:
   using Options = FunctionWatcherOptions;

@@ -107,8 +107,8 @@ struct Conditions {
   }
 };
 
-// A plus before a column keeps SQLite from choosing its index: only the filter that leaves fewest rows
-// may use one.
+// A plus before a column keeps SQLite from choosing its index: only the filter that leaves fewest
+// rows may use one.
 Conditions ConditionsOf(const ExecutionQuery& query) {
   Conditions conditions;
   bool has_index = false;
@@ -140,8 +140,7 @@ Conditions ConditionsOf(const ExecutionQuery& query) {
 }  // namespace
 
 sqlite::Schema ExecutionSchema() {
-  return {kApplicationId,
-          {R"sql(
+  return {kApplicationId, {R"sql(
             CREATE TABLE executions (
               seq INTEGER PRIMARY KEY,  -- In the order of writing, oldest first: what retention goes by.
               id TEXT NOT NULL UNIQUE,
@@ -178,7 +177,8 @@ sqlite::Schema ExecutionSchema() {
 
 absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& record) {
   static const std::string sql = fmt::format(
-      "INSERT OR IGNORE INTO executions ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "INSERT OR IGNORE INTO executions ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, "
       "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       kColumns);
   ASSIGN_OR_RETURN(sqlite::Statement statement, db.Prepare(sql));
@@ -186,8 +186,8 @@ absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& reco
                     static_cast<int>(record.trigger), static_cast<int>(record.state),
                     ToUnixMicros(record.start), record.duration.count(), record.attempt,
                     OrNull(record.delivery_id), OrNull(record.subscription),
-                    OrNull(record.event_id), OrNull(record.event_type),
-                    OrNull(record.event_source), OrNull(record.caller));
+                    OrNull(record.event_id), OrNull(record.event_type), OrNull(record.event_source),
+                    OrNull(record.caller));
   BindBody(statement, 16, record.input);
   BindBody(statement, 19, record.output);
   if (record.error) {
@@ -221,10 +221,10 @@ absl::StatusOr<ExecutionRecord> SelectExecution(sqlite::Connection& db, const st
 absl::StatusOr<std::vector<ExecutionRecord>> SelectExecutions(sqlite::Connection& db,
                                                               const ExecutionQuery& query) {
   const Conditions conditions = ConditionsOf(query);
-  ASSIGN_OR_RETURN(
-      sqlite::Statement statement,
-      db.Prepare(fmt::format("SELECT {} FROM executions{} ORDER BY start_micros DESC, id DESC LIMIT ?",
-                             kColumns, conditions.sql)));
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   db.Prepare(fmt::format(
+                       "SELECT {} FROM executions{} ORDER BY start_micros DESC, id DESC LIMIT ?",
+                       kColumns, conditions.sql)));
   int parameter = 0;
   for (const auto& bind : conditions.binds) bind(statement, ++parameter);
   statement.Bind(++parameter, static_cast<std::int64_t>(query.limit));
@@ -238,13 +238,14 @@ absl::StatusOr<std::vector<ExecutionRecord>> SelectExecutions(sqlite::Connection
 
 absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db, WallTime oldest_kept,
                                                  std::int64_t count_max, std::int64_t slice) {
-  RETURN_IF_ERROR(db.Run(
-      "DELETE FROM executions WHERE seq IN (SELECT seq FROM (SELECT seq, start_micros FROM executions "
-      "ORDER BY seq LIMIT ?) WHERE start_micros < ?)",
-      slice, ToUnixMicros(oldest_kept)));
+  RETURN_IF_ERROR(
+      db.Run("DELETE FROM executions WHERE seq IN (SELECT seq FROM (SELECT seq, start_micros FROM "
+             "executions "
+             "ORDER BY seq LIMIT ?) WHERE start_micros < ?)",
+             slice, ToUnixMicros(oldest_kept)));
   std::int64_t deleted = db.changes();
-  // Rows go from the front, so the span of seq is their number, but for rare gaps: it never counts too
-  // few.
+  // Rows go from the front, so the span of seq is their number, but for rare gaps: it never counts
+  // too few.
   std::int64_t first = 0;
   std::int64_t count = 0;
   {
@@ -257,8 +258,8 @@ absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db, WallTim
     count = statement.Int(1) - first + 1;
   }
   if (count > count_max) {
-    RETURN_IF_ERROR(db.Run("DELETE FROM executions WHERE seq < ?",
-                           first + std::min(count - count_max, slice)));
+    RETURN_IF_ERROR(
+        db.Run("DELETE FROM executions WHERE seq < ?", first + std::min(count - count_max, slice)));
     deleted += db.changes();
   }
   return deleted;

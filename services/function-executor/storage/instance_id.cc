@@ -31,10 +31,10 @@ absl::StatusOr<std::string> LoadInstanceId(const std::string& folder) {
     std::string id;
     std::ifstream(path) >> id;
     if (IsId(id)) return id;
-    return absl::FailedPreconditionError(
-        fmt::format("{}: expected 8 hexadecimal digits, the id of this executor; remove the file to "
-                    "get a new one",
-                    path));
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: expected 8 hexadecimal digits, the id of this executor; remove the file to "
+        "get a new one",
+        path));
   }
   const std::string id = RandomHex(kIdBytes);
   // Renamed into place, so that a crash leaves no half of an id.

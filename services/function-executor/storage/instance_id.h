@@ -7,8 +7,8 @@
 
 namespace penstock::executor {
 
-// Reads <folder>/instance, or creates it with 8 random hexadecimal digits. The folder must exist and be
-// held by this process alone.
+// Reads <folder>/instance, or creates it with 8 random hexadecimal digits. The folder must exist
+// and be held by this process alone.
 absl::StatusOr<std::string> LoadInstanceId(const std::string& folder);
 
 }  // namespace penstock::executor

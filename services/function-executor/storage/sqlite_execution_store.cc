@@ -52,8 +52,8 @@ SqliteExecutionStore::SqliteExecutionStore(Options options, const Clock& clock,
                                            std::unique_ptr<sqlite::ReaderPool> readers)
     : options_(std::move(options)),
       clock_(clock),
-      written_(metrics.Counter("penstock_executor_records_written_total",
-                               "Execution records written")),
+      written_(
+          metrics.Counter("penstock_executor_records_written_total", "Execution records written")),
       dropped_(metrics.Counter("penstock_executor_records_dropped_total",
                                "Execution records lost because they could not be written")),
       bodies_dropped_(
@@ -183,8 +183,8 @@ void SqliteExecutionStore::WriteBatch(const std::deque<ExecutionRecord>& batch) 
   std::int64_t deleted = 0;
   const absl::Status status = writer_->InTransaction([&]() -> absl::Status {
     for (const ExecutionRecord& record : batch) RETURN_IF_ERROR(InsertExecution(*writer_, record));
-    const auto slice = std::max<std::int64_t>(kRetentionSliceMin,
-                                              2 * static_cast<std::int64_t>(batch.size()));
+    const auto slice =
+        std::max<std::int64_t>(kRetentionSliceMin, 2 * static_cast<std::int64_t>(batch.size()));
     ASSIGN_OR_RETURN(deleted, DeleteOldExecutions(*writer_, clock_.Wall() - options_.retention_age,
                                                   options_.retention_count, slice));
     return absl::OkStatus();

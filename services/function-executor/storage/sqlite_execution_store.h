@@ -32,11 +32,11 @@ struct SqliteExecutionStoreOptions {
   std::size_t queue_max = 20'000;
 };
 
-// One file, and not one a day: the limit by count must cut within a day anyway, lists and filters stay
-// one query, and a slice of deletes a transaction keeps each of them short. Written with
-// synchronous=NORMAL by a thread of its own: a power cut loses the last seconds of records, never an
-// outcome. A read waits until what was taken before it is written. A batch that cannot be written is
-// dropped, counted and logged.
+// One file, and not one a day: the limit by count must cut within a day anyway, lists and filters
+// stay one query, and a slice of deletes a transaction keeps each of them short. Written with
+// synchronous=NORMAL by a thread of its own: a power cut loses the last seconds of records, never
+// an outcome. A read waits until what was taken before it is written. A batch that cannot be
+// written is dropped, counted and logged.
 class SqliteExecutionStore final : public ExecutionStore {
  public:
   using Options = SqliteExecutionStoreOptions;

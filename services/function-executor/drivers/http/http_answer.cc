@@ -25,15 +25,15 @@ namespace {
 constexpr std::size_t kQuotedBytesMax = 500;
 constexpr Microseconds kRetryAfterMax{86'400'000'000};
 
-// Fields that say nothing to who sent an HTTP event: about the connection, or about the function's server.
+// Fields that say nothing to who sent an HTTP event: about the connection, or about the function's
+// server.
 constexpr std::array<std::string_view, 11> kNotPassedOn = {
-    "connection", "content-length", "date",    "keep-alive", "proxy-connection", "server",
+    "connection", "content-length", "date",    "keep-alive",        "proxy-connection", "server",
     "te",         "trailer",        "upgrade", "transfer-encoding", "content-type"};
 
 bool IsPassedOn(std::string_view name) {
-  return std::none_of(kNotPassedOn.begin(), kNotPassedOn.end(), [&](std::string_view other) {
-    return http::EqualsIgnoreCase(name, other);
-  });
+  return std::none_of(kNotPassedOn.begin(), kNotPassedOn.end(),
+                      [&](std::string_view other) { return http::EqualsIgnoreCase(name, other); });
 }
 
 std::string Quote(std::string_view body) {
@@ -52,12 +52,14 @@ FunctionError HttpStatusError(int status, std::string_view body) {
   const bool is_input = status == 400 || status == 422;
   std::string message = fmt::format("the function answered with HTTP status {}", status);
   if (!body.empty()) message += ": " + Quote(body);
-  return {is_input ? ErrorCategory::kInput : ErrorCategory::kFunction, "HttpStatus",
-          std::move(message), {}};
+  return {is_input ? ErrorCategory::kInput : ErrorCategory::kFunction,
+          "HttpStatus",
+          std::move(message),
+          {}};
 }
 
-// {"statusCode", "headers", "body", "isBase64"}: the form in which a function's answer carries more than
-// a body. Fields that repeat become a list.
+// {"statusCode", "headers", "body", "isBase64"}: the form in which a function's answer carries more
+// than a body. Fields that repeat become a list.
 std::string WrapAnswer(const http::ClientResponse& response) {
   std::string json;
   protojson::JsonWriter writer(&json);
@@ -129,17 +131,17 @@ struct Failure {
   const char* type;
 };
 constexpr std::array<Failure, 12> kFailures = {{{http::kConnectFailed, "ConnectFailed"},
-                                               {http::kConnectTimeout, "ConnectFailed"},
-                                               {http::kDnsFailed, "ConnectFailed"},
-                                               {http::kTlsFailed, "ConnectFailed"},
-                                               {http::kEgressDenied, "EgressDenied"},
-                                               {http::kQueueFull, "Busy"},
-                                               {http::kQueueTimeout, "Busy"},
-                                               {http::kConnectionLost, "ConnectionLost"},
-                                               {http::kResponseTimeout, "Timeout"},
-                                               {http::kResponseTooLarge, "ResponseTooLarge"},
-                                               {http::kResponseMalformed, "InvalidAnswer"},
-                                               {http::kCanceled, "Cancelled"}}};
+                                                {http::kConnectTimeout, "ConnectFailed"},
+                                                {http::kDnsFailed, "ConnectFailed"},
+                                                {http::kTlsFailed, "ConnectFailed"},
+                                                {http::kEgressDenied, "EgressDenied"},
+                                                {http::kQueueFull, "Busy"},
+                                                {http::kQueueTimeout, "Busy"},
+                                                {http::kConnectionLost, "ConnectionLost"},
+                                                {http::kResponseTimeout, "Timeout"},
+                                                {http::kResponseTooLarge, "ResponseTooLarge"},
+                                                {http::kResponseMalformed, "InvalidAnswer"},
+                                                {http::kCanceled, "Cancelled"}}};
 
 }  // namespace
 
@@ -157,9 +159,8 @@ std::optional<Microseconds> ParseRetryAfter(std::string_view value, WallTime now
   }
   absl::Time date;
   // IMF-fixdate, the only form that may be sent (RFC 9110, section 5.6.7).
-  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT",
-                       absl::string_view(value.data(), value.size()), absl::UTCTimeZone(), &date,
-                       nullptr)) {
+  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", absl::string_view(value.data(), value.size()),
+                       absl::UTCTimeZone(), &date, nullptr)) {
     return std::nullopt;
   }
   const Microseconds wait(absl::ToUnixMicros(date) - ToUnixMicros(now));
@@ -199,8 +200,7 @@ Outcome ReadHttpFailure(const absl::Status& status) {
   const auto known = std::find_if(kFailures.begin(), kFailures.end(),
                                   [&](const Failure& failure) { return failure.reason == reason; });
   const char* const type = known != kFailures.end() ? known->type : "InvalidRequest";
-  outcome.error =
-      FunctionError{ErrorCategory::kSystem, type, std::string(status.message()), {}};
+  outcome.error = FunctionError{ErrorCategory::kSystem, type, std::string(status.message()), {}};
   return outcome;
 }
 

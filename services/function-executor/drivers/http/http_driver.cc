@@ -105,8 +105,8 @@ Outcome Unavailable() {
 Outcome InvalidPayload(const absl::Status& status) {
   Outcome outcome;
   outcome.payload = std::make_shared<const std::string>();
-  outcome.error = FunctionError{ErrorCategory::kInput, "InvalidPayload",
-                                std::string(status.message()), {}};
+  outcome.error =
+      FunctionError{ErrorCategory::kInput, "InvalidPayload", std::string(status.message()), {}};
   return outcome;
 }
 

@@ -20,8 +20,8 @@ struct HttpDriverOptions {
 
 // The `http` driver; README.md tells what it sends and how it reads answers.
 //
-// Thread-safe. `done` runs on a loop of the client and must not block. `client` and `clock` must outlive
-// it; who owns the client stops it after the driver.
+// Thread-safe. `done` runs on a loop of the client and must not block. `client` and `clock` must
+// outlive it; who owns the client stops it after the driver.
 class HttpDriver final : public Driver {
  public:
   using Options = HttpDriverOptions;

@@ -20,11 +20,20 @@ namespace penstock::executor {
 namespace {
 
 // Never passed on: they belong to one connection, or the client sets them itself. In lower case.
-constexpr std::array<std::string_view, 14> kNotForwarded = {
-    "connection", "content-length", "content-type",        "expect",
-    "host",       "keep-alive",     "proxy-authenticate",  "proxy-authorization",
-    "proxy-connection", "te",       "trailer",             "transfer-encoding",
-    "upgrade",    "http2-settings"};
+constexpr std::array<std::string_view, 14> kNotForwarded = {"connection",
+                                                            "content-length",
+                                                            "content-type",
+                                                            "expect",
+                                                            "host",
+                                                            "keep-alive",
+                                                            "proxy-authenticate",
+                                                            "proxy-authorization",
+                                                            "proxy-connection",
+                                                            "te",
+                                                            "trailer",
+                                                            "transfer-encoding",
+                                                            "upgrade",
+                                                            "http2-settings"};
 
 bool IsForwarded(std::string_view name) {
   // Penstock's own headers must not be forged by who sends an HTTP event.
@@ -32,9 +41,8 @@ bool IsForwarded(std::string_view name) {
   if (name.size() >= kOwn.size() && http::EqualsIgnoreCase(name.substr(0, kOwn.size()), kOwn)) {
     return false;
   }
-  return std::none_of(kNotForwarded.begin(), kNotForwarded.end(), [&](std::string_view other) {
-    return http::EqualsIgnoreCase(name, other);
-  });
+  return std::none_of(kNotForwarded.begin(), kNotForwarded.end(),
+                      [&](std::string_view other) { return http::EqualsIgnoreCase(name, other); });
 }
 
 void SetContentType(const std::string& type, http::ClientRequest* request) {

@@ -7,9 +7,9 @@
 
 namespace penstock::executor {
 
-// The request for `invocation`, whose function must have an HttpTarget: method, URL, headers and body; its
-// limits are left to the caller. INVALID_ARGUMENT when the payload or the event cannot be sent in the
-// format that the function asks for: that is the caller's fault.
+// The request for `invocation`, whose function must have an HttpTarget: method, URL, headers and
+// body; its limits are left to the caller. INVALID_ARGUMENT when the payload or the event cannot be
+// sent in the format that the function asks for: that is the caller's fault.
 absl::StatusOr<http::ClientRequest> MakeHttpRequest(const Invocation& invocation);
 
 }  // namespace penstock::executor

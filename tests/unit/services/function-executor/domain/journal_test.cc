@@ -1,0 +1,79 @@
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "libs/base/fake_clock.h"
+#include "services/function-executor/domain/execution_journal.h"
+#include "tests/unit/services/function-executor/fake_execution_store.h"
+
+namespace penstock::executor {
+namespace {
+
+class JournalTest : public ::testing::Test {
+ protected:
+  void End(const std::string& function, bool failed = false) {
+    ExecutionRecord record;
+    record.id = "i-" + std::to_string(store_.records.size());
+    record.space = "default";
+    record.function = function;
+    Outcome outcome;
+    outcome.payload = std::make_shared<const std::string>("out");
+    outcome.logs.out = {"line"};
+    if (failed) outcome.error = FunctionError{};
+    journal_.End(std::move(record), std::make_shared<const std::string>("in"), "text/plain",
+                 outcome, {});
+  }
+
+  FakeClock clock_;
+  FakeExecutionStore store_;
+  ExecutionJournal journal_{store_, clock_, {.body_bytes_max = 2, .bodies_per_second = 3}};
+};
+
+TEST_F(JournalTest, RecordsHowItEnded) {
+  End("f");
+  End("f", true);
+  ASSERT_EQ(store_.records.size(), 2U);
+  EXPECT_EQ(store_.records[0].state, ExecutionState::kSucceeded);
+  EXPECT_EQ(store_.records[0].input->bytes, "in");
+  EXPECT_EQ(store_.records[0].output->bytes, "ou");
+  EXPECT_TRUE(store_.records[0].output->truncated);
+  EXPECT_EQ(store_.records[0].logs.out.size(), 1U);
+  EXPECT_EQ(store_.records[1].state, ExecutionState::kFailed);
+  EXPECT_TRUE(store_.records[1].error);
+}
+
+TEST_F(JournalTest, ABusyFunctionKeepsBodiesOfFailuresAndOfSomeSuccesses) {
+  for (int i = 0; i < 5; ++i) End("f");
+  End("f", true);
+  End("g");
+  EXPECT_TRUE(store_.records[2].input);
+  EXPECT_FALSE(store_.records[3].input);
+  EXPECT_FALSE(store_.records[4].output);
+  EXPECT_TRUE(store_.records[4].logs.out.empty());
+  EXPECT_TRUE(store_.records[5].input) << "a failure";
+  EXPECT_TRUE(store_.records[6].input) << "another function";
+  clock_.Advance(Microseconds(1'000'000));
+  End("f");
+  EXPECT_TRUE(store_.records[7].input) << "the next second";
+}
+
+TEST_F(JournalTest, FollowersGetTheirsUntilTheyGo) {
+  std::vector<std::string> all;
+  std::vector<std::string> only_g;
+  auto following =
+      journal_.Follow("default", "", [&](const auto& record) { all.push_back(record->function); });
+  auto following_g = journal_.Follow(
+      "default", "g", [&](const auto& record) { only_g.push_back(record->function); });
+  auto elsewhere = journal_.Follow("other", "", [&](const auto&) { FAIL() << "another space"; });
+  End("f");
+  End("g");
+  following.reset();
+  End("g");
+  EXPECT_EQ(all, (std::vector<std::string>{"f", "g"}));
+  EXPECT_EQ(only_g, (std::vector<std::string>{"g", "g"}));
+}
+
+}  // namespace
+}  // namespace penstock::executor
