@@ -1,6 +1,8 @@
 #include "services/function-executor/app/app.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/config/listen_address.h"
@@ -11,6 +13,18 @@ namespace penstock::executor {
 namespace {
 
 constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
+constexpr int kReplicasMax = 64;
+
+// Replicas may share one volume: each takes the first folder in it that no other holds, so that a
+// replica that is made anew goes on with the records of one that is gone.
+std::vector<std::string> DataFolders(const Config& config) {
+  if (config.cluster_peers.empty()) return {config.data_dir};
+  std::vector<std::string> folders;
+  for (int i = 0; i < kReplicasMax; ++i) {
+    folders.push_back(config.data_dir + "/replica-" + std::to_string(i));
+  }
+  return folders;
+}
 
 }  // namespace
 
@@ -30,8 +44,15 @@ App::~App() {
 }
 
 absl::Status App::Start() {
-  ASSIGN_OR_RETURN(auto opened, Parts::Open(config_, shared_));
-  parts_ = std::make_unique<Parts>(std::move(opened), config_, shared_);
+  Config config = config_;
+  absl::StatusOr<Parts::Opened> opened = absl::FailedPreconditionError("data_dir: no folder");
+  for (const std::string& folder : DataFolders(config_)) {
+    config.data_dir = folder;
+    opened = Parts::Open(config, shared_);
+    if (!absl::IsFailedPrecondition(opened.status())) break;
+  }
+  if (!opened.ok()) return opened.status();
+  parts_ = std::make_unique<Parts>(*std::move(opened), config, shared_);
 
   rpc::ServerOptions options;
   options.name = config_.server_name;
@@ -48,7 +69,7 @@ absl::Status App::Start() {
   shared_.readiness.Register(config_.server_name,
                              [parts = parts_.get()] { return parts->registry.Ready(); });
   log::Info("function-executor serves", {{"address", parts_->host->address()},
-                                         {"data_dir", config_.data_dir},
+                                         {"data_dir", config.data_dir},
                                          {"instance", parts_->instance}});
   return absl::OkStatus();
 }
