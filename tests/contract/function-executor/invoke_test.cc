@@ -1,0 +1,183 @@
+// Direct calls.
+#include <future>
+#include <string>
+#include <thread>
+
+#include "libs/base/status.h"
+#include "libs/rpc/status.h"
+#include "tests/contract/function-executor/fixture.h"
+
+namespace penstock::executor {
+namespace {
+
+class InvokeTest : public ExecutorTest {
+ protected:
+  static pb::InvokeRequest Request(const std::string& function) {
+    pb::InvokeRequest request;
+    request.set_name("spaces/default/functions/" + function);
+    return request;
+  }
+
+  absl::Status Refusal(const pb::InvokeRequest& request, const std::string& min_revision = "") {
+    pb::InvokeResponse response;
+    const absl::Status status = rpc::FromGrpcStatus(TryInvoke(request, &response, min_revision));
+    EXPECT_FALSE(status.ok());
+    return status;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Transports, InvokeTest, ::testing::Bool(), TransportName);
+
+TEST_P(InvokeTest, AnswersWithTheFunctionsResult) {
+  manager_->Put("echo", Noop());
+  StartNode();
+  const pb::InvokeResponse response = Invoke("echo", R"({"a":1})", "application/json");
+  EXPECT_EQ(response.payload().data(), R"({"a":1})");
+  EXPECT_EQ(response.payload().content_type(), "application/json");
+  EXPECT_FALSE(response.has_error());
+  EXPECT_EQ(response.function_version(), 1);
+  EXPECT_TRUE(response.execution().starts_with("spaces/default/executions/"));
+}
+
+TEST_P(InvokeTest, RunsPythonWithLogsAndErrors) {
+  manager_->Put("py", Python("def handle(ctx, payload):\n"
+                             "    print('working')\n"
+                             "    if payload.get('bad'):\n"
+                             "        raise ValueError('bad payload')\n"
+                             "    return {'sum': sum(payload['n'])}\n"));
+  StartNode();
+  const pb::InvokeResponse good = Invoke("py", R"({"n":[1,2,3]})", "application/json");
+  EXPECT_FALSE(good.has_error()) << good.error().message();
+  EXPECT_EQ(good.payload().data(), R"({"sum": 6})");
+  ASSERT_EQ(good.logs().stdout_size(), 1);
+  EXPECT_EQ(good.logs().stdout(0), "working");
+  const pb::InvokeResponse bad = Invoke("py", R"({"bad":true})", "application/json");
+  EXPECT_EQ(bad.error().category(), "FunctionError");
+  EXPECT_EQ(bad.error().type(), "ValueError");
+  EXPECT_EQ(bad.error().message(), "bad payload");
+  EXPECT_GT(bad.error().stacktrace_size(), 0);
+}
+
+TEST_P(InvokeTest, CallsHttpFunctions) {
+  manager_->Put("web", HttpTo(Url("/echo")));
+  manager_->Put("broken", HttpTo(Url("/fail")));
+  StartNode();
+  EXPECT_EQ(Invoke("web", "x", "text/plain").payload().data(), "POST x");
+  const pb::InvokeResponse failed = Invoke("broken");
+  EXPECT_EQ(failed.error().category(), "FunctionError");
+  EXPECT_EQ(failed.error().type(), "HttpStatus");
+}
+
+TEST_P(InvokeTest, AnHttpEventReachesAnHttpFunction) {
+  manager_->Put("web", HttpTo(Url("/echo")));
+  StartNode();
+  pb::InvokeRequest request = Request("web");
+  request.mutable_http()->set_method("PATCH");
+  request.mutable_http()->set_path("/users/1");
+  request.mutable_payload()->set_data("b");
+  pb::InvokeResponse response;
+  ASSERT_TRUE(TryInvoke(request, &response).ok());
+  EXPECT_EQ(response.payload().data(), "PATCH b");
+}
+
+TEST_P(InvokeTest, AnUnknownFunctionIsNotFound) {
+  StartNode();
+  EXPECT_EQ(Refusal(Request("nothing")).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(InvokeTest, NamesTheFieldThatIsWrong) {
+  StartNode();
+  const auto field = [&](const pb::InvokeRequest& request, const std::string& revision = "") {
+    const auto violations = FieldViolationsOf(Refusal(request, revision));
+    return violations.empty() ? "" : violations[0].field;
+  };
+  pb::InvokeRequest request;
+  EXPECT_EQ(field(request), "name");
+  request.set_name("spaces/default/functions/../x");
+  EXPECT_EQ(field(request), "name");
+  request = Request("f");
+  request.mutable_timeout()->set_seconds(-1);
+  EXPECT_EQ(field(request), "timeout");
+  request = Request("f");
+  request.mutable_payload()->set_data(std::string((1 << 20) + 1, 'x'));
+  EXPECT_EQ(field(request), "payload");
+  EXPECT_EQ(field(Request("f"), "function-manager:soon"), "penstock-min-revision");
+}
+
+TEST_P(InvokeTest, TheTimeoutEndsACall) {
+  manager_->Put("slow", HttpTo(Url("/hang")));
+  StartNode();
+  pb::InvokeRequest request = Request("slow");
+  request.mutable_timeout()->set_nanos(50'000'000);
+  pb::InvokeResponse response;
+  ASSERT_TRUE(TryInvoke(request, &response).ok());
+  EXPECT_EQ(response.error().category(), "SystemError");
+  EXPECT_EQ(response.error().type(), "Timeout");
+}
+
+TEST_P(InvokeTest, ACallerThatGoesAwayEndsItsCall) {
+  manager_->Put("slow", HttpTo(Url("/hang")));
+  StartNode();
+  {
+    const auto stub = pb::FunctionExecutorService::NewStub(ChannelTo(*node_));
+    grpc::ClientContext context;
+    pb::InvokeResponse response;
+    std::thread caller([&] {
+      const grpc::Status status = stub->Invoke(&context, Request("slow"), &response);
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+    });
+    WaitForHanging(1);
+    context.TryCancel();
+    caller.join();
+  }
+  EXPECT_TRUE(Eventually([&] { return gone() == 1; })) << "the back end sees it too";
+  EXPECT_TRUE(Eventually([&] {
+    const auto failed = List([](auto& request) { request.set_state(pb::Execution::FAILED); });
+    return failed.executions_size() == 1 && failed.executions(0).error().type() == "Cancelled";
+  }));
+}
+
+TEST_P(InvokeTest, ALimitOfConcurrencyHoldsCallsBack) {
+  functions::v1::Function function = HttpTo(Url("/hang"));
+  function.set_max_concurrency(1);
+  manager_->Put("one", function);
+  StartNode();
+  auto first = std::async(std::launch::async, [&] { return Invoke("one"); });
+  WaitForHanging(1);
+  pb::InvokeRequest request = Request("one");
+  request.mutable_timeout()->set_nanos(50'000'000);
+  const absl::Status status = Refusal(request);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(status.message().find("max_concurrency"), absl::string_view::npos);
+  Release();
+  EXPECT_EQ(first.get().payload().data(), "released");
+}
+
+TEST_P(InvokeTest, InvokeAsyncSaysThatItIsNotServed) {
+  StartNode();
+  grpc::ClientContext context;
+  pb::InvokeAsyncResponse response;
+  const grpc::Status status =
+      pb::FunctionExecutorService::NewStub(ChannelTo(*node_))->InvokeAsync(&context, {}, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_NE(status.error_message().find("InvokeAsync"), std::string::npos);
+}
+
+TEST_P(InvokeTest, ManyCallersAtOnce) {
+  manager_->Put("echo", Noop());
+  StartNode();
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 8; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const std::string payload = std::to_string(t * 1000 + i);
+        EXPECT_EQ(Invoke("echo", payload, "text/plain").payload().data(), payload);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(List([](auto& request) { request.set_page_size(1000); }).executions_size(), 400);
+}
+
+}  // namespace
+}  // namespace penstock::executor
