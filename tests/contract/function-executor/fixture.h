@@ -3,33 +3,28 @@
 
 #include <penstock/executions/v1/executor_service.grpc.pb.h>
 #include <penstock/functions/v1/function.pb.h>
-#include <penstock/internal/v1/invocation_service.grpc.pb.h>
 #include <penstock/internal/v1/registry_service.grpc.pb.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "libs/http/server.h"
-#include "libs/rpc/bidi_client.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_host.h"
 #include "libs/rpc/server_stream.h"
 #include "services/function-executor/app/app.h"
+#include "tests/contract/function-executor/delivery_client.h"
 
 namespace penstock::executor {
 
 namespace pb = executions::v1;
-namespace ipb = internal::v1;
 
 // Waits until `condition` holds; false when it does not in time.
 bool Eventually(const std::function<bool()>& condition,
@@ -91,48 +86,6 @@ class FakeManager final : public ipb::FunctionRegistryService::CallbackService {
 functions::v1::Function Noop();
 functions::v1::Function HttpTo(const std::string& url);
 functions::v1::Function Python(const std::string& source);
-
-// A broker's end of InvokeStream. Thread-safe.
-class DeliveryClient {
- public:
-  DeliveryClient(const std::shared_ptr<grpc::Channel>& channel,
-                 std::shared_ptr<const rpc::PeerAuth> peer_auth);
-  ~DeliveryClient();
-
-  // Queues attempts; messages take 256 of them.
-  void Send(std::vector<ipb::Invocation> invocations);
-  void Cancel(const ipb::Invocation& invocation);
-  void HalfClose() { call_->WritesDone(); }
-  void Break() { call_->Cancel(); }
-
-  // Waits for the results of so many attempts in all.
-  std::vector<ipb::InvocationResult> WaitForResults(std::size_t count);
-  // The result of one delivery.
-  ipb::InvocationResult WaitForResult(const std::string& delivery_id);
-  absl::Status WaitForEnd();
-  bool WaitForDraining();
-  std::string WaitForInstance();
-  int credit() const;
-  std::size_t results_in_largest_message() const;
-
- private:
-  using Call = rpc::BidiClient<ipb::InvokeStreamRequest, ipb::InvokeStreamResponse>;
-
-  bool Fill(ipb::InvokeStreamRequest& message);
-  bool WaitFor(const std::function<bool()>& condition);
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<ipb::Invocation> invocations_;
-  std::deque<ipb::InvocationCancel> cancels_;
-  std::vector<ipb::InvocationResult> results_;
-  std::size_t largest_message_ = 0;
-  std::string instance_;
-  int credit_ = 0;
-  bool draining_ = false;
-  std::optional<absl::Status> end_;
-  std::shared_ptr<Call> call_;
-};
 
 // For the names of parameterized tests.
 inline std::string TransportName(const ::testing::TestParamInfo<bool>& parameter) {

@@ -48,7 +48,7 @@ TEST_P(InvokeTest, RunsPythonWithLogsAndErrors) {
   StartNode();
   const pb::InvokeResponse good = Invoke("py", R"({"n":[1,2,3]})", "application/json");
   EXPECT_FALSE(good.has_error()) << good.error().message();
-  EXPECT_EQ(good.payload().data(), R"({"sum": 6})");
+  EXPECT_EQ(good.payload().data(), R"({"sum":6})");
   ASSERT_EQ(good.logs().stdout_size(), 1);
   EXPECT_EQ(good.logs().stdout(0), "working");
   const pb::InvokeResponse bad = Invoke("py", R"({"bad":true})", "application/json");
