@@ -1,0 +1,42 @@
+#include "services/gateway/api/backends.h"
+
+#include <fmt/format.h>
+
+#include "libs/base/status.h"
+
+namespace penstock::gateway {
+
+std::string_view BackendName(Backend backend) {
+  switch (backend) {
+    case Backend::kEventBroker: return "event-broker";
+    case Backend::kFunctionManager: return "function-manager";
+    case Backend::kFunctionExecutor: break;
+  }
+  return "function-executor";
+}
+
+std::optional<Backend> OwnerOf(std::string_view full_method) {
+  if (full_method.starts_with("/penstock.events.")) return Backend::kEventBroker;
+  if (full_method.starts_with("/penstock.functions.")) return Backend::kFunctionManager;
+  if (full_method.starts_with("/penstock.executions.")) return Backend::kFunctionExecutor;
+  return std::nullopt;
+}
+
+Backends::Backends(const BackendAddresses& addresses)
+    : channels_{std::make_unique<rpc::LazyChannel>(addresses.event_broker),
+                std::make_unique<rpc::LazyChannel>(addresses.function_manager),
+                std::make_unique<rpc::LazyChannel>(addresses.function_executor)} {}
+
+absl::Status Backends::Named(Backend backend, const absl::Status& status) const {
+  if (status.code() != absl::StatusCode::kUnavailable || !ReasonOf(status).empty()) return status;
+  const auto& channel = channels_[static_cast<std::size_t>(backend)];
+  absl::Status named =
+      absl::UnavailableError(fmt::format("the {} at {} is not available: {}", BackendName(backend),
+                                         channel->address(), std::string(status.message())));
+  if (const absl::Duration delay = RetryAfterOf(status); delay > absl::ZeroDuration()) {
+    named = WithRetryAfter(named, delay);
+  }
+  return WithReason(named, "SERVICE_UNAVAILABLE", {{"service", std::string(BackendName(backend))}});
+}
+
+}  // namespace penstock::gateway

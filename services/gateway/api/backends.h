@@ -1,0 +1,48 @@
+// The services behind the gateway, and which of them owns a method.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "libs/rpc/channel.h"
+
+namespace penstock::gateway {
+
+enum class Backend { kEventBroker, kFunctionManager, kFunctionExecutor };
+inline constexpr std::size_t kBackends = 3;
+
+// "event-broker", …
+std::string_view BackendName(Backend backend);
+
+// The owner of a public method, "/penstock.events.v1.EventBrokerService/Publish"; nothing for
+// internal and unknown ones.
+std::optional<Backend> OwnerOf(std::string_view full_method);
+
+struct BackendAddresses {
+  std::string event_broker;
+  std::string function_manager;
+  std::string function_executor;
+};
+
+// Channels that connect when they are first used. Thread-safe.
+class Backends {
+ public:
+  explicit Backends(const BackendAddresses& addresses);
+
+  rpc::LazyChannel& channel(Backend backend) {
+    return *channels_[static_cast<std::size_t>(backend)];
+  }
+
+  // Adds to an UNAVAILABLE that says no more which service it is about; other statuses come back as
+  // they are.
+  absl::Status Named(Backend backend, const absl::Status& status) const;
+
+ private:
+  std::array<std::unique_ptr<rpc::LazyChannel>, kBackends> channels_;
+};
+
+}  // namespace penstock::gateway

@@ -1,0 +1,46 @@
+// Decides which surface an HTTP request is for.
+#pragma once
+
+#include <memory>
+
+#include "libs/http/server.h"
+#include "services/gateway/api/authenticator.h"
+#include "services/gateway/api/function_calls.h"
+#include "services/gateway/api/http_call.h"
+#include "services/gateway/api/http_events.h"
+#include "services/gateway/api/publish_api.h"
+#include "services/gateway/api/transcoded_api.h"
+
+namespace penstock::gateway {
+
+// The surfaces behind the front door; they outlive it.
+struct FrontDoorSurfaces {
+  PublishApi& publish;
+  const TranscodedApi& api;
+  const FunctionCalls& functions;
+  const HttpEvents& http_events;
+  const Authenticator& authenticator;
+};
+
+// Thread-safe. The environment and the surfaces must outlive every request.
+class FrontDoor {
+ public:
+  FrontDoor(const FrontDoorSurfaces& surfaces, const CallEnv& env)
+      : surfaces_(surfaces), env_(env) {}
+
+  // As http::Handler.
+  void Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const;
+
+  // As http::ServerOptions::body_bytes_max_of.
+  std::size_t BodyLimit(const http::Request& head) const;
+
+ private:
+  void Dispatch(const std::shared_ptr<HttpCall>& call) const;
+  // What no route and no path of ours takes.
+  void Rest(const std::shared_ptr<HttpCall>& call) const;
+
+  const FrontDoorSurfaces surfaces_;
+  const CallEnv& env_;
+};
+
+}  // namespace penstock::gateway

@@ -1,0 +1,82 @@
+#include "services/gateway/api/function_calls.h"
+
+#include <utility>
+
+#include "libs/base/names.h"
+#include "libs/base/status.h"
+#include "libs/http/url.h"
+#include "libs/protojson/utf8.h"
+#include "libs/rpc/unary_call.h"
+#include "services/gateway/api/event_input.h"
+#include "services/gateway/api/function_answer.h"
+
+namespace penstock::gateway {
+namespace {
+
+namespace pb = executions::v1;
+
+constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+
+// The header's value or else the query's.
+absl::StatusOr<std::string> HeaderOrQuery(const http::Request& request, std::string_view header,
+                                          std::string_view parameter) {
+  if (const auto given = request.headers.Find(header)) return std::string(*given);
+  ASSIGN_OR_RETURN(const auto query, http::ParseQuery(request.query()));
+  for (const auto& [name, value] : query) {
+    if (name == parameter) return value;
+  }
+  return std::string();
+}
+
+absl::StatusOr<std::string> FunctionName(const http::Request& request) {
+  ASSIGN_OR_RETURN(std::string space, HeaderOrQuery(request, "Space", "space"));
+  if (space.empty()) space = kDefaultSpace;
+  RETURN_IF_ERROR(CheckSpace("Space", space));
+  ASSIGN_OR_RETURN(const std::string function, HeaderOrQuery(request, "Function-ID", "functionId"));
+  if (function.empty()) {
+    return FieldError("Function-ID",
+                      "expected the function's id in this header or in the query as functionId");
+  }
+  ASSIGN_OR_RETURN(const std::string id,
+                   ParseReference("Function-ID", "functions", space, function));
+  return ResourceName{space, "functions", id}.ToString();
+}
+
+}  // namespace
+
+void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeRequest request) const {
+  if (!protojson::IsValidUtf8(request.payload().content_type())) {
+    return call->Fail(FieldError("Content-Type", "expected printable characters"));
+  }
+  auto channel = backends_.channel(Backend::kFunctionExecutor).Get();
+  if (!channel.ok()) {
+    return call->Fail(backends_.Named(Backend::kFunctionExecutor, channel.status()));
+  }
+  auto options = options_.For(*call, SpaceInName(request.name()));
+  if (!options.ok()) return call->Fail(options.status());
+  options->timeout = timeout_;
+  rpc::CallUnary<pb::InvokeResponse>(
+      *channel, kInvoke, std::move(request), *options,
+      [call, &backends = backends_](absl::StatusOr<pb::InvokeResponse> response,
+                                    const rpc::ResponseMetadata&) {
+        auto shared = std::make_shared<absl::StatusOr<pb::InvokeResponse>>(std::move(response));
+        call->Post([call, shared, &backends] {
+          if (shared->ok()) return call->Respond(AnswerOf(**shared));
+          call->Fail(backends.Named(Backend::kFunctionExecutor, shared->status()));
+        });
+      });
+}
+
+void FunctionCalls::CallByHeader(const std::shared_ptr<HttpCall>& call) const {
+  call->set_surface(Surface::kInvoke);
+  auto name = FunctionName(call->request);
+  if (!name.ok()) return call->Fail(name.status());
+  pb::InvokeRequest request;
+  request.set_name(*std::move(name));
+  request.mutable_payload()->set_content_type(
+      std::string(call->request.headers.Get("Content-Type")));
+  request.mutable_payload()->set_data(std::move(call->request.body));
+  Call(call, std::move(request));
+}
+
+}  // namespace penstock::gateway

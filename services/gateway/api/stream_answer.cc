@@ -1,0 +1,141 @@
+#include "services/gateway/api/stream_answer.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/protojson/status_json.h"
+#include "libs/rpc/generic_call.h"
+#include "libs/transcode/transcoder.h"
+
+namespace penstock::gateway {
+namespace {
+
+// An error that comes sooner is answered as one; a stream that has nothing to say for so long has
+// begun.
+constexpr std::chrono::milliseconds kHeadDelay{200};
+
+// Comments keep proxies from closing a stream that is quiet, and notice clients that are gone.
+constexpr std::chrono::seconds kHeartbeat{15};
+
+class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
+ public:
+  StreamAnswer(StreamOrder order, const Backends& backends)
+      : order_(std::move(order)),
+        backends_(backends),
+        sse_(order_.call->request.headers.Get("Accept").find("text/event-stream") !=
+             std::string_view::npos) {}
+
+  void Start(const std::shared_ptr<grpc::Channel>& channel) {
+    const auto self = shared_from_this();
+    rpc::GenericStreamHandlers handlers;
+    handlers.on_message = [self](google::protobuf::Message& message) { self->OnMessage(message); };
+    handlers.on_done = [self](const absl::Status& status, const rpc::ResponseMetadata&) {
+      self->order_.call->Post([self, status] { self->OnEnd(status); });
+    };
+    stream_ = rpc::GenericServerStream::Start(
+        channel, order_.route->full_method, *order_.request,
+        std::unique_ptr<google::protobuf::Message>(order_.route->response_prototype->New()),
+        order_.options, std::move(handlers));
+    draining_id_ = Draining()->Subscribe([weak = weak_from_this()] {
+      if (const auto answer = weak.lock()) answer->stream_->Cancel();
+    });
+    stream_->Request(1);
+    timer_ = order_.call->env().loops.RunAfter(order_.call->loop(), kHeadDelay,
+                                               [self] { self->StartHead(); });
+  }
+
+ private:
+  // On a gRPC thread; one at a time, as the next is asked for when this one was written.
+  void OnMessage(const google::protobuf::Message& message) {
+    auto body = transcode::BuildResponse(*order_.route, message);
+    std::string chunk = body.ok() ? Framed(body->data, "") : std::string();
+    order_.call->Post([self = shared_from_this(), chunk = std::move(chunk)]() mutable {
+      self->StartHead();
+      self->Write(std::move(chunk));
+    });
+  }
+
+  void Write(std::string chunk) {
+    order_.call->exchange().Write(std::move(chunk),
+                                  [self = shared_from_this()](const absl::Status& status) {
+                                    if (status.ok()) {
+                                      self->stream_->Request(1);
+                                    } else {
+                                      self->stream_->Cancel();
+                                    }
+                                  });
+  }
+
+  std::string Framed(std::string_view json, std::string_view event) const {
+    if (!sse_) return fmt::format("{}\n", json);
+    if (event.empty()) return fmt::format("data: {}\n\n", json);
+    return fmt::format("event: {}\ndata: {}\n\n", event, json);
+  }
+
+  void StartHead() {
+    if (ended_ || std::exchange(started_, true)) return;
+    http::Headers headers;
+    headers.Set("Content-Type", sse_ ? "text/event-stream" : "application/x-ndjson");
+    headers.Set("Cache-Control", "no-store");
+    order_.call->StartStream(200, std::move(headers));
+    if (sse_) Beat();
+  }
+
+  void Beat() {
+    timer_ = order_.call->env().loops.RunAfter(
+        order_.call->loop(), kHeartbeat, [self = shared_from_this()] {
+          if (self->ended_) return;
+          self->order_.call->exchange().Write(": \n\n", [self](const absl::Status& status) {
+            if (!status.ok()) self->stream_->Cancel();
+          });
+          self->Beat();
+        });
+  }
+
+  void OnEnd(const absl::Status& status) {
+    if (timer_ != nullptr) timer_->Cancel();
+    Draining()->Unsubscribe(draining_id_);
+    const absl::Status named = backends_.Named(order_.backend, status);
+    if (!started_) {
+      if (!named.ok()) {
+        ended_ = true;
+        return order_.call->Fail(named);
+      }
+      StartHead();
+    } else if (!named.ok()) {
+      const std::string error = fmt::format("{{\"error\":{}}}", protojson::StatusToJson(named));
+      order_.call->exchange().Write(Framed(error, "error"), {});
+    }
+    ended_ = true;
+    if (timer_ != nullptr) timer_->Cancel();
+    order_.call->exchange().End();
+  }
+
+  const std::shared_ptr<rpc::Cancellation>& Draining() const {
+    return order_.call->env().tracker.draining();
+  }
+
+  StreamOrder order_;
+  const Backends& backends_;
+  const bool sse_;
+  std::shared_ptr<rpc::GenericServerStream> stream_;
+  // Of the call's loop.
+  bool started_ = false;
+  bool ended_ = false;
+  std::shared_ptr<http::Cancelable> timer_;
+  std::uint64_t draining_id_ = 0;
+};
+
+}  // namespace
+
+void AnswerWithStream(const std::shared_ptr<grpc::Channel>& channel, StreamOrder order,
+                      const Backends& backends) {
+  std::make_shared<StreamAnswer>(std::move(order), backends)->Start(channel);
+}
+
+}  // namespace penstock::gateway

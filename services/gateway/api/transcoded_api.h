@@ -1,0 +1,64 @@
+// The REST forms of the services' RPCs, after their google.api.http rules.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "libs/transcode/route_table.h"
+#include "services/gateway/api/backends.h"
+#include "services/gateway/api/call_options.h"
+#include "services/gateway/api/function_calls.h"
+#include "services/gateway/api/http_call.h"
+#include "services/gateway/domain/revision_memory.h"
+#include "services/gateway/domain/route_book.h"
+#include "services/gateway/domain/web_guard.h"
+
+namespace penstock::gateway {
+
+struct TranscodedApiOptions {
+  // Of a call that is not a stream.
+  std::chrono::milliseconds timeout{30'000};
+  // How long the answer to a change of a route waits for this gateway to have it.
+  std::chrono::milliseconds routes_wait_max{2'000};
+};
+
+// Serves /api and the reads of /events. Thread-safe.
+class TranscodedApi {
+ public:
+  // What it works with; must outlive it.
+  struct Deps {
+    Backends& backends;
+    const CallOptionsMaker& call_options;
+    const FunctionCalls& functions;
+    const WebGuard& guard;
+    RevisionMemory& revisions;
+    RouteBook& routes;
+  };
+  using Options = TranscodedApiOptions;
+
+  // Reads the rules of all public services. INTERNAL when a contract is not linked in.
+  static absl::StatusOr<std::unique_ptr<TranscodedApi>> Create(const Deps& deps, Options options);
+
+  // Answers the request, whatever it is: 404 for an unknown path, 405 for an unknown method.
+  void Handle(const std::shared_ptr<HttpCall>& call) const;
+
+ private:
+  struct Unary;
+
+  TranscodedApi(const Deps& deps, Options options, transcode::RouteTable table)
+      : deps_(deps), options_(options), table_(std::move(table)) {}
+
+  void Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,
+            std::unique_ptr<google::protobuf::Message> request) const;
+  void CallUnary(std::shared_ptr<Unary> unary, const std::shared_ptr<grpc::Channel>& channel,
+                 const rpc::CallOptions& options) const;
+  void Finish(const std::shared_ptr<Unary>& unary) const;
+
+  const Deps deps_;
+  const Options options_;
+  const transcode::RouteTable table_;
+};
+
+}  // namespace penstock::gateway

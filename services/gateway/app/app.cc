@@ -1,0 +1,203 @@
+#include "services/gateway/app/app.h"
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/cloudevents/json_format.h"
+#include "libs/http/event_loops.h"
+#include "libs/http/server.h"
+#include "libs/log/log.h"
+#include "libs/rpc/peer_auth.h"
+#include "libs/rpc/server_host.h"
+#include "services/gateway/api/authenticator.h"
+#include "services/gateway/api/backends.h"
+#include "services/gateway/api/front_door.h"
+#include "services/gateway/api/grpc_proxy.h"
+#include "services/gateway/broker/route_watcher.h"
+#include "services/gateway/broker/stream_publisher.h"
+
+namespace penstock::gateway {
+namespace {
+
+constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
+
+http::EventLoopsOptions LoopsOf(const Config& config) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return {.threads = config.http_threads > 0 ? config.http_threads : cores, .name = "http"};
+}
+
+EventInputLimits InputLimitsOf(const Config& config) {
+  EventInputLimits limits;
+  limits.data_bytes_max = config.http_body_bytes_max;
+  return limits;
+}
+
+}  // namespace
+
+// Everything that Start makes, in the order in which it is made: destroyed in reverse.
+struct App::Parts {
+  Parts(const Config& config, const Shared& shared, std::shared_ptr<const rpc::PeerAuth> peer,
+        Authenticator keys)
+      : loops(LoopsOf(config)),
+        authenticator(std::move(keys)),
+        backends({config.event_broker_address, config.function_manager_address,
+                  config.function_executor_address}),
+        guard(config.http_hosts),
+        http_metrics(shared.metrics),
+        env{loops, shared.clock, http_metrics, tracker},
+        publisher(loops, backends.channel(Backend::kEventBroker), shared.clock, shared.metrics,
+                  {.timeout = config.publish_timeout, .limits = {}}),
+        watcher(backends.channel(Backend::kEventBroker), peer, routes, loops),
+        call_options(revisions, peer),
+        functions(backends, call_options, config.invoke_timeout),
+        http_events(routes, publisher, functions),
+        publish(publisher, InputLimitsOf(config)),
+        proxy(backends, authenticator, peer, shared.metrics),
+        routes_gauge(shared.metrics.GaugeCallback(
+            "penstock_gateway_routes", "Routes of synchronous subscriptions.",
+            [this] { return static_cast<double>(routes.size()); })),
+        watching_gauge(shared.metrics.GaugeCallback(
+            "penstock_gateway_routes_watched", "1 while the event-broker tells changes of routes.",
+            [this] { return watcher.connected() ? 1.0 : 0.0; })),
+        lag_gauge(shared.metrics.GaugeCallback(
+            "penstock_gateway_loop_lag_seconds",
+            "The longest that a request waited for its event loop since the last scrape.",
+            [this] { return static_cast<double>(loops.MaxLag().count()) / 1e6; })) {}
+
+  http::EventLoops loops;
+  const Authenticator authenticator;
+  Backends backends;
+  const WebGuard guard;
+  RouteBook routes;
+  RevisionMemory revisions;
+  HttpMetrics http_metrics;
+  CallTracker tracker;
+  const CallEnv env;
+  StreamPublisher publisher;
+  RouteWatcher watcher;
+  const CallOptionsMaker call_options;
+  const FunctionCalls functions;
+  const HttpEvents http_events;
+  PublishApi publish;
+  std::unique_ptr<TranscodedApi> api;
+  std::unique_ptr<FrontDoor> front_door;
+  GrpcProxy proxy;
+  metrics::Registration routes_gauge;
+  metrics::Registration watching_gauge;
+  metrics::Registration lag_gauge;
+  std::unique_ptr<http::Server> http;
+  std::unique_ptr<rpc::ServerHost> grpc;
+};
+
+absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
+  RETURN_IF_ERROR(config.Validate());
+  return std::unique_ptr<App>(new App(std::move(config), shared));
+}
+
+App::App(Config config, Shared shared) : config_(std::move(config)), shared_(shared) {
+  shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
+}
+
+App::~App() {
+  Stop(std::chrono::seconds(2)).IgnoreError();
+  shared_.readiness.Unregister(kServiceName);
+}
+
+absl::Status App::Start() {
+  cloudevents::RegisterJsonForm();
+  ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
+  Authenticator authenticator;
+  if (config_.auth == AuthKind::kApiKeys) {
+    ASSIGN_OR_RETURN(authenticator, Authenticator::LoadKeys(config_.auth_keys_file));
+  }
+  parts_ =
+      std::make_unique<Parts>(config_, shared_, std::move(peer_auth), std::move(authenticator));
+  ASSIGN_OR_RETURN(parts_->api,
+                   TranscodedApi::Create({parts_->backends, parts_->call_options, parts_->functions,
+                                          parts_->guard, parts_->revisions, parts_->routes},
+                                         {.timeout = config_.api_timeout}));
+  parts_->front_door = std::make_unique<FrontDoor>(
+      FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
+                        parts_->authenticator},
+      parts_->env);
+  parts_->watcher.Start();
+  RETURN_IF_ERROR(StartHttp());
+  RETURN_IF_ERROR(StartGrpc());
+  shared_.readiness.Register(kServiceName, [] { return absl::OkStatus(); });
+  log::Info("gateway serves", {{"http_port", http_port()},
+                               {"grpc_port", grpc_port()},
+                               {"event_broker", config_.event_broker_address},
+                               {"function_manager", config_.function_manager_address},
+                               {"function_executor", config_.function_executor_address}});
+  return absl::OkStatus();
+}
+
+absl::Status App::StartHttp() {
+  http::ServerOptions options;
+  options.bind_address = config_.http_listen.address;
+  options.port = config_.http_listen.port;
+  options.limits.connections_max = config_.http_connections_max;
+  options.limits.body_bytes_max = config_.http_body_bytes_max;
+  options.body_bytes_max_of = [door = parts_->front_door.get()](const http::Request& head) {
+    return door->BodyLimit(head);
+  };
+  options.error_response = [](int status, const absl::Status& error) {
+    return ErrorAnswer(status, error);
+  };
+  ASSIGN_OR_RETURN(
+      parts_->http,
+      http::Server::Start(parts_->loops, std::move(options),
+                          [door = parts_->front_door.get()](
+                              http::Request request, std::shared_ptr<http::Exchange> exchange) {
+                            door->Handle(std::move(request), std::move(exchange));
+                          }));
+  return absl::OkStatus();
+}
+
+absl::Status App::StartGrpc() {
+  rpc::ServerOptions options;
+  options.name = kServiceName;
+  if (config_.HasGrpcListener()) {
+    ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
+    options.address = listen.ToString();
+  }
+  options.connection_age_max = kConnectionAgeMax;
+  options.generic = &parts_->proxy;
+  ASSIGN_OR_RETURN(parts_->grpc, rpc::ServerHost::Start(std::move(options)));
+  parts_->grpc->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status App::Stop(std::chrono::milliseconds deadline) {
+  if (parts_ == nullptr) return absl::OkStatus();
+  shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
+  if (parts_->grpc != nullptr) parts_->grpc->SetServing(false);
+  parts_->tracker.draining()->Cancel();
+  bool drained = true;
+  if (parts_->http != nullptr) drained = parts_->http->Drain(deadline / 2);
+  if (parts_->grpc != nullptr) parts_->grpc->Stop(deadline / 4);
+  parts_->watcher.Stop();
+  parts_->publisher.Stop();
+  if (parts_->http != nullptr) parts_->http->Stop();
+  parts_->tracker.CancelAndWait();
+  parts_->loops.Stop();
+  parts_.reset();
+  log::Info("gateway stopped", {{"drained", drained}});
+  if (drained) return absl::OkStatus();
+  return absl::DeadlineExceededError("requests were still being answered");
+}
+
+std::uint16_t App::http_port() const {
+  return parts_ == nullptr || parts_->http == nullptr ? 0 : parts_->http->port();
+}
+
+std::uint16_t App::config_port() const { return 0; }
+
+int App::grpc_port() const {
+  return parts_ == nullptr || parts_->grpc == nullptr ? 0 : parts_->grpc->port();
+}
+
+}  // namespace penstock::gateway

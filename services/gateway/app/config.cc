@@ -1,0 +1,86 @@
+#include "services/gateway/app/config.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "libs/base/status.h"
+#include "libs/rpc/channel.h"
+
+namespace penstock::gateway {
+namespace {
+
+// What is wrong with a listener that is given as text; empty text is none.
+void CheckListener(std::string_view key, const std::string& text, AuthKind auth,
+                   std::vector<FieldViolation>& violations) {
+  if (text.empty() || text == "inproc:") return;
+  const auto listen = config::ParseListenAddress(text);
+  if (!listen.ok()) {
+    violations.push_back({std::string(key), std::string(listen.status().message())});
+  } else if (!listen->IsLoopback() && auth == AuthKind::kUnset) {
+    violations.push_back(
+        {"auth", fmt::format("must be set (api_keys, or none to let everybody in), as {} = {} can "
+                             "be reached from other machines",
+                             key, text)});
+  }
+}
+
+}  // namespace
+
+absl::Status Config::Validate() const {
+  std::vector<FieldViolation> violations;
+  CheckListener("http.listen", http_listen.ToString(), auth, violations);
+  CheckListener("config.listen", config_listen, auth, violations);
+  CheckListener("grpc.listen", grpc_listen, auth, violations);
+  for (const auto& [key, address] :
+       {std::pair("event_broker.address", event_broker_address),
+        std::pair("function_manager.address", function_manager_address),
+        std::pair("function_executor.address", function_executor_address)}) {
+    const absl::Status checked = rpc::CheckAddress(key, address);
+    for (FieldViolation& violation : FieldViolationsOf(checked)) {
+      violations.push_back(std::move(violation));
+    }
+  }
+  if (peer_token_file.empty()) {
+    violations.push_back({"peer.token_file", "must not be empty: expected a file"});
+  }
+  if (auth == AuthKind::kApiKeys && auth_keys_file.empty()) {
+    violations.push_back({"auth_keys_file", "must name a file, as auth is api_keys"});
+  }
+  return FieldErrors(violations);
+}
+
+void Bind(config::Binder& binder, Config& config) {
+  binder.Listen("http.listen", &config.http_listen, "address of the front door");
+  binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
+  binder.StringList("http.hosts", &config.http_hosts,
+                    "names besides localhost under which /api may be called; \"*\": any");
+  binder.Bytes("http.body_bytes_max", &config.http_body_bytes_max,
+               "largest body, and payload of one event", {1024, 6 << 20});
+  binder.Int("http.connections_max", &config.http_connections_max, "open connections",
+             {1, 1'000'000});
+  binder.String("config.listen", &config.config_listen,
+                "address of the founding configuration API (/v1/…); empty: off");
+  binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
+  binder.String("event_broker.address", &config.event_broker_address, "the event-broker");
+  binder.String("function_manager.address", &config.function_manager_address,
+                "the function-manager");
+  binder.String("function_executor.address", &config.function_executor_address,
+                "the function-executor");
+  binder.String("peer.token_file", &config.peer_token_file,
+                "file with the token that services show each other; created when missing");
+  binder.Enum<AuthKind>(
+      "auth", &config.auth,
+      {{"", AuthKind::kUnset}, {"none", AuthKind::kNone}, {"api_keys", AuthKind::kApiKeys}},
+      "who may call; must be set for listeners off loopback");
+  binder.String("auth_keys_file", &config.auth_keys_file,
+                "file with a line principal:key for each key, when auth is api_keys");
+  const config::Bounds<Microseconds> bounds{std::chrono::milliseconds(100), std::chrono::hours(1)};
+  binder.Duration("publish.timeout", &config.publish_timeout,
+                  "from the arrival of an event to its receipt", bounds);
+  binder.Duration("api.timeout", &config.api_timeout, "of a management call", bounds);
+  binder.Duration("invoke.timeout", &config.invoke_timeout,
+                  "of a call of a function; the function's own timeout is shorter", bounds);
+}
+
+}  // namespace penstock::gateway

@@ -1,0 +1,56 @@
+// The settings of the gateway.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "libs/config/binder.h"
+#include "libs/config/listen_address.h"
+
+namespace penstock::gateway {
+
+// How callers prove who they are.
+enum class AuthKind { kUnset, kNone, kApiKeys };
+
+struct Config {
+  config::ListenAddress http_listen{"127.0.0.1", 8080};
+  // Event loops; 0 takes one a core.
+  int http_threads = 0;
+  // Further names in Host headers that the management API answers to.
+  std::vector<std::string> http_hosts;
+  // Of one event's payload, and of every other body.
+  std::size_t http_body_bytes_max = 1024 * 1024;
+  std::size_t http_connections_max = 10'000;
+  // The founding configuration API; empty turns it off.
+  std::string config_listen = "127.0.0.1:8081";
+  // "host:port"; empty or "inproc:" serves callers in this process only.
+  std::string grpc_listen = "127.0.0.1:8082";
+  // "host:port" or "inproc:<name>".
+  std::string event_broker_address = "127.0.0.1:9020";
+  std::string function_manager_address = "127.0.0.1:9030";
+  std::string function_executor_address = "127.0.0.1:9040";
+  // The token that services show each other; created when it is missing.
+  std::string peer_token_file = "./penstock-data/peer.token";
+  AuthKind auth = AuthKind::kUnset;
+  std::string auth_keys_file;
+  // From the arrival of an event to its receipt.
+  std::chrono::milliseconds publish_timeout{10'000};
+  // Of management calls.
+  std::chrono::milliseconds api_timeout{30'000};
+  // Of calls of functions; their own timeouts are shorter.
+  std::chrono::milliseconds invoke_timeout{910'000};
+
+  // INVALID_ARGUMENT naming the keys.
+  absl::Status Validate() const;
+
+  // True when there is a gRPC listener on the network.
+  bool HasGrpcListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
+};
+
+// Binds the keys of this service; log.* and admin.listen belong to the process.
+void Bind(config::Binder& binder, Config& config);
+
+}  // namespace penstock::gateway
