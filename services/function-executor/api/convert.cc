@@ -13,6 +13,7 @@
 #include "libs/cloudevents/event.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/utf8.h"
+#include "libs/rpc/metadata.h"
 #include "services/function-executor/domain/classify.h"
 
 namespace penstock::executor {
@@ -245,14 +246,14 @@ absl::StatusOr<ExecutionQuery> FromProto(const pb::ListExecutionsRequest& reques
 absl::StatusOr<std::int64_t> MinFunctionRevision(const rpc::CallContext& call) {
   constexpr std::string_view kService = "function-manager:";
   std::int64_t revision = 0;
-  for (const std::string& value : call.MetadataAll("penstock-min-revision")) {
+  for (const std::string& value : call.MetadataAll(rpc::kMinRevisionKey)) {
     if (!value.starts_with(kService)) continue;
     const char* const begin = value.data() + kService.size();
     const char* const end = value.data() + value.size();
     std::int64_t given = 0;
     const auto [stop, error] = std::from_chars(begin, end, given);
     if (error != std::errc() || stop != end || given < 0) {
-      return FieldError("penstock-min-revision",
+      return FieldError(rpc::kMinRevisionKey,
                         fmt::format("\"{}\" is no revision; expected \"function-manager:<number>\"",
                                     ToUtf8(value.substr(0, 80))));
     }

@@ -2,10 +2,10 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/config/listen_address.h"
+#include "libs/lifecycle/data_folder_lock.h"
 #include "libs/log/log.h"
 #include "services/function-executor/app/parts.h"
 
@@ -14,16 +14,24 @@ namespace {
 
 constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
 constexpr int kReplicasMax = 64;
+constexpr char kProgram[] = "penstock-function-executor";
 
-// Replicas may share one volume: each takes the first folder in it that no other holds, so that a
-// replica that is made anew goes on with the records of one that is gone.
-std::vector<std::string> DataFolders(const Config& config) {
-  if (config.cluster_peers.empty()) return {config.data_dir};
-  std::vector<std::string> folders;
-  for (int i = 0; i < kReplicasMax; ++i) {
-    folders.push_back(config.data_dir + "/replica-" + std::to_string(i));
+// Locks the data folder and says in `config` which it is. Replicas may share one volume: each takes
+// the first folder in it that no other holds, so that a replica that is made anew goes on with the
+// records of one that is gone.
+absl::StatusOr<lifecycle::DataFolderLock> LockDataFolder(Config& config) {
+  if (config.cluster_peers.empty()) {
+    return lifecycle::DataFolderLock::Acquire(config.data_dir, kProgram);
   }
-  return folders;
+  const std::string shared_folder = config.data_dir;
+  absl::StatusOr<lifecycle::DataFolderLock> lock = absl::InternalError("no folder was tried");
+  for (int i = 0; i < kReplicasMax; ++i) {
+    config.data_dir = shared_folder + "/replica-" + std::to_string(i);
+    lock = lifecycle::DataFolderLock::Acquire(config.data_dir, kProgram);
+    // Only another holder is a reason to go on.
+    if (!absl::IsFailedPrecondition(lock.status())) break;
+  }
+  return lock;
 }
 
 }  // namespace
@@ -45,14 +53,9 @@ App::~App() {
 
 absl::Status App::Start() {
   Config config = config_;
-  absl::StatusOr<Parts::Opened> opened = absl::FailedPreconditionError("data_dir: no folder");
-  for (const std::string& folder : DataFolders(config_)) {
-    config.data_dir = folder;
-    opened = Parts::Open(config, shared_);
-    if (!absl::IsFailedPrecondition(opened.status())) break;
-  }
-  if (!opened.ok()) return opened.status();
-  parts_ = std::make_unique<Parts>(*std::move(opened), config, shared_);
+  ASSIGN_OR_RETURN(auto lock, LockDataFolder(config));
+  ASSIGN_OR_RETURN(auto opened, Parts::Open(std::move(lock), config, shared_));
+  parts_ = std::make_unique<Parts>(std::move(opened), config, shared_);
 
   rpc::ServerOptions options;
   options.name = config_.server_name;

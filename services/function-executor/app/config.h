@@ -32,8 +32,8 @@ struct ExecutionSettings {
 struct Config {
   // "host:port"; empty or "inproc:" serves callers in this process only.
   std::string grpc_listen = "127.0.0.1:9040";
-  // Holds the records and the instance id; one process at a time. With `cluster.peers`, every replica
-  // takes a folder of its own in it.
+  // Holds the records and the instance id; one process at a time. With `cluster.peers`, every
+  // replica takes a folder of its own in it.
   std::string data_dir = "./penstock-data/function-executor";
   // "host:port" or "inproc:function-manager".
   std::string function_manager_address = "127.0.0.1:9030";

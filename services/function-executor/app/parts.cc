@@ -46,9 +46,8 @@ JournalOptions JournalOptionsOf(const Config& config) {
 
 }  // namespace
 
-absl::StatusOr<App::Parts::Opened> App::Parts::Open(const Config& config, const Shared& shared) {
-  ASSIGN_OR_RETURN(
-      auto lock, lifecycle::DataFolderLock::Acquire(config.data_dir, "penstock-function-executor"));
+absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lock,
+                                                    const Config& config, const Shared& shared) {
   ASSIGN_OR_RETURN(std::string instance, LoadInstanceId(config.data_dir));
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config.peer_token_file));
   ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(config));

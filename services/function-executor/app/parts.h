@@ -41,7 +41,9 @@ struct App::Parts {
     std::unique_ptr<SqliteExecutionStore> store;
   };
 
-  static absl::StatusOr<Opened> Open(const Config& config, const Shared& shared);
+  // `lock` is the one of the data folder.
+  static absl::StatusOr<Opened> Open(lifecycle::DataFolderLock lock, const Config& config,
+                                     const Shared& shared);
 
   Parts(Opened opened, const Config& config, const Shared& shared);
   ~Parts();

@@ -1,8 +1,28 @@
 #include "services/function-executor/domain/execution_journal.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 namespace penstock::executor {
+namespace {
+
+constexpr std::size_t kStackLinesMax = 64;
+// Errors are kept even where bodies are not wanted.
+constexpr std::size_t kErrorBytesMin = 1024;
+
+// A function may say as much in an error as in an answer; a record keeps as much of it as of a
+// body.
+FunctionError CutError(FunctionError error, std::size_t bytes_max) {
+  if (error.message.size() > bytes_max) error.message.resize(bytes_max);
+  if (error.stacktrace.size() > kStackLinesMax) error.stacktrace.resize(kStackLinesMax);
+  for (std::string& line : error.stacktrace) {
+    if (line.size() > bytes_max) line.resize(bytes_max);
+  }
+  return error;
+}
+
+}  // namespace
 
 ExecutionJournal::ExecutionJournal(ExecutionStore& store, const Clock& clock, Options options)
     : store_(store), clock_(clock), options_(options) {}
@@ -11,7 +31,8 @@ void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
                            const std::string& input_type, const Outcome& outcome,
                            std::function<void()> taken) {
   record.state = outcome.error ? ExecutionState::kFailed : ExecutionState::kSucceeded;
-  record.error = outcome.error;
+  if (outcome.error)
+    record.error = CutError(*outcome.error, std::max(options_.body_bytes_max, kErrorBytesMin));
   const bool is_below_rate = IsBelowRate(record.space, record.function);
   if (outcome.error || is_below_rate) {
     record.input = RecordBody(input, input_type, options_.body_bytes_max);

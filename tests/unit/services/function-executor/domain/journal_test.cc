@@ -44,6 +44,18 @@ TEST_F(JournalTest, RecordsHowItEnded) {
   EXPECT_TRUE(store_.records[1].error);
 }
 
+TEST_F(JournalTest, KeepsTheBeginningOfAHugeError) {
+  Outcome outcome;
+  outcome.payload = std::make_shared<const std::string>();
+  outcome.error = FunctionError{ErrorCategory::kFunction, "E", std::string(1 << 20, 'x'),
+                                std::vector<std::string>(1000, std::string(5000, 'y'))};
+  journal_.End({}, outcome.payload, "", outcome, {});
+  const FunctionError& error = *store_.records.at(0).error;
+  EXPECT_EQ(error.message.size(), 1024U);
+  EXPECT_EQ(error.stacktrace.size(), 64U);
+  EXPECT_EQ(error.stacktrace[0].size(), 1024U);
+}
+
 TEST_F(JournalTest, ABusyFunctionKeepsBodiesOfFailuresAndOfSomeSuccesses) {
   for (int i = 0; i < 5; ++i) End("f");
   End("f", true);
