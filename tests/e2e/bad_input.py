@@ -19,7 +19,11 @@ def function(**spec):
 
 
 def subscription(**spec):
-    return "POST", f"{SUBSCRIPTIONS}?subscriptionId=new", {"function": "f", "eventType": "a", **spec}
+    return (
+        "POST",
+        f"{SUBSCRIPTIONS}?subscriptionId=new",
+        {"function": "f", "eventType": "a", **spec},
+    )
 
 
 # What is wrong, request, the status, and what the answer must name.
@@ -39,7 +43,12 @@ MANAGEMENT = [
     ("two drivers", function(noop={}, http={"url": "http://a/"}), 400, ""),
     ("a URL without a scheme", function(http={"url": "localhost/x"}), 400, "url"),
     ("a URL of another scheme", function(http={"url": "ftp://a/x"}), 400, "url"),
-    ("a hop-by-hop header", function(http={"url": "http://a/", "headers": {"Upgrade": "x"}}), 400, "headers"),
+    (
+        "a hop-by-hop header",
+        function(http={"url": "http://a/", "headers": {"Upgrade": "x"}}),
+        400,
+        "headers",
+    ),
     ("an unknown runtime", function(process={"runtime": "cobol", "source": "x"}), 400, "runtime"),
     ("no source", function(process={"runtime": "python3"}), 400, "source"),
     (
@@ -48,16 +57,31 @@ MANAGEMENT = [
         400,
         "handler",
     ),
-    ("an environment for another driver", function(noop={}, environment={"A": "b"}), 400, "environment"),
+    (
+        "an environment for another driver",
+        function(noop={}, environment={"A": "b"}),
+        400,
+        "environment",
+    ),
     ("no function id", ("POST", FUNCTIONS, NOOP), 400, "function"),
     ("an id with a slash", ("POST", f"{FUNCTIONS}?functionId=a%2Fb", NOOP), 400, "function"),
     ("an over-long id", ("POST", f"{FUNCTIONS}?functionId={'a' * 64}", NOOP), 400, "function"),
     ("an id that is taken", ("POST", f"{FUNCTIONS}?functionId=f", NOOP), 409, "f"),
-    ("a space that is too short", ("POST", "/api/v1/spaces/ab/functions?functionId=new", NOOP), 400, ""),
+    (
+        "a space that is too short",
+        ("POST", "/api/v1/spaces/ab/functions?functionId=new", NOOP),
+        400,
+        "",
+    ),
     ("a large description", function(noop={}, description="x" * 1025), 400, "description"),
     ("an unknown function", ("GET", f"{FUNCTIONS}/nobody", None), 404, "nobody"),
     ("an update of nothing", ("PATCH", f"{FUNCTIONS}/nobody", NOOP), 404, "nobody"),
-    ("a stale etag", ("PATCH", f"{FUNCTIONS}/f", {"description": "x", "etag": "stale"}), 409, "etag"),
+    (
+        "a stale etag",
+        ("PATCH", f"{FUNCTIONS}/f", {"description": "x", "etag": "stale"}),
+        409,
+        "etag",
+    ),
     ("a deletion with a stale etag", ("DELETE", f"{FUNCTIONS}/f?etag=stale", None), 409, "etag"),
     (
         "an unknown field in a mask",
@@ -72,20 +96,55 @@ MANAGEMENT = [
     ("a subscription without a function", subscription(function=""), 400, "function"),
     ("a subscription without a type", subscription(eventType=""), 400, "eventType"),
     ("a pattern with four stars", subscription(eventType="*a*b*c*"), 400, "eventType"),
-    ("a filter of two kinds", subscription(filters=[{"exact": {"a": "b"}, "prefix": {"a": "b"}}]), 400, "filters"),
+    (
+        "a filter of two kinds",
+        subscription(filters=[{"exact": {"a": "b"}, "prefix": {"a": "b"}}]),
+        400,
+        "filters",
+    ),
     ("an empty filter", subscription(filters=[{}]), 400, "filters"),
-    ("an attempt limit out of range", subscription(retry={"maxAttempts": 5000}), 400, "maxAttempts"),
+    (
+        "an attempt limit out of range",
+        subscription(retry={"maxAttempts": 5000}),
+        400,
+        "maxAttempts",
+    ),
     ("a window out of range", subscription(maxInFlight=5000), 400, "maxInFlight"),
     ("both a type and a path", subscription(http={"path": "/x"}), 400, "eventType"),
     ("a path without a slash", subscription(eventType="", http={"path": "x"}), 400, "path"),
     ("a reserved path", subscription(eventType="", http={"path": "/api/x"}), 400, "path"),
-    ("an unknown method of a path", subscription(eventType="", http={"path": "/x", "method": "GO"}), 400, "method"),
-    ("a stale etag of a subscription", ("DELETE", f"{SUBSCRIPTIONS}/s?etag=stale", None), 409, "etag"),
+    (
+        "an unknown method of a path",
+        subscription(eventType="", http={"path": "/x", "method": "GO"}),
+        400,
+        "method",
+    ),
+    (
+        "a stale etag of a subscription",
+        ("DELETE", f"{SUBSCRIPTIONS}/s?etag=stale", None),
+        409,
+        "etag",
+    ),
     ("an unknown subscription", ("GET", f"{SUBSCRIPTIONS}/nobody", None), 404, "nobody"),
-    ("an unknown execution", ("GET", "/api/v1/spaces/default/executions/nobody", None), 404, "nobody"),
-    ("an unknown dead letter", ("GET", "/api/v1/spaces/default/deadLetters/nobody", None), 404, "nobody"),
+    (
+        "an unknown execution",
+        ("GET", "/api/v1/spaces/default/executions/nobody", None),
+        404,
+        "nobody",
+    ),
+    (
+        "an unknown dead letter",
+        ("GET", "/api/v1/spaces/default/deadLetters/nobody", None),
+        404,
+        "nobody",
+    ),
     ("a redrive of nothing", ("POST", "/api/v1/spaces/default/deadLetters:redrive", {}), 400, ""),
-    ("an unknown state", ("GET", "/api/v1/spaces/default/executions?state=DONE", None), 400, "state"),
+    (
+        "an unknown state",
+        ("GET", "/api/v1/spaces/default/executions?state=DONE", None),
+        400,
+        "state",
+    ),
     ("an unknown path below /api", ("GET", "/api/v1/spaces/default/things", None), 404, ""),
     ("an unknown verb", ("POST", f"{FUNCTIONS}/f:dance", {}), 404, ""),
     ("an unknown function's call", ("POST", f"{FUNCTIONS}/nobody:invoke", {}), 404, "nobody"),
@@ -121,18 +180,48 @@ EVENTS = [
     ("no event at all", ("{}", {"Content-Type": "application/json"}), 400, ""),
     ("a structured event without id", structured(event_without("id")), 400, "id"),
     ("a structured event without type", structured(event_without("type")), 400, "type"),
-    ("a structured event without version", structured(event_without("specversion")), 400, "specversion"),
+    (
+        "a structured event without version",
+        structured(event_without("specversion")),
+        400,
+        "specversion",
+    ),
     ("a structured event that is cut", structured('{"specversion":"1.0","id"'), 400, ""),
     ("a structured array", structured("[]"), 400, ""),
     ("a number as id", structured({**cloud_event("bad.input"), "id": 7}), 400, "id"),
     ("an object as attribute", structured({**cloud_event("bad.input"), "ext": {}}), 400, "ext"),
-    ("both data and data_base64", structured({**cloud_event("bad.input", 1), "data_base64": "AA=="}), 400, "data"),
-    ("wrong base64", structured({**cloud_event("bad.input"), "data_base64": "?"}), 400, "data_base64"),
+    (
+        "both data and data_base64",
+        structured({**cloud_event("bad.input", 1), "data_base64": "AA=="}),
+        400,
+        "data",
+    ),
+    (
+        "wrong base64",
+        structured({**cloud_event("bad.input"), "data_base64": "?"}),
+        400,
+        "data_base64",
+    ),
     ("an over-long type", structured(cloud_event("t" * 3000)), 400, "type"),
-    ("protobuf that is none", (b"\xff\xff\xff", {"Content-Type": "application/cloudevents+protobuf"}), 400, ""),
-    ("a format nobody knows", ("<x/>", {"Content-Type": "application/cloudevents+xml"}), 415, "cloudevents+json"),
+    (
+        "protobuf that is none",
+        (b"\xff\xff\xff", {"Content-Type": "application/cloudevents+protobuf"}),
+        400,
+        "",
+    ),
+    (
+        "a format nobody knows",
+        ("<x/>", {"Content-Type": "application/cloudevents+xml"}),
+        415,
+        "cloudevents+json",
+    ),
     ("a body over the limit", ("x" * ((1 << 20) + 100), event_headers()), 413, ""),
-    ("a batch that is an object", ("{}", {"Content-Type": "application/cloudevents-batch+json"}), 400, ""),
+    (
+        "a batch that is an object",
+        ("{}", {"Content-Type": "application/cloudevents-batch+json"}),
+        400,
+        "",
+    ),
 ]
 
 
@@ -147,7 +236,11 @@ def refused(checks, what, response, status, named):
         checks.that(f"{what}: the body is JSON", False, f"{error}: {response}")
         return
     told = f"{body.get('message', '')} {fields}"
-    checks.that(f"{what}: names {named or 'what is wrong'}", body.get("message") and _named(named, told), body)
+    checks.that(
+        f"{what}: names {named or 'what is wrong'}",
+        body.get("message") and _named(named, told),
+        body,
+    )
     checks.that(f"{what}: has a code", isinstance(body.get("code"), int) and body["code"] > 0, body)
 
 
@@ -163,7 +256,9 @@ def state_of(suite):
     return {
         "functions": api.get("functions").json(),
         "subscriptions": api.get("subscriptions").json(),
-        "events": [event["sequence"] for event in suite.http.get("/events?pageSize=1000").json()["events"]],
+        "events": [
+            event["sequence"] for event in suite.http.get("/events?pageSize=1000").json()["events"]
+        ],
         "executions": len(api.executions()),
     }
 
@@ -178,13 +273,19 @@ def protocol(suite, checks):
     text = http.post(f"{FUNCTIONS}?functionId=new", "{}", headers={"Content-Type": "text/plain"})
     checks.status("a write that is not JSON is 415", text, 415)
     cross = {"Content-Type": "application/json", "Origin": "http://evil.example"}
-    checks.status("a web page of another site is 403", http.post(f"{FUNCTIONS}?functionId=new", "{}", headers=cross), 403)
+    checks.status(
+        "a web page of another site is 403",
+        http.post(f"{FUNCTIONS}?functionId=new", "{}", headers=cross),
+        403,
+    )
     rebound = http.get(FUNCTIONS, headers={"Host": "evil.example"})
     checks.that("an unknown Host is refused", rebound.status in (400, 403, 421), rebound)
     checks.status("an unknown path is 404", http.get("/nothing"), 404)
     checks.that("as JSON", http.get("/nothing").json().get("message"), http.get("/nothing"))
     deep = "[" * 100000 + "]" * 100000
-    nested = http.post(f"{FUNCTIONS}?functionId=new", deep, headers={"Content-Type": "application/json"})
+    nested = http.post(
+        f"{FUNCTIONS}?functionId=new", deep, headers={"Content-Type": "application/json"}
+    )
     checks.status("deeply nested JSON is refused", nested, 400)
     internal = suite.grpc
     for path in (
@@ -205,13 +306,43 @@ def over_grpc(suite, checks):
     """The same rules, as gRPC says them."""
     for what, service, method, request, code in (
         ("no parent", "functions", "CreateFunction", {"function_id": "x"}, "INVALID_ARGUMENT"),
-        ("an unknown name", "functions", "GetFunction", {"name": "spaces/default/functions/no"}, "NOT_FOUND"),
-        ("a malformed name", "functions", "GetFunction", {"name": "functions/no"}, "INVALID_ARGUMENT"),
+        (
+            "an unknown name",
+            "functions",
+            "GetFunction",
+            {"name": "spaces/default/functions/no"},
+            "NOT_FOUND",
+        ),
+        (
+            "a malformed name",
+            "functions",
+            "GetFunction",
+            {"name": "functions/no"},
+            "INVALID_ARGUMENT",
+        ),
         ("no event", "broker", "Publish", {}, "INVALID_ARGUMENT"),
-        ("an event without id's source", "broker", "Publish", {"event": {"id": "x"}}, "INVALID_ARGUMENT"),
+        (
+            "an event without id's source",
+            "broker",
+            "Publish",
+            {"event": {"id": "x"}},
+            "INVALID_ARGUMENT",
+        ),
         ("an unknown event", "broker", "GetEvent", {"id": "nobody"}, "NOT_FOUND"),
-        ("an unknown function's call", "executor", "Invoke", {"name": "spaces/default/functions/no"}, "NOT_FOUND"),
-        ("what is not built yet", "catalog", "ListEventTypes", {"parent": "spaces/default"}, "UNIMPLEMENTED"),
+        (
+            "an unknown function's call",
+            "executor",
+            "Invoke",
+            {"name": "spaces/default/functions/no"},
+            "NOT_FOUND",
+        ),
+        (
+            "what is not built yet",
+            "catalog",
+            "ListEventTypes",
+            {"parent": "spaces/default"},
+            "UNIMPLEMENTED",
+        ),
     ):
         error = suite.grpc.error(service, method, request)
         checks.equal(f"gRPC: {what}", error.code().name, code)

@@ -69,7 +69,9 @@ def errors(suite, api, checks):
         failed = api.invoke("shapes", {"kind": kind})
         checks.status(f"{category} answers {status}", failed, status)
         checks.equal(f"{category}: header and reason", error_of(failed), (category, name))
-        checks.that(f"{category}: execution named", failed.header("Penstock-Execution"), failed.headers)
+        checks.that(
+            f"{category}: execution named", failed.header("Penstock-Execution"), failed.headers
+        )
     answer = suite.grpc.call(
         "executor",
         "Invoke",
@@ -98,7 +100,9 @@ def errors(suite, api, checks):
 def founding_invoke(suite, checks):
     http = suite.http
     called = http.post(
-        "/_invoke", '{"kind":"x"}', headers={"Function-ID": "shapes", "Content-Type": "application/json"}
+        "/_invoke",
+        '{"kind":"x"}',
+        headers={"Function-ID": "shapes", "Content-Type": "application/json"},
     )
     checks.status("/_invoke by header", called, 200)
     checks.equal("gives the answer", called.json()["kind"], "x")
@@ -133,7 +137,9 @@ def routes(suite, api, checks):
     route(api, "r-static", "GET", "/users/me", "shapes")
     checks.status("a static segment goes first", http.get("/users/me"), 200)
     checks.that("and takes the request", "params" not in http.get("/users/me").json())
-    checks.equal("the parameter still takes others", http.get("/users/you").json()["params"], {"id": "you"})
+    checks.equal(
+        "the parameter still takes others", http.get("/users/you").json()["params"], {"id": "you"}
+    )
     route(api, "r-rest", "POST", "/files/*rest")
     sent = http.post("/files/a/b%20c.txt", '{"x":1}', headers={"Content-Type": "application/json"})
     checks.equal("the rest of a path", sent.json()["params"], {"rest": "a/b c.txt"})
@@ -155,7 +161,10 @@ def routes(suite, api, checks):
 
 
 def routes_of_http_functions(suite, api, server, checks):
-    server.plan("/shop", lambda call: Answer(201, call.body, {"X-From": "shop", "Content-Type": "text/plain"}))
+    server.plan(
+        "/shop",
+        lambda call: Answer(201, call.body, {"X-From": "shop", "Content-Type": "text/plain"}),
+    )
     api.create_http("shop", f"{server.url}/shop")
     route(api, "r-shop", "PUT", "/shop/:item", "shop")
     headers = {"Content-Type": "text/plain", "X-Trace": "7"}
@@ -175,7 +184,9 @@ def routes_of_http_functions(suite, api, server, checks):
 
 def failing_routes(suite, api, checks):
     route(api, "r-bug", "POST", "/bug", "shapes")
-    answer = suite.http.post("/bug", json.dumps({"kind": "bug"}), headers={"Content-Type": "application/json"})
+    answer = suite.http.post(
+        "/bug", json.dumps({"kind": "bug"}), headers={"Content-Type": "application/json"}
+    )
     checks.status("a failing function behind a path", answer, 502)
     checks.equal("has the same header", answer.header("Penstock-Error"), "FunctionError")
     route(api, "r-down", "GET", "/down", "down")

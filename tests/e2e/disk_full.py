@@ -74,17 +74,25 @@ def full(suite, api, server, disk, checks):
     acknowledged, refusal = publish_until_refused(api, checks)
     if refusal is not None:
         checks.status("publishing on a full disk is 503", refusal, 503)
-        checks.that("and says why", "space" in refusal.text().lower() or "disk" in refusal.text().lower(), refusal)
+        checks.that(
+            "and says why",
+            "space" in refusal.text().lower() or "disk" in refusal.text().lower(),
+            refusal,
+        )
     checks.status("reading goes on", suite.http.get("/events?pageSize=5"), 200)
     checks.status("one event can be read", suite.http.get("/events/before-3"), 200)
     checks.status("functions are listed", api.get("functions"), 200)
     checks.that("every program still runs", all(p.running() for p in suite.processes.values()))
     disk.free()
     checks.eventually(
-        "publishing recovers by itself", lambda: api.publish("disk.item", {}, "after-1").status == 202, 30
+        "publishing recovers by itself",
+        lambda: api.publish("disk.item", {}, "after-1").status == 202,
+        30,
     )
     expected = {f"before-{number}" for number in range(5)} | set(acknowledged) | {"after-1"}
-    checks.eventually("all acknowledged events are delivered", lambda: expected <= set(server.ids("/disk")), 30)
+    checks.eventually(
+        "all acknowledged events are delivered", lambda: expected <= set(server.ids("/disk")), 30
+    )
     stored = suite.http.get("/events/after-1")
     checks.status("the new one is stored", stored, 200)
     return expected
@@ -105,9 +113,15 @@ def read_only(suite, checks, disk):
         names = ("up",) if suite.shape == "up" else ("event-broker",)
         for name in names:
             process = suite.processes[name].start()
-            checks.eventually(f"{name} on a read-only folder ends", lambda p=process: not p.running(), 20)
+            checks.eventually(
+                f"{name} on a read-only folder ends", lambda p=process: not p.running(), 20
+            )
             checks.that("with an error", process.exit_code() not in (0, None), process.exit_code())
-            checks.that("that names the folder", str(disk.folder) in process.log().rsplit("# ", 1)[1], process.log()[-500:])
+            checks.that(
+                "that names the folder",
+                str(disk.folder) in process.log().rsplit("# ", 1)[1],
+                process.log()[-500:],
+            )
             process.kill()
     finally:
         disk.remount("rw")

@@ -37,7 +37,9 @@ def create_functions(suite, api, server, checks):
     checks.equal("its name", function.get("name"), "spaces/default/functions/greet")
     checks.equal("its state", function.get("state"), "READY")
     checks.that("it has a uid and an etag", function.get("uid") and function.get("etag"), function)
-    checks.that("the answer carries a revision", created.header("Penstock-Revision"), created.headers)
+    checks.that(
+        "the answer carries a revision", created.header("Penstock-Revision"), created.headers
+    )
 
     made = suite.grpc.call(
         "functions",
@@ -75,7 +77,9 @@ def subscribe(suite, api, checks):
     made = api.subscribe("greet-users", "user.created", "greet")
     checks.status("a subscription by exact type over REST", made, 200)
     checks.equal("it is active", made.json().get("state"), "ACTIVE")
-    checks.that("it has an effective sequence", int(made.json().get("effectiveSequence", 0)) > 0, made)
+    checks.that(
+        "it has an effective sequence", int(made.json().get("effectiveSequence", 0)) > 0, made
+    )
     subscription = {"eventType": "user.*", "function": "hook"}
     made = suite.grpc.call(
         "catalog",
@@ -112,7 +116,9 @@ def publish_and_see(api, server, checks):
         checks.equal("its log", run["logs"]["stdout"], ["greeting Ada"])
         checks.equal("its trigger", run["trigger"], "EVENT")
         checks.equal("its attempt", run["attempt"], 1)
-        checks.equal("its subscription", run["subscription"], "spaces/default/subscriptions/greet-users")
+        checks.equal(
+            "its subscription", run["subscription"], "spaces/default/subscriptions/greet-users"
+        )
         checks.equal("its input", run["input"]["json"], {"name": "Ada"})
         one = api.get("executions", run["name"].rsplit("/", 1)[1])
         checks.equal("an execution can be read by name", one.json().get("name"), run["name"])
@@ -146,7 +152,9 @@ def call_directly(suite, api, checks):
     checks.status(":invoke answers", answer, 200)
     checks.equal("with the function's result", answer.json(), {"sum": 42})
     execution = answer.header("Penstock-Execution", "")
-    checks.that("and the execution's name", execution.startswith("spaces/default/executions/"), execution)
+    checks.that(
+        "and the execution's name", execution.startswith("spaces/default/executions/"), execution
+    )
     record = api.get("executions", execution.rsplit("/", 1)[1]).json()
     checks.equal("which can be read at once", record.get("trigger"), "CALL")
     checks.equal("with its log", record.get("logs", {}).get("stderr"), ["adding"])
@@ -172,7 +180,9 @@ def change_and_delete(suite, api, checks):
     changed = api.update("functions", "greet", spec, mask="process")
     checks.status("a function can be changed", changed, 200)
     checks.equal("its version counts", int(changed.json()["version"]), 2)
-    checks.equal("the next call runs the new version", api.invoke("greet", {}).json(), {"version": 2})
+    checks.equal(
+        "the next call runs the new version", api.invoke("greet", {}).json(), {"version": 2}
+    )
     checks.equal("its metadata stays", changed.json().get("metadata"), {"team": "web"})
 
     used = api.delete("functions", "greet")
@@ -189,7 +199,9 @@ def change_and_delete(suite, api, checks):
 
 def spaces_are_apart(suite, checks):
     other = Api(suite.http, "team-b")
-    checks.status("another space needs no creation", other.create_function("nothing", {"noop": {}}), 200)
+    checks.status(
+        "another space needs no creation", other.create_function("nothing", {"noop": {}}), 200
+    )
     checks.status("with its own subscription", other.subscribe("all", "*", "nothing"), 200)
     receipt = other.publish("user.created", {}, event_id="b-1")
     checks.status("with its own events", receipt, 202)

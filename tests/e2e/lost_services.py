@@ -21,12 +21,16 @@ def gateway_alone(suite, api, checks):
     http = suite.http
     checks.status("it is alive", http.get("/nothing/here"), 404)
     unavailable(checks, "publishing", api.publish("a.b", {}), "event-broker")
-    unavailable(checks, "an Event header", http.post("/", "{}", headers={"Event": "a.b"}), "event-broker")
+    unavailable(
+        checks, "an Event header", http.post("/", "{}", headers={"Event": "a.b"}), "event-broker"
+    )
     unavailable(checks, "reading events", http.get("/events"), "event-broker")
     unavailable(checks, "listing functions", api.get("functions"), "function-manager")
     unavailable(checks, "listing executions", api.get("executions"), "function-executor")
     unavailable(checks, "a call", api.invoke("f", {}), "function-executor")
-    checks.status("wrong input is still told", http.post("/events", "{}", headers={"Event": ""}), 400)
+    checks.status(
+        "wrong input is still told", http.post("/events", "{}", headers={"Event": ""}), 400
+    )
     health = suite.grpc.call("health", "Check", {})
     checks.equal("gRPC health says serving", health.status, 1)
     error = suite.grpc.error("functions", "ListFunctions", {"parent": "spaces/default"})
@@ -37,7 +41,9 @@ def gateway_alone(suite, api, checks):
 
 def services_arrive(suite, api, checks):
     suite.start("function-manager", "function-executor", "event-broker")
-    checks.eventually("functions can be made once they are there", lambda: api.get("functions").status == 200)
+    checks.eventually(
+        "functions can be made once they are there", lambda: api.get("functions").status == 200
+    )
     checks.eventually("events too", lambda: suite.http.get("/events").status == 200)
     created = api.create_function("echo", {"noop": {}})
     checks.status("a function", created, 200)
@@ -68,11 +74,15 @@ def manager_lost(suite, api, server, checks):
     checks.status("calls go on without the manager", api.invoke("echo", {}), 200)
     checks.status("events too", api.publish("keep.one", {}, "nm-1"), 202)
     checks.eventually("and are delivered", lambda: "nm-1" in server.ids("/keep"))
-    unavailable(checks, "making functions", api.create_function("more", {"noop": {}}), "function-manager")
+    unavailable(
+        checks, "making functions", api.create_function("more", {"noop": {}}), "function-manager"
+    )
     refused = api.subscribe("more", "more.*", "echo")
     unavailable(checks, "making subscriptions", refused, "function-manager")
     suite.start("function-manager")
-    checks.eventually("functions can be made again", lambda: api.create_function("m2", {"noop": {}}).status == 200)
+    checks.eventually(
+        "functions can be made again", lambda: api.create_function("m2", {"noop": {}}).status == 200
+    )
     checks.eventually("and called", lambda: api.invoke("m2", {}).status == 200)
 
 

@@ -13,28 +13,168 @@ from penstock_test.suite import run_with_suite
 
 # Name, runtime, source, further function fields, expected category, expected types.
 PROCESS = [
-    ("py-hang", "python3", "import time\ndef handle(ctx, p):\n    time.sleep(600)\n", {"timeout": "0.5s"}, "SystemError", {"Timeout"}),
-    ("py-spin", "python3", "def handle(ctx, p):\n    while True: pass\n", {"timeout": "0.5s"}, "SystemError", {"Timeout"}),
-    ("py-crash", "python3", "import os\ndef handle(ctx, p):\n    os.abort()\n", {}, "FunctionError", {"Crashed"}),
-    ("py-exit", "python3", "import os\ndef handle(ctx, p):\n    os._exit(0)\n", {}, "FunctionError", {"Crashed"}),
-    ("py-sysexit", "python3", "import sys\ndef handle(ctx, p):\n    sys.exit(3)\n", {}, "FunctionError", {"Crashed", "SystemExit"}),
-    ("py-kill", "python3", "import os\ndef handle(ctx, p):\n    os.killpg(0, 9)\n", {}, "FunctionError", {"Crashed"}),
-    ("py-memory", "python3", "def handle(ctx, p):\n    return len(bytearray(2 << 30))\n", {}, "FunctionError", {"MemoryError", "Crashed"}),
-    ("py-flood", "python3", "def handle(ctx, p):\n    return 'x' * (8 << 20)\n", {}, "FunctionError", {"OutputTooLarge"}),
-    ("py-syntax", "python3", "def handle(ctx, p)\n    return 1\n", {}, "FunctionError", {"SyntaxError"}),
+    (
+        "py-hang",
+        "python3",
+        "import time\ndef handle(ctx, p):\n    time.sleep(600)\n",
+        {"timeout": "0.5s"},
+        "SystemError",
+        {"Timeout"},
+    ),
+    (
+        "py-spin",
+        "python3",
+        "def handle(ctx, p):\n    while True: pass\n",
+        {"timeout": "0.5s"},
+        "SystemError",
+        {"Timeout"},
+    ),
+    (
+        "py-crash",
+        "python3",
+        "import os\ndef handle(ctx, p):\n    os.abort()\n",
+        {},
+        "FunctionError",
+        {"Crashed"},
+    ),
+    (
+        "py-exit",
+        "python3",
+        "import os\ndef handle(ctx, p):\n    os._exit(0)\n",
+        {},
+        "FunctionError",
+        {"Crashed"},
+    ),
+    (
+        "py-sysexit",
+        "python3",
+        "import sys\ndef handle(ctx, p):\n    sys.exit(3)\n",
+        {},
+        "FunctionError",
+        {"Crashed", "SystemExit"},
+    ),
+    (
+        "py-kill",
+        "python3",
+        "import os\ndef handle(ctx, p):\n    os.killpg(0, 9)\n",
+        {},
+        "FunctionError",
+        {"Crashed"},
+    ),
+    (
+        "py-memory",
+        "python3",
+        "def handle(ctx, p):\n    return len(bytearray(2 << 30))\n",
+        {},
+        "FunctionError",
+        {"MemoryError", "Crashed"},
+    ),
+    (
+        "py-flood",
+        "python3",
+        "def handle(ctx, p):\n    return 'x' * (8 << 20)\n",
+        {},
+        "FunctionError",
+        {"OutputTooLarge"},
+    ),
+    (
+        "py-syntax",
+        "python3",
+        "def handle(ctx, p)\n    return 1\n",
+        {},
+        "FunctionError",
+        {"SyntaxError"},
+    ),
     ("py-nohandler", "python3", "x = 1\n", {}, "FunctionError", {"LookupError"}),
-    ("py-notjson", "python3", "def handle(ctx, p):\n    return object()\n", {}, "FunctionError", {"Unserializable"}),
-    ("py-deep", "python3", "def handle(ctx, p):\n    return handle(ctx, p)\n", {}, "FunctionError", {"RecursionError"}),
-    ("py-import", "python3", "import no_such_module\ndef handle(ctx, p):\n    return 1\n", {}, "FunctionError", {"ModuleNotFoundError"}),
-    ("js-throw", "node", "exports.handle = () => { throw new TypeError('no'); };", {}, "FunctionError", {"TypeError"}),
-    ("js-reject", "node", "exports.handle = () => Promise.reject(new RangeError('far'));", {}, "FunctionError", {"RangeError"}),
-    ("js-never", "node", "exports.handle = () => new Promise(() => setInterval(() => {}, 1000));", {"timeout": "0.7s"}, "SystemError", {"Timeout"}),
-    ("js-exit", "node", "exports.handle = () => process.exit(1);", {}, "FunctionError", {"Crashed"}),
-    ("js-later", "node", "exports.handle = () => new Promise(() => setTimeout(() => { throw new Error('late'); }, 10));", {"timeout": "5s"}, "FunctionError", {"Crashed", "Error"}),
-    ("sh-garbage", "exec", "#!/bin/sh\nread line\necho this is not JSON\nread line\n", {}, "FunctionError", {"InvalidAnswer"}),
+    (
+        "py-notjson",
+        "python3",
+        "def handle(ctx, p):\n    return object()\n",
+        {},
+        "FunctionError",
+        {"Unserializable"},
+    ),
+    (
+        "py-deep",
+        "python3",
+        "def handle(ctx, p):\n    return handle(ctx, p)\n",
+        {},
+        "FunctionError",
+        {"RecursionError"},
+    ),
+    (
+        "py-import",
+        "python3",
+        "import no_such_module\ndef handle(ctx, p):\n    return 1\n",
+        {},
+        "FunctionError",
+        {"ModuleNotFoundError"},
+    ),
+    (
+        "js-throw",
+        "node",
+        "exports.handle = () => { throw new TypeError('no'); };",
+        {},
+        "FunctionError",
+        {"TypeError"},
+    ),
+    (
+        "js-reject",
+        "node",
+        "exports.handle = () => Promise.reject(new RangeError('far'));",
+        {},
+        "FunctionError",
+        {"RangeError"},
+    ),
+    (
+        "js-never",
+        "node",
+        "exports.handle = () => new Promise(() => setInterval(() => {}, 1000));",
+        {"timeout": "0.7s"},
+        "SystemError",
+        {"Timeout"},
+    ),
+    (
+        "js-exit",
+        "node",
+        "exports.handle = () => process.exit(1);",
+        {},
+        "FunctionError",
+        {"Crashed"},
+    ),
+    (
+        "js-later",
+        "node",
+        "exports.handle = () => new Promise(() => setTimeout(() => { throw new Error('late'); }, 10));",
+        {"timeout": "5s"},
+        "FunctionError",
+        {"Crashed", "Error"},
+    ),
+    (
+        "sh-garbage",
+        "exec",
+        "#!/bin/sh\nread line\necho this is not JSON\nread line\n",
+        {},
+        "FunctionError",
+        {"InvalidAnswer"},
+    ),
     ("sh-gone", "exec", "#!/bin/sh\nexit 7\n", {}, "FunctionError", {"Crashed", "StartFailed"}),
-    ("sh-silent", "exec", "#!/bin/sh\nsleep 600\n", {"timeout": "0.5s"}, "SystemError", {"Timeout"}),
-    ("sh-noprogram", "exec", "#!/no/such/interpreter\n", {}, "FunctionError", {"StartFailed", "Crashed"}),
+    (
+        "sh-silent",
+        "exec",
+        "#!/bin/sh\nsleep 600\n",
+        {"timeout": "0.5s"},
+        "SystemError",
+        {"Timeout"},
+    ),
+    (
+        "sh-noprogram",
+        "exec",
+        "#!/no/such/interpreter\n",
+        {},
+        "FunctionError",
+        {"StartFailed", "Crashed"},
+    ),
 ]
 
 NOISY = """
@@ -52,8 +192,20 @@ HTTP = [
     ("http-close", Answer(misbehave="close"), {}, "SystemError", None),
     ("http-garbage", Answer(misbehave="garbage"), {}, "SystemError", None),
     ("http-cut", Answer(misbehave="cut"), {}, "SystemError", None),
-    ("http-flood", Answer(200, b"x" * (3 << 20)), {}, "SystemError", {"ResponseTooLarge", "OutputTooLarge"}),
-    ("http-redirect", Answer(302, headers={"Location": "http://169.254.169.254/"}), {}, "FunctionError", {"HttpStatus"}),
+    (
+        "http-flood",
+        Answer(200, b"x" * (3 << 20)),
+        {},
+        "SystemError",
+        {"ResponseTooLarge", "OutputTooLarge"},
+    ),
+    (
+        "http-redirect",
+        Answer(302, headers={"Location": "http://169.254.169.254/"}),
+        {},
+        "FunctionError",
+        {"HttpStatus"},
+    ),
 ]
 
 
@@ -76,7 +228,9 @@ def noisy(api, checks):
     api.create_python("noisy", NOISY)
     answer = api.invoke("noisy", {}, timeout=30)
     checks.equal("a noisy function still answers", answer.json(), "quiet")
-    record = api.get("executions", answer.header("Penstock-Execution", "/").rsplit("/", 1)[1]).json()
+    record = api.get(
+        "executions", answer.header("Penstock-Execution", "/").rsplit("/", 1)[1]
+    ).json()
     logs = record.get("logs", {})
     checks.equal("its log is cut, which is said", logs.get("truncated"), True)
     size = sum(len(line) for line in logs.get("stdout", []) + logs.get("stderr", []))
@@ -130,7 +284,9 @@ def events_are_unharmed(api, server, checks):
     for number in range(10):
         api.publish("mixed.one", {}, f"mi-{number}")
     checks.eventually("the good function gets all", lambda: len(set(server.ids("/good"))) == 10, 10)
-    checks.eventually("each failed delivery is a dead letter", lambda: len(api.dead_letters()) == 40, 40)
+    checks.eventually(
+        "each failed delivery is a dead letter", lambda: len(api.dead_letters()) == 40, 40
+    )
 
 
 def test(suite, checks):
@@ -138,7 +294,9 @@ def test(suite, checks):
     api = Api(suite.http)
     with checks.section("processes"):
         for name, runtime, source, more, category, types in PROCESS:
-            made = api.create_function(name, {"process": {"runtime": runtime, "source": source}, **more})
+            made = api.create_function(
+                name, {"process": {"runtime": runtime, "source": source}, **more}
+            )
             if checks.status(f"{name}: created", made, 200):
                 ends_with(api, checks, name, category, types)
     with checks.section("HTTP"):

@@ -24,8 +24,12 @@ def accepted(checks, name, response, event_id=None):
 def modes(suite, api, checks):
     """Publishes in every mode; gives {event id: (type, data)} of what must be readable."""
     http = suite.http
-    accepted(checks, "binary mode", api.publish("mode.binary", {"n": 1}, event_id="m-binary"), "m-binary")
-    event = cloud_event("mode.structured", {"n": 2}, event_id="m-structured", subject="s", retries=3)
+    accepted(
+        checks, "binary mode", api.publish("mode.binary", {"n": 1}, event_id="m-binary"), "m-binary"
+    )
+    event = cloud_event(
+        "mode.structured", {"n": 2}, event_id="m-structured", subject="s", retries=3
+    )
     structured = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
     answer = http.post("/events", json.dumps(event), headers=structured)
     accepted(checks, "structured mode", answer, "m-structured")
@@ -42,14 +46,18 @@ def modes(suite, api, checks):
     receipt = accepted(checks, "an Event header", http.post("/events", '{"n":4}', headers=headers))
     checks.that("it gets a uuid", uuid.UUID(receipt["id"]).version, receipt)
     with_key = {**headers, "Idempotency-Key": "key-1"}
-    accepted(checks, "an idempotency key", http.post("/events", '{"n":5}', headers=with_key), "key-1")
+    accepted(
+        checks, "an idempotency key", http.post("/events", '{"n":5}', headers=with_key), "key-1"
+    )
     again = http.post("/events", '{"n":5}', headers=with_key).json()
     checks.equal("the same key again is a duplicate", again.get("status"), "DUPLICATE")
     emitted = http.post("/_emit", '{"n":6}', headers={"Event": "mode.emit"})
     accepted(checks, "/_emit", emitted)
     root = http.post("/", '{"n":7}', headers={"Event": "mode.root"})
     accepted(checks, "the quick start's POST /", root)
-    text = http.post("/events", "plain", headers={"Event": "mode.text", "Content-Type": "text/plain"})
+    text = http.post(
+        "/events", "plain", headers={"Event": "mode.text", "Content-Type": "text/plain"}
+    )
     text_id = accepted(checks, "plain text", text)["id"]
 
     sent = suite.grpc.call(
@@ -84,7 +92,9 @@ def batches(suite, api, checks):
     answer = api.publish_batch(events)
     checks.status("a batch is taken", answer, 202)
     receipts = answer.json()
-    checks.equal("with a receipt for each, in order", [r["id"] for r in receipts], [e["id"] for e in events])
+    checks.equal(
+        "with a receipt for each, in order", [r["id"] for r in receipts], [e["id"] for e in events]
+    )
     sequences = [int(receipt["sequence"]) for receipt in receipts]
     checks.equal("stored in order", sequences, sorted(sequences))
 
@@ -116,7 +126,12 @@ def batches(suite, api, checks):
 
     def entries():
         for number in range(300):
-            event = {"id": f"st-{number}", "source": "/t", "spec_version": "1.0", "type": "stream.item"}
+            event = {
+                "id": f"st-{number}",
+                "source": "/t",
+                "spec_version": "1.0",
+                "type": "stream.item",
+            }
             yield {"entries": [{"correlation_id": number + 1, "event": event}]}
 
     receipts = []
@@ -169,7 +184,9 @@ def reading(suite, api, expected, checks):
         read += page.get("events", [])
         token = page.get("nextPageToken")
     sequences = [int(event["sequence"]) for event in read]
-    checks.that("pages are in order without overlap", sequences == sorted(set(sequences)), sequences[:50])
+    checks.that(
+        "pages are in order without overlap", sequences == sorted(set(sequences)), sequences[:50]
+    )
     checks.that("and complete", {e["event"]["id"] for e in read} >= set(expected), len(read))
 
     middle = sequences[len(sequences) // 2]
@@ -183,7 +200,9 @@ def reading(suite, api, expected, checks):
     checks.equal("nothing from the future", future.get("events", []), [])
     typed = http.get("/events?type=mode.*").json()["events"]
     checks.that(
-        "by type pattern", all(event["event"]["type"].startswith("mode.") for event in typed), typed[:2]
+        "by type pattern",
+        all(event["event"]["type"].startswith("mode.") for event in typed),
+        typed[:2],
     )
     sourced = http.get("/events?source=/other").json()["events"]
     checks.equal("by source", [event["event"]["id"] for event in sourced], ["d-1"])
@@ -204,7 +223,9 @@ def tailing(suite, api, checks):
     connection.close()
     path = f"/events:tail?type=tail.*&fromSequence={receipt['sequence']}"
     connection, answer = suite.http.stream(path, headers={"Accept": "text/event-stream"})
-    checks.contains("server-sent events when asked for", answer.getheader("Content-Type"), "text/event-stream")
+    checks.contains(
+        "server-sent events when asked for", answer.getheader("Content-Type"), "text/event-stream"
+    )
     lines = []
     while not any(line.startswith("data:") for line in lines):
         lines.append(answer.readline().decode())

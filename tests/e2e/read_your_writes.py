@@ -25,7 +25,9 @@ def events_meet_new_subscriptions(api, server, checks):
         statuses = [answer.status for answer in answers]
         if statuses != [200, 200, 202]:
             wrong.append((name, [str(answer) for answer in answers]))
-    checks.that(f"{ROUNDS} times function, subscription, event: none is refused", not wrong, wrong[:3])
+    checks.that(
+        f"{ROUNDS} times function, subscription, event: none is refused", not wrong, wrong[:3]
+    )
     expected = {f"new-{number}" for number in range(ROUNDS)}
     try:
         wait_until(lambda: expected <= set(server.ids("/new")), 20, "all delivered")
@@ -60,7 +62,9 @@ def calls_meet_new_versions(api, server, checks):
     wrong = []
     api.create_http("changing", f"{server.url}/v0")
     for number in range(1, 101):
-        api.update("functions", "changing", {"http": {"url": f"{server.url}/v{number}"}}, mask="http")
+        api.update(
+            "functions", "changing", {"http": {"url": f"{server.url}/v{number}"}}, mask="http"
+        )
         answer = api.invoke("changing", {})
         if answer.status != 200 or answer.json() != {"path": f"/v{number}"}:
             wrong.append(str(answer))
@@ -80,7 +84,9 @@ def requests_meet_new_paths(suite, api, checks):
         answer = suite.http.post(path, '"hi"', headers={"Content-Type": "application/json"})
         if answer.status != 404:
             wrong.append(f"after deletion: {answer}")
-    checks.that("100 times path, request, deletion, request: each is as it should be", not wrong, wrong[:3])
+    checks.that(
+        "100 times path, request, deletion, request: each is as it should be", not wrong, wrong[:3]
+    )
 
 
 def deleted_subscriptions_get_nothing(api, server, checks):

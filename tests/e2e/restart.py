@@ -17,7 +17,9 @@ def publish_many(api, prefix, count):
     """Publishes in batches; gives the ids that were acknowledged."""
     acknowledged = []
     for start in range(0, count, 50):
-        events = [cloud_event("keep.item", {"n": n}, f"{prefix}-{n}") for n in range(start, start + 50)]
+        events = [
+            cloud_event("keep.item", {"n": n}, f"{prefix}-{n}") for n in range(start, start + 50)
+        ]
         for receipt in api.publish_batch(events).json():
             acknowledged.append(receipt["id"])
     return acknowledged
@@ -76,7 +78,9 @@ def clean_restart(suite, api, server, checks):
     suite.start()
     everything_is_back(suite, api, server, acknowledged, checks, "after SIGTERM")
     duplicate = api.publish("keep.item", {"n": 0}, "clean-0")
-    checks.equal("duplicates are known after a restart", duplicate.json().get("status"), "DUPLICATE")
+    checks.equal(
+        "duplicates are known after a restart", duplicate.json().get("status"), "DUPLICATE"
+    )
 
 
 def stop_under_load(suite, api, server, checks):
@@ -96,7 +100,9 @@ def kill_under_load(suite, api, server, checks):
         suite.kill()
         suite.start()
         before = len(load.acknowledged)
-        checks.eventually("they flow again", lambda load=load, n=before: len(load.acknowledged) > n + 20)
+        checks.eventually(
+            "they flow again", lambda load=load, n=before: len(load.acknowledged) > n + 20
+        )
         everything_is_back(suite, api, server, load.stop(), checks, f"after kill -9, turn {turn}")
 
 

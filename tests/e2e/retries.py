@@ -21,7 +21,9 @@ def subscribe(api, server, name, retry, **more):
 
 def fails_then_succeeds(api, server, checks):
     server.plan("/flaky", Answer(500), Answer(503), json_answer({"ok": True}))
-    checks.status("the policy is taken", subscribe(api, server, "flaky", {**FAST, "maxAttempts": 5}), 200)
+    checks.status(
+        "the policy is taken", subscribe(api, server, "flaky", {**FAST, "maxAttempts": 5}), 200
+    )
     api.publish("flaky.one", {"n": 1}, event_id="fl-1")
     checks.eventually("it is tried until it succeeds", lambda: len(server.calls("/flaky")) == 3)
     calls = server.calls("/flaky")
@@ -46,7 +48,9 @@ def exhausted_and_redriven(api, server, checks):
         api.publish("dead.one", {"n": number}, event_id=f"de-{number}")
     letters = checks.eventually(
         "after the last attempt they are dead letters",
-        lambda: (lambda found: found if len(found) == 3 else None)(api.dead_letters(subscription="dead")),
+        lambda: (lambda found: found if len(found) == 3 else None)(
+            api.dead_letters(subscription="dead")
+        ),
     )
     if not letters:
         return
@@ -75,10 +79,14 @@ def exhausted_and_redriven(api, server, checks):
     checks.eventually("it arrives", lambda: server.ids("/dead") == [first])
     again = server.calls("/dead")[0]
     checks.equal("under the same delivery id", again.delivery_id, before[first])
-    checks.eventually("it is no dead letter", lambda: len(api.dead_letters(subscription="dead")) == 2)
+    checks.eventually(
+        "it is no dead letter", lambda: len(api.dead_letters(subscription="dead")) == 2
+    )
     redriven = api.redrive(subscription="dead")
     checks.equal("the rest is redriven", int(redriven.json().get("redrivenCount", 0)), 2)
-    checks.eventually("and arrives", lambda: sorted(server.ids("/dead")) == ["de-0", "de-1", "de-2"])
+    checks.eventually(
+        "and arrives", lambda: sorted(server.ids("/dead")) == ["de-0", "de-1", "de-2"]
+    )
     checks.eventually("none is left", lambda: api.dead_letters(subscription="dead") == [])
 
 
@@ -86,13 +94,17 @@ def redrive_of_what_still_fails(api, server, checks):
     server.plan("/still", Answer(500))
     subscribe(api, server, "still", {**FAST, "maxAttempts": 1})
     api.publish("still.one", {}, event_id="st-1")
-    checks.eventually("one attempt, one dead letter", lambda: len(api.dead_letters(subscription="still")) == 1)
+    checks.eventually(
+        "one attempt, one dead letter", lambda: len(api.dead_letters(subscription="still")) == 1
+    )
     checks.equal("one call", len(server.calls("/still")), 1)
     api.redrive(subscription="still")
     checks.eventually("it is called again", lambda: len(server.calls("/still")) == 2)
     letters = checks.eventually(
         "and is a dead letter again",
-        lambda: [one for one in api.dead_letters(subscription="still") if one.get("redriveCount") == 1],
+        lambda: [
+            one for one in api.dead_letters(subscription="still") if one.get("redriveCount") == 1
+        ],
     )
     checks.that("which counts its redrives", letters)
     purged = api.purge(subscription="still")
@@ -104,7 +116,9 @@ def permanent(api, server, checks):
     server.plan("/never", Answer(422, b"I do not want this"))
     subscribe(api, server, "never", FAST)
     api.publish("never.one", {}, event_id="ne-1")
-    letters = checks.eventually("an input error is final", lambda: api.dead_letters(subscription="never"))
+    letters = checks.eventually(
+        "an input error is final", lambda: api.dead_letters(subscription="never")
+    )
     if letters:
         checks.equal("its reason", letters[0]["reason"], "PERMANENT_FAILURE")
         checks.equal("after one attempt", letters[0]["attempts"], 1)
@@ -139,7 +153,11 @@ def unreachable_then_back(api, server, checks):
         api.publish("late.one", {}, event_id=f"la-{number}")
     checks.eventually(
         "attempts fail while nobody listens",
-        lambda: [run for run in api.executions(subscription="late") if run["error"]["type"] == "ConnectFailed"],
+        lambda: [
+            run
+            for run in api.executions(subscription="late")
+            if run["error"]["type"] == "ConnectFailed"
+        ],
     )
     api.update("functions", "late", {"http": {"url": f"{server.url}/late"}}, mask="http")
     checks.eventually(
@@ -161,7 +179,9 @@ def slow_does_not_slow_others(api, server, checks):
         api.publish("quick.one", {}, event_id=f"qu-{number}")
     checks.eventually("the quick one gets its events", lambda: len(server.ids("/quick")) == 50, 10)
     checks.that("soon", time.monotonic() - started < 10, time.monotonic() - started)
-    checks.that("while the other hangs", len(server.calls("/stuck")) <= 64, len(server.calls("/stuck")))
+    checks.that(
+        "while the other hangs", len(server.calls("/stuck")) <= 64, len(server.calls("/stuck"))
+    )
     deleted = api.delete("subscriptions", "stuck", force="true")
     checks.status("a stuck subscription can be deleted by force", deleted, 200)
     server.release()
@@ -169,7 +189,9 @@ def slow_does_not_slow_others(api, server, checks):
 
 def pending_delete(api, server, checks):
     server.plan("/pend", Answer(500))
-    subscribe(api, server, "pend", {"maxAttempts": 10, "initialDelay": "3600s", "maxDelay": "3600s"})
+    subscribe(
+        api, server, "pend", {"maxAttempts": 10, "initialDelay": "3600s", "maxDelay": "3600s"}
+    )
     api.publish("pend.one", {}, event_id="pe-1")
     checks.eventually("one waits for its retry", lambda: len(server.calls("/pend")) == 1)
     refused = {}

@@ -29,7 +29,9 @@ def prepare(suite, receiver, checks):
 def flows(load, events):
     """Waits until so many more events were acknowledged."""
     goal = len(load.acknowledged) + events
-    wait_until(lambda: len(load.acknowledged) >= goal, FLOW_SECONDS, f"{events} more events acknowledged")
+    wait_until(
+        lambda: len(load.acknowledged) >= goal, FLOW_SECONDS, f"{events} more events acknowledged"
+    )
 
 
 def kill_in_turn(suite, receiver, load, rounds, rate):
@@ -95,7 +97,9 @@ def run(suite, receiver, arguments, checks):
     checks.that("no event was refused for good", not load.refused, load.refused[:3])
     checks.that("none became a dead letter", not dead, dead[:2])
     checks.that(
-        "the load was heavy enough", len(acknowledged) > arguments.rounds * arguments.rate, len(acknowledged)
+        "the load was heavy enough",
+        len(acknowledged) > arguments.rounds * arguments.rate,
+        len(acknowledged),
     )
 
 

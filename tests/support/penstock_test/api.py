@@ -14,7 +14,9 @@ class Api:
         self.root = f"/api/v1/spaces/{space}"
 
     def create_function(self, function_id, spec):
-        return self.http.post(f"{self.root}/functions?functionId={_quoted(function_id)}", json_body=spec)
+        return self.http.post(
+            f"{self.root}/functions?functionId={_quoted(function_id)}", json_body=spec
+        )
 
     def create_python(self, function_id, source, **more):
         return self.create_function(

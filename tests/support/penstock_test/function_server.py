@@ -42,7 +42,9 @@ class Answer:
 
 
 def json_answer(value, status=200, headers=None):
-    return Answer(status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})})
+    return Answer(
+        status, json.dumps(value), {"Content-Type": "application/json", **(headers or {})}
+    )
 
 
 class FunctionServer:

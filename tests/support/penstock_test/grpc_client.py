@@ -9,9 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 
 from penstock_test.process import source_dir
 
-GOOGLEAPIS = (
-    "/usr/share/gocode/src/github.com/grpc-ecosystem/grpc-gateway/third_party/googleapis"
-)
+GOOGLEAPIS = "/usr/share/gocode/src/github.com/grpc-ecosystem/grpc-gateway/third_party/googleapis"
 GRPC_PROTO = "/usr/share/grpc-proto"
 
 
@@ -24,7 +22,12 @@ class Contracts:
         with tempfile.TemporaryDirectory() as folder:
             described = pathlib.Path(folder) / "protos.pb"
             includes = [f"-I{root}", f"-I{GOOGLEAPIS}", f"-I{GRPC_PROTO}"]
-            command = ["protoc", *includes, "--include_imports", f"--descriptor_set_out={described}"]
+            command = [
+                "protoc",
+                *includes,
+                "--include_imports",
+                f"--descriptor_set_out={described}",
+            ]
             subprocess.run([*command, *files, "grpc/health/v1/health.proto"], check=True)
             self._set = descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
         self._pool = descriptor_pool.DescriptorPool()
@@ -81,10 +84,13 @@ class GrpcClient:
 
     def call(self, service, method, request=None, timeout=20, metadata=None):
         """One call, of any of the four kinds by what the contract says: `request` is a dict, a message, or
-        an iterable of them where the client streams. Gives a message, or an iterator of messages."""
+        an iterable of them where the client streams. Gives a message, or an iterator of messages.
+        """
         service = SERVICES.get(service, service)
         given, taken, client_streams, server_streams = contracts().method(service, method)
-        kind = f"{'stream' if client_streams else 'unary'}_{'stream' if server_streams else 'unary'}"
+        kind = (
+            f"{'stream' if client_streams else 'unary'}_{'stream' if server_streams else 'unary'}"
+        )
         rpc = getattr(self._channel, kind)(
             f"/{service}/{method}",
             request_serializer=given.SerializeToString,

@@ -92,7 +92,12 @@ class Suite:
         for name in SERVICES[:3]:
             flags[name].append(f"--data_dir={self.data_dir / name}")
         return {
-            name: [bin_dir() / f"penstock-{name}", *common, *flags[name], *self.options.get(name, [])]
+            name: [
+                bin_dir() / f"penstock-{name}",
+                *common,
+                *flags[name],
+                *self.options.get(name, []),
+            ]
             for name in SERVICES
         }
 
@@ -124,7 +129,9 @@ class Suite:
         def ready():
             process = self.processes[name]
             if not process.running():
-                raise AssertionError(f"{name} ended with exit code {process.exit_code()} at its start")
+                raise AssertionError(
+                    f"{name} ended with exit code {process.exit_code()} at its start"
+                )
             return self.is_ready(name)
 
         wait_until(ready, seconds, f"{name} is ready")

@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+"""How fast the suite is: durable publishing against nginx's fixed answer, and the way from publish to function.
+
+Writes JSON to $PENSTOCK_RESULT, or prints it alone. Targets are printed beside the results and never asserted.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from penstock_test.api import Api
+from penstock_test.checks import wait_until
+from penstock_test.http_client import HttpClient
+from penstock_test.load import Load
+from penstock_test.process import Process, free_ports
+from penstock_test.receiver import Receiver
+from penstock_test.suite import SHAPES, Suite
+
+CONNECTIONS = 64
+RATIO_TARGET = 0.25
+P99_TARGET_MS = 20.0
+LUA = pathlib.Path(__file__).with_name("publish.lua")
+
+NGINX = """
+worker_processes auto;
+error_log stderr error;
+pid {folder}/nginx.pid;
+daemon off;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  keepalive_requests 100000000;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      default_type application/json;
+      return 202 '{{"id":"bench-0000000000-0-000000","sequence":"000000","status":"ACCEPTED"}}';
+    }}
+  }}
+}}
+"""
+
+
+def run_wrk(port, seconds):
+    """Requests a second and latencies with unique events."""
+    command = [
+        "wrk",
+        "-t2",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "-s",
+        str(LUA),
+        f"http://127.0.0.1:{port}/events",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+    result = json.loads(line[len("RESULT ") :])
+    result["per_second"] = round(result["requests"] / (result["duration_us"] / 1e6))
+    return result
+
+
+class Nginx:
+    """nginx with a fixed 202, the yardstick of this machine."""
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="penstock-nginx-")
+        self.port = free_ports(1)[0]
+        config = pathlib.Path(self._folder.name) / "nginx.conf"
+        config.write_text(NGINX.format(folder=self._folder.name, port=self.port), encoding="utf-8")
+        command = ["/usr/sbin/nginx", "-p", self._folder.name, "-c", str(config)]
+        self._process = Process("nginx", command, pathlib.Path(self._folder.name) / "log").start()
+        client = HttpClient(self.port)
+
+        def answers():
+            try:
+                return client.post("/events", "{}").status == 202
+            except OSError:
+                return False
+
+        wait_until(answers, 10, "nginx answers")
+
+    def close(self):
+        self._process.terminate()
+        self._folder.cleanup()
+
+
+def publish_bench(shape, seconds, turns):
+    """Alternates nginx and Penstock, so that a change of the machine's speed meets both."""
+    nginx = Nginx()
+    suite = Suite(shape, log_level="warn").start()
+    runs = {"nginx": [], "penstock": []}
+    try:
+        run_wrk(suite.ports["http"], 2)
+        for _ in range(turns):
+            runs["nginx"].append(run_wrk(nginx.port, seconds))
+            runs["penstock"].append(run_wrk(suite.ports["http"], seconds))
+    finally:
+        suite.close()
+        nginx.close()
+    rates = {
+        name: statistics.median(run["per_second"] for run in many) for name, many in runs.items()
+    }
+    return {
+        "shape": shape,
+        "connections": CONNECTIONS,
+        "event_bytes": 256,
+        "nginx_per_second": rates["nginx"],
+        "penstock_per_second": rates["penstock"],
+        "ratio": round(rates["penstock"] / rates["nginx"], 3),
+        "ratio_target": RATIO_TARGET,
+        "penstock_p50_ms": statistics.median(run["p50_us"] for run in runs["penstock"]) / 1000,
+        "penstock_p99_ms": statistics.median(run["p99_us"] for run in runs["penstock"]) / 1000,
+        "refused": sum(run["non_2xx"] + run["socket_errors"] for run in runs["penstock"]),
+    }
+
+
+def latency_bench(shape, seconds, rate):
+    """From before the publish request is sent until the function's HTTP server has its event."""
+    receiver = Receiver()
+    suite = Suite(shape, log_level="warn").start()
+    try:
+        api = Api(suite.http)
+        api.create_http("count", receiver.url)
+        api.subscribe("count", "load.*", "count", maxInFlight=256)
+        load = Load(
+            suite.ports["http"], rate, "load.item", "l", connections=32, batch=1, payload_bytes=256
+        )
+        load.start()
+        time.sleep(2)
+        receiver.reset()
+        time.sleep(seconds)
+        load.stop()
+        wait_until(lambda: receiver.counts()["ids"] >= rate * seconds * 0.5, 30, "events arrive")
+        latencies = sorted(receiver.latencies())
+    finally:
+        suite.close()
+        receiver.close()
+    cut = statistics.quantiles(latencies, n=1000)
+    return {
+        "shape": shape,
+        "rate_wanted": rate,
+        "rate": round(len(latencies) / seconds),
+        "p50_ms": round(cut[499] / 1000, 2),
+        "p99_ms": round(cut[989] / 1000, 2),
+        "p999_ms": round(cut[998] / 1000, 2),
+        "p99_target_ms": P99_TARGET_MS,
+    }
+
+
+def report(result):
+    for one in result["publish"]:
+        print(
+            f"publish  {one['shape']:<9} {one['penstock_per_second']:>8.0f}/s  nginx {one['nginx_per_second']:.0f}/s  "
+            f"ratio {one['ratio']} (target {one['ratio_target']})  p99 {one['penstock_p99_ms']:.1f} ms  "
+            f"refused {one['refused']}"
+        )
+    for one in result["latency"]:
+        print(
+            f"latency  {one['shape']:<9} {one['rate']:>8.0f}/s  p50 {one['p50_ms']} ms  p99 {one['p99_ms']} ms "
+            f"(target {one['p99_target_ms']})  p99.9 {one['p999_ms']} ms"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", choices=[*SHAPES, "all"], default="all")
+    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--only", choices=["publish", "latency"])
+    arguments = parser.parse_args()
+    shapes = SHAPES if arguments.shape == "all" else [arguments.shape]
+    result = {"cores": os.cpu_count(), "publish": [], "latency": []}
+    for shape in shapes:
+        if arguments.only != "latency":
+            result["publish"].append(publish_bench(shape, arguments.seconds, arguments.turns))
+        if arguments.only != "publish":
+            result["latency"].append(latency_bench(shape, arguments.seconds, arguments.rate))
+    report(result)
+    target = os.environ.get("PENSTOCK_RESULT")
+    if target:
+        pathlib.Path(target).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    else:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
