@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+#include <penstock/executions/v1/executor.pb.h>
+
+#include <memory>
+
+#include "libs/base/status.h"
+#include "libs/protojson/json_tree.h"
+#include "libs/protojson/json_writer.h"
+#include "libs/protojson/protojson.h"
+#include "tools/penstock/client/errors.h"
+#include "tools/penstock/commands/methods.h"
+#include "tools/penstock/commands/register.h"
+#include "tools/penstock/input/values.h"
+
+namespace penstock::cli {
+namespace {
+
+namespace pb = executions::v1;
+
+// A function may take up to 15 minutes; the server ends the call at the function's own limit.
+constexpr std::chrono::milliseconds kWaitMax = std::chrono::minutes(16);
+// For the way there and back when --timeout limits the function.
+constexpr std::chrono::milliseconds kMargin = std::chrono::seconds(5);
+
+struct Options {
+  std::string id;
+  std::string data;
+  std::string content_type;
+  bool has_logs = true;
+};
+
+void PrintLogs(const pb::Logs& logs, std::ostream& err) {
+  for (const std::string& line : logs.stdout()) err << Printable(line) << "\n";
+  for (const std::string& line : logs.stderr()) err << Printable(line) << "\n";
+  if (logs.truncated()) err << "note: the function wrote more than is kept\n";
+}
+
+void PrintError(const pb::FunctionError& error, const std::string& execution, std::ostream& err) {
+  err << fmt::format("error: {} {}: {}\n", Printable(error.category()), Printable(error.type()),
+                     Printable(error.message()));
+  for (const std::string& frame : error.stacktrace()) err << "    " << Printable(frame) << "\n";
+  if (!execution.empty()) {
+    err << fmt::format("hint: the record is `penstock executions get {}`\n", IdOf(execution));
+  }
+}
+
+void PrintPayload(const google::api::HttpBody& payload, std::ostream& out) {
+  out << payload.data();
+  const std::string& type = payload.content_type();
+  const bool is_text = type.find("json") != std::string::npos || type.starts_with("text/");
+  if (is_text && !payload.data().empty() && !payload.data().ends_with('\n')) out << "\n";
+}
+
+// The answer as one JSON object, with the payload as JSON, text or base64.
+absl::StatusOr<std::string> AnswerJson(const pb::InvokeResponse& answer) {
+  std::string json;
+  protojson::JsonWriter writer(&json, /*pretty=*/true);
+  writer.BeginObject();
+  writer.Key("execution");
+  writer.String(answer.execution());
+  writer.Key("functionVersion");
+  writer.IntString(answer.function_version());
+  if (answer.has_payload()) {
+    const std::string& data = answer.payload().data();
+    const std::string guessed = GuessContentType(data);
+    writer.Key("contentType");
+    writer.String(answer.payload().content_type());
+    const bool is_binary = guessed == "application/octet-stream";
+    writer.Key(is_binary ? "payloadBase64" : "payload");
+    if (is_binary) {
+      writer.Base64(data);
+    } else if (guessed == "application/json") {
+      writer.RawJson(data);
+    } else {
+      writer.String(data);
+    }
+  }
+  const auto append = [&](const char* key, const google::protobuf::Message& part) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string text, protojson::PrintJson(part));
+    writer.Key(key);
+    writer.RawJson(text);
+    return absl::OkStatus();
+  };
+  if (answer.has_error()) RETURN_IF_ERROR(append("error", answer.error()));
+  if (answer.has_logs()) RETURN_IF_ERROR(append("logs", answer.logs()));
+  if (answer.has_duration()) RETURN_IF_ERROR(append("duration", answer.duration()));
+  writer.EndObject();
+  return json;
+}
+
+absl::Status Invoke(const Options& options, Context& context) {
+  pb::InvokeRequest request;
+  request.set_name(context.NameOf("functions", options.id));
+  ASSIGN_OR_RETURN(const std::string data, ReadData(options.data, context.io.in));
+  if (!data.empty()) {
+    request.mutable_payload()->set_data(data);
+    request.mutable_payload()->set_content_type(
+        options.content_type.empty() ? GuessContentType(data) : options.content_type);
+  }
+  std::chrono::milliseconds wait = kWaitMax;
+  if (context.timeout) {
+    *request.mutable_timeout() = ToProtoDuration(*context.timeout);
+    wait = *context.timeout + kMargin;
+  }
+  ASSIGN_OR_RETURN(const auto answer,
+                   context.client().Call<pb::InvokeResponse>(kInvoke, request, wait));
+  if (answer.has_error()) context.exit_code = kExitFunctionFailed;
+  const Format format = context.FormatOr(Format::kTable);
+  if (format != Format::kTable) {
+    ASSIGN_OR_RETURN(const std::string json, AnswerJson(answer));
+    return context.PrintJson(json, format);
+  }
+  if (options.has_logs) PrintLogs(answer.logs(), context.io.err);
+  if (context.options.is_verbose) {
+    context.io.err << fmt::format("execution: {} ({}, version {})\n", answer.execution(),
+                                  ShortDuration(answer.duration()), answer.function_version());
+  }
+  context.io.err.flush();
+  PrintPayload(answer.payload(), context.io.out);
+  if (answer.has_error()) PrintError(answer.error(), answer.execution(), context.io.err);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddInvokeCommand(Cli& cli, CLI::App* function) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      Cli::Add(function, "invoke", "Calls a function: its answer on standard output, its logs on standard error",
+               "  penstock function invoke hello --data '{\"a\": 1}'\n"
+               "  penstock function invoke hello --data @request.json --no-logs\n"
+               "  echo hi | penstock function invoke hello --data - --content-type text/plain\n"
+               "Exit code 4 means that the function failed.");
+  command->add_option("name", options->id, "the function's id")->required();
+  command->add_option("-d,--data", options->data, "the payload; @FILE reads a file, - standard input");
+  command->add_option("--content-type", options->content_type,
+                      "of the payload (default: what it looks like)");
+  command->add_flag("!--no-logs", options->has_logs, "leave out what the function wrote");
+  cli.SetAction(command, [options](Context& context) { return Invoke(*options, context); });
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,56 @@
+// The methods that the commands call.
+#pragma once
+
+namespace penstock::cli {
+
+inline constexpr char kCreateFunction[] =
+    "/penstock.functions.v1.FunctionManagerService/CreateFunction";
+inline constexpr char kGetFunction[] = "/penstock.functions.v1.FunctionManagerService/GetFunction";
+inline constexpr char kListFunctions[] =
+    "/penstock.functions.v1.FunctionManagerService/ListFunctions";
+inline constexpr char kUpdateFunction[] =
+    "/penstock.functions.v1.FunctionManagerService/UpdateFunction";
+inline constexpr char kDeleteFunction[] =
+    "/penstock.functions.v1.FunctionManagerService/DeleteFunction";
+
+inline constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+inline constexpr char kGetExecution[] =
+    "/penstock.executions.v1.FunctionExecutorService/GetExecution";
+inline constexpr char kListExecutions[] =
+    "/penstock.executions.v1.FunctionExecutorService/ListExecutions";
+inline constexpr char kTailExecutions[] =
+    "/penstock.executions.v1.FunctionExecutorService/TailExecutions";
+
+inline constexpr char kPublish[] = "/penstock.events.v1.EventBrokerService/Publish";
+inline constexpr char kPublishBatch[] = "/penstock.events.v1.EventBrokerService/PublishBatch";
+inline constexpr char kReadEvents[] = "/penstock.events.v1.EventBrokerService/ReadEvents";
+inline constexpr char kTailEvents[] = "/penstock.events.v1.EventBrokerService/TailEvents";
+inline constexpr char kGetEvent[] = "/penstock.events.v1.EventBrokerService/GetEvent";
+
+inline constexpr char kCreateSubscription[] =
+    "/penstock.events.v1.EventCatalogService/CreateSubscription";
+inline constexpr char kGetSubscription[] =
+    "/penstock.events.v1.EventCatalogService/GetSubscription";
+inline constexpr char kListSubscriptions[] =
+    "/penstock.events.v1.EventCatalogService/ListSubscriptions";
+inline constexpr char kUpdateSubscription[] =
+    "/penstock.events.v1.EventCatalogService/UpdateSubscription";
+inline constexpr char kDeleteSubscription[] =
+    "/penstock.events.v1.EventCatalogService/DeleteSubscription";
+inline constexpr char kPauseSubscription[] =
+    "/penstock.events.v1.EventCatalogService/PauseSubscription";
+inline constexpr char kResumeSubscription[] =
+    "/penstock.events.v1.EventCatalogService/ResumeSubscription";
+inline constexpr char kGetSubscriptionStatus[] =
+    "/penstock.events.v1.EventCatalogService/GetSubscriptionStatus";
+inline constexpr char kListDeadLetters[] =
+    "/penstock.events.v1.EventCatalogService/ListDeadLetters";
+inline constexpr char kGetDeadLetter[] = "/penstock.events.v1.EventCatalogService/GetDeadLetter";
+inline constexpr char kRedriveDeadLetters[] =
+    "/penstock.events.v1.EventCatalogService/RedriveDeadLetters";
+inline constexpr char kPurgeDeadLetters[] =
+    "/penstock.events.v1.EventCatalogService/PurgeDeadLetters";
+
+inline constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+
+}  // namespace penstock::cli

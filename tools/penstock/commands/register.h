@@ -1,0 +1,31 @@
+// The commands that speak to a server, each file's part by name.
+#pragma once
+
+#include "tools/penstock/commands/cli.h"
+
+namespace penstock::cli {
+
+// Adds all of the below.
+void AddClientCommands(Cli& cli);
+
+// `function create|list|get|update|delete|invoke|logs`.
+void AddFunctionCommands(Cli& cli);
+void AddInvokeCommand(Cli& cli, CLI::App* function);
+void AddLogsCommand(Cli& cli, CLI::App* function);
+// `subscription create|list|get|delete|pause|resume|status`.
+void AddSubscriptionCommands(Cli& cli);
+// `emit` and `events list|get|tail`.
+void AddEmitCommand(Cli& cli);
+void AddEventCommands(Cli& cli);
+// `deadletters list|get|redrive|purge`.
+void AddDeadLetterCommands(Cli& cli);
+// `executions list|get|tail`.
+void AddExecutionCommands(Cli& cli);
+// `apply` and `delete`.
+void AddDocumentCommands(Cli& cli);
+// `status`.
+void AddStatusCommand(Cli& cli);
+// `completion` and `version`.
+void AddToolCommands(Cli& cli);
+
+}  // namespace penstock::cli
