@@ -10,6 +10,7 @@
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/http_binding.h"
 #include "libs/cloudevents/validate.h"
+#include "services/gateway/api/payload_type.h"
 
 namespace penstock::gateway {
 namespace {
@@ -64,7 +65,7 @@ absl::StatusOr<CloudEvent> EmitEvent(http::Request& request, std::string_view ty
   auto& time = *attributes["time"].mutable_ce_timestamp();
   time.set_seconds(ToUnixMicros(now) / 1'000'000);
   time.set_nanos(static_cast<int>(ToUnixMicros(now) % 1'000'000 * 1'000));
-  const std::string_view content_type = request.headers.Get("Content-Type");
+  const std::string_view content_type = PayloadContentType(request);
   if (!content_type.empty()) {
     attributes["datacontenttype"].set_ce_string(std::string(content_type));
   }

@@ -9,6 +9,7 @@
 #include "libs/rpc/unary_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
+#include "services/gateway/api/payload_type.h"
 
 namespace penstock::gateway {
 namespace {
@@ -73,8 +74,7 @@ void FunctionCalls::CallByHeader(const std::shared_ptr<HttpCall>& call) const {
   if (!name.ok()) return call->Fail(name.status());
   pb::InvokeRequest request;
   request.set_name(*std::move(name));
-  request.mutable_payload()->set_content_type(
-      std::string(call->request.headers.Get("Content-Type")));
+  request.mutable_payload()->set_content_type(std::string(PayloadContentType(call->request)));
   request.mutable_payload()->set_data(std::move(call->request.body));
   Call(call, std::move(request));
 }

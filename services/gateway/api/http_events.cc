@@ -15,6 +15,7 @@
 #include "libs/http/url.h"
 #include "libs/protojson/json_writer.h"
 #include "libs/protojson/utf8.h"
+#include "services/gateway/api/payload_type.h"
 
 namespace penstock::gateway {
 namespace {
@@ -156,7 +157,7 @@ bool HttpEvents::Handle(const std::shared_ptr<HttpCall>& call) const {
   pb::InvokeRequest request;
   request.set_name(match.route->function);
   *request.mutable_http() = *std::move(context);
-  request.mutable_payload()->set_content_type(Utf8(call->request.headers.Get("Content-Type")));
+  request.mutable_payload()->set_content_type(Utf8(PayloadContentType(call->request)));
   request.mutable_payload()->set_data(std::move(call->request.body));
   if (!match.route->publish) {
     functions_.Call(call, std::move(request));

@@ -13,6 +13,7 @@
 #include "libs/rpc/generic_call.h"
 #include "libs/rpc/metadata.h"
 #include "libs/transcode/transcoder.h"
+#include "services/gateway/api/payload_type.h"
 #include "services/gateway/api/route_wait.h"
 #include "services/gateway/api/stream_answer.h"
 
@@ -120,8 +121,11 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
     return call->Respond(ErrorAnswer(
         415, FieldError("Content-Type", "expected application/json, as writes have JSON bodies")));
   }
-  auto message = transcode::BuildRequest(*match.route, match.bindings, request.query(),
-                                         {.content_type = content_type, .data = request.body});
+  auto message = transcode::BuildRequest(
+      *match.route, match.bindings, request.query(),
+      {.content_type =
+           match.route->full_method == kInvoke ? PayloadContentType(request) : content_type,
+       .data = request.body});
   if (!message.ok()) return call->Fail(message.status());
   Call(call, *match.route, *std::move(message));
 }
