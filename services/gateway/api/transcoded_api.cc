@@ -53,8 +53,13 @@ http::Response NotFound(std::string_view path) {
   return ErrorAnswer(absl::NotFoundError(fmt::format("no such path: {}", path.substr(0, 200))));
 }
 
-http::Response MethodNotAllowed(const http::Request& request,
-                                const std::vector<std::string>& allowed) {
+// Publishing is no RPC of the table, but its path is one of it.
+bool IsPublishPath(std::string_view path) {
+  return path == "/events" || (path.starts_with("/spaces/") && path.ends_with("/events"));
+}
+
+http::Response MethodNotAllowed(const http::Request& request, std::vector<std::string> allowed) {
+  if (IsPublishPath(request.path())) allowed.emplace_back("POST");
   const std::string list = Join(allowed);
   http::Response response =
       ErrorAnswer(405, absl::UnimplementedError(fmt::format("{} is not served here; expected {}",

@@ -16,6 +16,7 @@
 #include "services/gateway/api/backends.h"
 #include "services/gateway/api/front_door.h"
 #include "services/gateway/api/grpc_proxy.h"
+#include "services/gateway/api/legacy_config_api.h"
 #include "services/gateway/broker/route_watcher.h"
 #include "services/gateway/broker/stream_publisher.h"
 
@@ -55,6 +56,7 @@ struct App::Parts {
         functions(backends, call_options, config.invoke_timeout),
         http_events(routes, publisher, functions),
         publish(publisher, InputLimitsOf(config)),
+        legacy({env, backends, call_options, guard, authenticator, revisions, routes}),
         proxy(backends, authenticator, peer, shared.metrics),
         routes_gauge(shared.metrics.GaugeCallback(
             "penstock_gateway_routes", "Routes of synchronous subscriptions.",
@@ -84,11 +86,13 @@ struct App::Parts {
   PublishApi publish;
   std::unique_ptr<TranscodedApi> api;
   std::unique_ptr<FrontDoor> front_door;
+  const LegacyConfigApi legacy;
   GrpcProxy proxy;
   metrics::Registration routes_gauge;
   metrics::Registration watching_gauge;
   metrics::Registration lag_gauge;
   std::unique_ptr<http::Server> http;
+  std::unique_ptr<http::Server> legacy_http;
   std::unique_ptr<rpc::ServerHost> grpc;
 };
 
@@ -125,9 +129,11 @@ absl::Status App::Start() {
       parts_->env);
   parts_->watcher.Start();
   RETURN_IF_ERROR(StartHttp());
+  RETURN_IF_ERROR(StartLegacy());
   RETURN_IF_ERROR(StartGrpc());
   shared_.readiness.Register(kServiceName, [] { return absl::OkStatus(); });
   log::Info("gateway serves", {{"http_port", http_port()},
+                               {"config_port", config_port()},
                                {"grpc_port", grpc_port()},
                                {"event_broker", config_.event_broker_address},
                                {"function_manager", config_.function_manager_address},
@@ -157,6 +163,24 @@ absl::Status App::StartHttp() {
   return absl::OkStatus();
 }
 
+absl::Status App::StartLegacy() {
+  if (config_.config_listen.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.config_listen));
+  http::ServerOptions options;
+  options.bind_address = listen.address;
+  options.port = listen.port;
+  options.limits.connections_max = config_.http_connections_max;
+  options.limits.body_bytes_max = config_.http_body_bytes_max;
+  ASSIGN_OR_RETURN(
+      parts_->legacy_http,
+      http::Server::Start(
+          parts_->loops, std::move(options),
+          [api = &parts_->legacy](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+            api->Handle(std::move(request), std::move(exchange));
+          }));
+  return absl::OkStatus();
+}
+
 absl::Status App::StartGrpc() {
   rpc::ServerOptions options;
   options.name = kServiceName;
@@ -177,11 +201,14 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_->grpc != nullptr) parts_->grpc->SetServing(false);
   parts_->tracker.draining()->Cancel();
   bool drained = true;
+  if (parts_->legacy_http != nullptr) parts_->legacy_http->StopAccepting();
   if (parts_->http != nullptr) drained = parts_->http->Drain(deadline / 2);
   if (parts_->grpc != nullptr) parts_->grpc->Stop(deadline / 4);
   parts_->watcher.Stop();
   parts_->publisher.Stop();
-  if (parts_->http != nullptr) parts_->http->Stop();
+  for (const auto& server : {&parts_->http, &parts_->legacy_http}) {
+    if (*server != nullptr) (*server)->Stop();
+  }
   parts_->tracker.CancelAndWait();
   parts_->loops.Stop();
   parts_.reset();
@@ -194,7 +221,9 @@ std::uint16_t App::http_port() const {
   return parts_ == nullptr || parts_->http == nullptr ? 0 : parts_->http->port();
 }
 
-std::uint16_t App::config_port() const { return 0; }
+std::uint16_t App::config_port() const {
+  return parts_ == nullptr || parts_->legacy_http == nullptr ? 0 : parts_->legacy_http->port();
+}
 
 int App::grpc_port() const {
   return parts_ == nullptr || parts_->grpc == nullptr ? 0 : parts_->grpc->port();

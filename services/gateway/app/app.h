@@ -51,6 +51,7 @@ class App final : public lifecycle::App {
 
   App(Config config, Shared shared);
   absl::Status StartHttp();
+  absl::Status StartLegacy();
   absl::Status StartGrpc();
 
   const Config config_;
