@@ -18,6 +18,8 @@ using Stream = rpc::BidiServer<pb::PublishStreamRequest, pb::PublishStreamRespon
 constexpr std::size_t kEventsMax = 4096;
 constexpr std::size_t kBytesMax = 16u << 20;
 constexpr int kReceiptsPerMessage = 1024;
+// A client that sends but does not read its receipts is cut off.
+constexpr std::size_t kReceiptsMax = 65'536;
 
 class PublishSession : public std::enable_shared_from_this<PublishSession> {
  public:
@@ -112,12 +114,17 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
 
   void Answer(std::vector<pb::PublishReceipt> receipts, std::size_t events, std::size_t bytes) {
     bool finish = false;
+    bool unread = false;
     {
       const std::lock_guard lock(mutex_);
       for (pb::PublishReceipt& receipt : receipts) receipts_.push_back(std::move(receipt));
+      unread = receipts_.size() > kReceiptsMax;
       events_ -= events;
       bytes_ -= bytes;
       finish = half_closed_ && events_ == 0;
+    }
+    if (unread) {
+      return stream_->Finish(absl::ResourceExhaustedError("the receipts are not read"));
     }
     stream_->Notify();
     if (finish) stream_->Finish(absl::OkStatus());

@@ -58,39 +58,48 @@ class Tail : public std::enable_shared_from_this<Tail> {
       if (running_) return;
       running_ = true;
     }
-    if (!readers_.TryPost([self = shared_from_this()] { self->Work(); })) {
+    if (readers_.TryPost([self = shared_from_this()] { self->Work(); })) return;
+    {
       const std::lock_guard lock(mutex_);
-      running_ = false;  // The next commit wakes it again.
+      running_ = false;
     }
+    stream_->Finish(absl::ResourceExhaustedError("too many reads wait; try again"));
   }
 
+  // One slice of the log, so that tails far behind take turns with other reads.
   void Work() {
-    while (true) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (!std::exchange(again_, false)) {
-          running_ = false;
-          return;
-        }
-      }
-      SendWhatThereIs();
+    {
+      const std::lock_guard lock(mutex_);
+      again_ = false;
     }
+    const bool more = SendSlice();
+    {
+      const std::lock_guard lock(mutex_);
+      running_ = false;
+      if (!more && !again_) return;
+    }
+    Wake();
   }
 
-  void SendWhatThereIs() {
-    while (!stream_->ended() && next_ <= log_.head()) {
-      ScanRequest scan;
-      scan.from = next_;
-      scan.filter.spaces = {space_};
-      scan.filter.control_records = false;
-      const auto result = log_.Scan(scan);
-      if (!result.ok()) return stream_->Finish(result.status());
-      for (const EventRecord& record : result->records) {
-        if (!Send(record)) return;
-        next_ = record.sequence + 1;
-      }
-      next_ = std::max(next_, result->next);
+  // True when there may be more to send at once.
+  bool SendSlice() {
+    if (stream_->ended() || next_ > log_.head()) return false;
+    ScanRequest scan;
+    scan.from = next_;
+    scan.filter.spaces = {space_};
+    if (type_ && type_->exact()) scan.filter.types = {type_->text()};
+    scan.filter.control_records = false;
+    const auto result = log_.Scan(scan);
+    if (!result.ok()) {
+      stream_->Finish(result.status());
+      return false;
     }
+    for (const EventRecord& record : result->records) {
+      if (!Send(record)) return false;
+      next_ = record.sequence + 1;
+    }
+    next_ = std::max(next_, result->next);
+    return true;
   }
 
   // False when the client has to catch up first: on_writable wakes this again.

@@ -64,11 +64,11 @@ struct App::Parts {
   std::unique_ptr<SqliteStateStore> store;
   SavedDeliveryState saved;
   std::unique_ptr<SegmentLog> log;
-  std::unique_ptr<LogKeeper> keeper;
   std::unique_ptr<GrpcFunctionReferences> references;
   std::unique_ptr<SubscriptionCatalog> catalog;
   std::unique_ptr<StreamInvoker> invoker;
   std::unique_ptr<DeliveryRunner> delivery;
+  std::unique_ptr<LogKeeper> keeper;
   std::vector<metrics::Registration> metrics;
   std::unique_ptr<WorkerPool> readers;
   std::unique_ptr<EventBrokerApi> broker_api;
@@ -103,7 +103,6 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(parts_->log,
                    SegmentLog::Open(MakeLogOptions(config_, parts_->saved.matched_through),
                                     PosixFiles(), shared_.clock));
-  parts_->keeper = std::make_unique<LogKeeper>(*parts_->log);
   RETURN_IF_ERROR(StartDelivery());
   RETURN_IF_ERROR(Serve());
   shared_.readiness.Register(kServiceName, [log = parts_->log.get()]() -> absl::Status {
@@ -135,6 +134,7 @@ absl::Status App::StartDelivery() {
   parts.catalog->Connect(*parts.delivery);
   parts.delivery->Start({std::move(parts.saved), parts.catalog->Revisions(), parts.catalog->All()});
   parts.catalog->CompletePending();
+  parts.keeper = std::make_unique<LogKeeper>(*parts.log, *parts.catalog);
   parts.metrics = RegisterBrokerMetrics(shared_.metrics, *parts.log, *parts.delivery);
   return absl::OkStatus();
 }
@@ -177,6 +177,8 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts.delivery) parts.delivery->Stop(deadline / 2);
   if (parts.invoker) parts.invoker->Stop();
   parts.keeper.reset();
+  // Answers to its calls go on in the catalog, the log and the store.
+  if (parts.references) parts.references->Stop();
   if (parts.log) parts.log->Stop();
   if (parts.store) parts.store->Stop();
   parts.metrics.clear();

@@ -1,4 +1,4 @@
-// Tells the function-manager at start which functions are held, until it has heard it.
+// Tells the function-manager which functions are held: at the start, and whenever it is in doubt.
 #pragma once
 
 #include <condition_variable>
@@ -23,10 +23,11 @@ class Reconciler {
     std::condition_variable wake;
     bool stopping = false;
     bool answered = false;
-    bool done = false;
+    bool succeeded = false;
   };
 
   void Run();
+  void Reconcile();
 
   const SubscriptionCatalog& catalog_;
   FunctionReferences& references_;

@@ -6,7 +6,8 @@
 
 namespace penstock::broker {
 
-LogKeeper::LogKeeper(SegmentLog& log) : log_(log), thread_([this] { Run(); }) {}
+LogKeeper::LogKeeper(SegmentLog& log, SubscriptionCatalog& catalog)
+    : log_(log), catalog_(catalog), thread_([this] { Run(); }) {}
 
 LogKeeper::~LogKeeper() {
   {
@@ -18,20 +19,27 @@ LogKeeper::~LogKeeper() {
 }
 
 void LogKeeper::Run() {
+  constexpr int kTicksPerLogKeeping = 60;
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, std::chrono::minutes(1), [this] { return stopping_; })) {
+  for (int tick = 1; !wake_.wait_for(lock, std::chrono::seconds(1), [this] { return stopping_; });
+       ++tick) {
     lock.unlock();
-    const auto removed = log_.ApplyRetention();
-    if (!removed.ok()) {
-      log::Error("log retention failed", {{"error", removed.status()}});
-    } else if (removed->segments_removed > 0) {
-      log::Info("old log segments removed",
-                {{"segments", removed->segments_removed}, {"bytes", removed->bytes_removed}});
-    }
-    if (const auto scrubbed = log_.ScrubNext(); !scrubbed.ok()) {
-      log::Error("a log segment cannot be verified", {{"error", scrubbed.status()}});
-    }
+    if (tick % kTicksPerLogKeeping == 0) KeepLog();
+    catalog_.Maintain();
     lock.lock();
+  }
+}
+
+void LogKeeper::KeepLog() {
+  const auto removed = log_.ApplyRetention();
+  if (!removed.ok()) {
+    log::Error("log retention failed", {{"error", removed.status()}});
+  } else if (removed->segments_removed > 0) {
+    log::Info("old log segments removed",
+              {{"segments", removed->segments_removed}, {"bytes", removed->bytes_removed}});
+  }
+  if (const auto scrubbed = log_.ScrubNext(); !scrubbed.ok()) {
+    log::Error("a log segment cannot be verified", {{"error", scrubbed.status()}});
   }
 }
 

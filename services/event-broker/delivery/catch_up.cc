@@ -1,6 +1,9 @@
 #include "services/event-broker/delivery/catch_up.h"
 
 #include <algorithm>
+#include <chrono>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "libs/log/log.h"
@@ -9,9 +12,23 @@
 namespace penstock::broker {
 namespace {
 
-// What one slice reads at most before others get their turn.
-constexpr std::size_t kSliceEvents = 4096;
+// What one slice reads at least, when there is room for less, and at most, before others get their
+// turn.
+constexpr std::size_t kSliceEventsMin = 256;
 constexpr std::size_t kSliceBytes = 4u << 20;
+// Reads that fail are not repeated faster than this.
+constexpr auto kPauseAfterError = std::chrono::seconds(1);
+
+// Lets the scan skip what no revision of the subscription can match.
+void Narrow(const RevisionHistory& history, ScanFilter& filter) {
+  std::set<std::string> types;
+  for (const auto& [sequence, revision] : history) {
+    filter.spaces = {revision->space()};
+    if (!revision->type().exact()) return;
+    types.insert(revision->type().text());
+  }
+  filter.types = {types.begin(), types.end()};
+}
 
 }  // namespace
 
@@ -46,19 +63,25 @@ void CatchUp::Run() {
     const Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    answer_(RunSlice(job));
+    bool failed = false;
+    ScanAnswer answer = RunSlice(job, failed);
+    lock.lock();
+    if (failed) wake_.wait_for(lock, kPauseAfterError, [this] { return stopping_; });
+    lock.unlock();
+    answer_(std::move(answer));
     lock.lock();
   }
 }
 
-ScanAnswer CatchUp::RunSlice(const Job& job) {
+ScanAnswer CatchUp::RunSlice(const Job& job, bool& failed) {
   ScanAnswer answer{job.order.uid, {}, job.order.from};
   ScanRequest request;
   request.from = job.order.from;
   request.to = job.order.to;
-  request.events_max = kSliceEvents;
+  request.events_max = std::max(job.order.positions_max, kSliceEventsMin);
   request.bytes_max = kSliceBytes;
   request.filter.control_records = false;
+  if (job.history != nullptr) Narrow(*job.history, request.filter);
   const auto result = log_.Scan(request);
   if (!result.ok()) {
     if (absl::IsOutOfRange(result.status())) {
@@ -68,6 +91,7 @@ ScanAnswer CatchUp::RunSlice(const Job& job) {
       answer.next = std::max(job.order.from, log_.horizon());
     } else {
       log::Warn("reading the log failed", {{"reason", std::string(result.status().message())}});
+      failed = true;
     }
     return answer;
   }

@@ -42,7 +42,7 @@ class CatchUp {
   };
 
   void Run();
-  ScanAnswer RunSlice(const Job& job);
+  ScanAnswer RunSlice(const Job& job, bool& failed);
 
   EventLog& log_;
   const std::function<void(ScanAnswer)> answer_;

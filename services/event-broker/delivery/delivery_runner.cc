@@ -18,6 +18,7 @@ constexpr std::size_t kHeadEvents = 1024;
 constexpr std::size_t kHeadBytes = 8u << 20;
 // Without anything to do the thread still looks at the clock now and then.
 constexpr auto kIdle = 1s;
+constexpr Microseconds kReadAgainAfter = 1s;
 
 }  // namespace
 
@@ -41,6 +42,7 @@ void DeliveryRunner::Start(StartState state) {
     }
     wake_.notify_one();
   });
+  loader_ = std::make_unique<EventLoader>(ports_.log);
   catch_up_ = std::make_unique<CatchUp>(ports_.log, [this](ScanAnswer answer) {
     Post([this, answer = std::move(answer)] {
       engine_->Scanned(answer.uid, answer.positions, answer.next, now(), out_);
@@ -68,6 +70,7 @@ void DeliveryRunner::RestoreState(const StartState& state) {
   engine_.emplace(options_, through);
   pin_ = ports_.log.Pin(through + 1);
   for (const Subscription& subscription : state.live) {
+    if (subscription.http) continue;
     subscriptions_[subscription.uid] = std::make_shared<const Subscription>(subscription);
   }
   std::set<std::string> known;
@@ -79,7 +82,7 @@ void DeliveryRunner::RestoreState(const StartState& state) {
       index_.Remove(subscription.uid);
       known.erase(subscription.uid);
     } else if (!subscription.http) {
-      index_.Set(subscription, subscription.effective_sequence);
+      index_.Set(subscription, subscription.effective_sequence, kNoSequence);
       known.insert(subscription.uid);
     }
   }
@@ -105,6 +108,7 @@ void DeliveryRunner::Stop(std::chrono::milliseconds deadline) {
   wake_.notify_one();
   thread_.join();
   catch_up_->Stop();
+  loader_->Stop();
 }
 
 void DeliveryRunner::Post(Message message) {
@@ -119,7 +123,9 @@ void DeliveryRunner::Post(Message message) {
 bool DeliveryRunner::WaitForWork() {
   const auto started = ports_.clock.Monotonic();
   std::optional<MonotonicTime> wake_at = out_.wake_at;
-  if (commit_again_at_ && (!wake_at || *commit_again_at_ < *wake_at)) wake_at = commit_again_at_;
+  for (const auto& timer : {commit_again_at_, read_again_at_}) {
+    if (timer && (!wake_at || *timer < *wake_at)) wake_at = timer;
+  }
   auto wait = std::chrono::duration_cast<Microseconds>(kIdle);
   if (wake_at) wait = std::clamp(*wake_at - started, Microseconds(0), wait);
   std::vector<Message> messages;
@@ -129,7 +135,7 @@ bool DeliveryRunner::WaitForWork() {
     std::unique_lock lock(mutex_);
     if (stop_by_) wait = std::min(wait, Microseconds(5'000));
     wake_.wait_for(lock, wait, [this, stopping_before = stop_by_.has_value()] {
-      return !messages_.empty() || head_ > engine_->matched_through() ||
+      return !messages_.empty() || (head_ > engine_->matched_through() && !read_again_at_) ||
              stop_by_.has_value() != stopping_before;
     });
     messages.swap(messages_);
@@ -156,6 +162,8 @@ void DeliveryRunner::Run() {
 }
 
 void DeliveryRunner::ReadHead() {
+  if (read_again_at_ && ports_.clock.Monotonic() < *read_again_at_) return;
+  read_again_at_.reset();
   // A few batches a turn: results and timers get theirs in between.
   for (int turn = 0; turn < 4 && ports_.log.head() > engine_->matched_through(); ++turn) {
     ScanRequest request;
@@ -175,6 +183,7 @@ void DeliveryRunner::ReadHead() {
     } else {
       log::Error("reading the log's head failed",
                  {{"reason", std::string(scanned.status().message())}});
+      read_again_at_ = ports_.clock.Monotonic() + kReadAgainAfter;
       return;
     }
   }
@@ -212,7 +221,7 @@ void DeliveryRunner::TakeControl(const EventRecord& record) {
   if (stored == nullptr || stored->subscription.http) return;
   if (stored->deleted) {
     index_.Remove(control->uid);
-    subscriptions_.erase(control->uid);
+    if (auto node = subscriptions_.extract(control->uid)) removed_.insert(std::move(node));
     engine_->Remove(control->uid, now(), out_);
     return;
   }
@@ -220,7 +229,7 @@ void DeliveryRunner::TakeControl(const EventRecord& record) {
   const auto history = index_.History(control->uid);
   const Sequence effective = stored->subscription.effective_sequence;
   if (history != nullptr && effective != kNoSequence && effective < record.sequence) return;
-  index_.Set(stored->subscription, record.sequence);
+  index_.Set(stored->subscription, record.sequence, engine_->lowest_needed());
   if (!subscriptions_.contains(control->uid)) {
     subscriptions_[control->uid] = std::make_shared<const Subscription>(stored->subscription);
   }
@@ -234,6 +243,7 @@ void DeliveryRunner::TakeResults(const std::vector<DeliveryResult>& results) {
 }
 
 void DeliveryRunner::Change(std::shared_ptr<const Subscription> subscription) {
+  if (subscription->http) return;
   Post([this, subscription = std::move(subscription)] {
     subscriptions_[subscription->uid] = subscription;
     engine_->ChangeSettings(subscription->uid, SettingsOf(*subscription), now(), out_);
@@ -256,7 +266,10 @@ void DeliveryRunner::Redrive(std::vector<StoredDeadLetter> letters,
       if (engine_->Redrive(letter.delivery.key.uid, std::move(row), now(), out_)) ++count;
     }
     if (count == 0) return done(0);
-    redrives_waiting_.push_back([done, count] { done(count); });
+    if (engine_->clean()) return done(count);  // All of them are being sent again already.
+    // What is not in a transaction yet comes with the next one.
+    const std::uint64_t made = transactions_started_ + (out_.transaction ? 1 : 0);
+    redrives_.push_back({made + (engine_->dirty() ? 1 : 0), [done, count] { done(count); }});
     engine_->Flush(now(), out_);
   });
 }

@@ -18,6 +18,7 @@
 
 #include "libs/base/time.h"
 #include "services/event-broker/delivery/catch_up.h"
+#include "services/event-broker/delivery/event_loader.h"
 #include "services/event-broker/delivery/revision_index.h"
 #include "services/event-broker/domain/delivery/engine.h"
 #include "services/event-broker/ports/delivery_control.h"
@@ -78,11 +79,20 @@ class DeliveryRunner final : public DeliveryControl {
 
  private:
   using Message = std::function<void()>;
-  using RedriveDone = std::function<void()>;
+  // A redrive whose rows are not durable yet.
+  struct Redriven {
+    std::uint64_t transaction = 0;  // The first one that holds them all, counted from 1.
+    std::function<void()> done;
+  };
   // A transaction on its way to the store, kept until it is durable.
   struct Commit {
     StateTransaction transaction;
     std::vector<StoredDeadLetter> dead;
+  };
+  // A send without its event yet.
+  struct ColdSend {
+    SendOrder send;
+    InvocationOrder order;
   };
 
   void Post(Message message);
@@ -95,15 +105,16 @@ class DeliveryRunner final : public DeliveryControl {
   void TakeResults(const std::vector<DeliveryResult>& results);
   void Perform();
   void PerformSends(std::vector<SendOrder> sends);
-  std::optional<InvocationOrder> MakeOrder(const SendOrder& send);
+  std::optional<InvocationOrder> MakeOrder(const SendOrder& send) const;
+  void SendCold(std::vector<ColdSend>& cold);
   void SendRedriven(const SendOrder& send);
   void FailUnreadable(const SendOrder& send, const absl::Status& status);
   void StartCommit(StateTransaction transaction);
-  StoredDeadLetter DescribeDead(const DeadDelivery& dead);
+  StoredDeadLetter DescribeDead(const DeadDelivery& dead) const;
   void WriteCommit();
   void CommitDone(const absl::Status& status);
   void PublishStats();
-  absl::StatusOr<EventRecord> ReadRecord(Sequence sequence);
+  const Subscription* FindSubscription(const std::string& uid) const;
   EngineTime now() const { return {ports_.clock.Wall(), ports_.clock.Monotonic()}; }
   static DeliverySettings SettingsOf(const Subscription& subscription);
 
@@ -120,16 +131,20 @@ class DeliveryRunner final : public DeliveryControl {
   std::thread thread_;
   std::unique_ptr<HeadListener> head_listener_;
   std::unique_ptr<CatchUp> catch_up_;
+  std::unique_ptr<EventLoader> loader_;
 
   // Of the thread alone.
   std::optional<DeliveryEngine> engine_;
   EngineOutput out_;
   RevisionIndex index_;
   std::map<std::string, std::shared_ptr<const Subscription>> subscriptions_;  // By uid.
+  // Deleted ones, until the transaction in which the engine forgets them.
+  std::map<std::string, std::shared_ptr<const Subscription>> removed_;
   std::shared_ptr<const Commit> commit_;
   std::optional<MonotonicTime> commit_again_at_;
-  std::vector<RedriveDone> redrives_waiting_;
-  std::vector<RedriveDone> redrives_committing_;
+  std::optional<MonotonicTime> read_again_at_;  // After the head could not be read.
+  std::vector<Redriven> redrives_;
+  std::uint64_t transactions_started_ = 0;
   std::unique_ptr<LogPin> pin_;
   std::uint64_t sent_ = 0;
 };

@@ -1,5 +1,8 @@
 #include "services/event-broker/delivery/revision_index.h"
 
+#include <iterator>
+#include <utility>
+
 namespace penstock::broker {
 
 const CompiledSubscription* InForceAt(const RevisionHistory& history, Sequence sequence) {
@@ -8,11 +11,14 @@ const CompiledSubscription* InForceAt(const RevisionHistory& history, Sequence s
   return std::prev(after)->second.get();
 }
 
-void RevisionIndex::Set(const Subscription& subscription, Sequence effective) {
+void RevisionIndex::Set(const Subscription& subscription, Sequence effective, Sequence needed) {
   head_.Set(subscription);
   auto& shared = histories_[subscription.uid];
   auto changed =
       shared ? std::make_shared<RevisionHistory>(*shared) : std::make_shared<RevisionHistory>();
+  // The last one at or below `needed` is the first that still counts.
+  const auto after = changed->upper_bound(needed);
+  if (after != changed->begin()) changed->erase(changed->begin(), std::prev(after));
   (*changed)[effective] = std::make_shared<const CompiledSubscription>(subscription);
   shared = std::move(changed);
 }

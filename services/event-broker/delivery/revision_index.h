@@ -20,8 +20,9 @@ const CompiledSubscription* InForceAt(const RevisionHistory& history, Sequence s
 // The matcher at the log's head, and the history behind it. Not thread-safe.
 class RevisionIndex {
  public:
-  // From `effective` on, `subscription` is in force. At the head, in rising order.
-  void Set(const Subscription& subscription, Sequence effective);
+  // From `effective` on, `subscription` is in force. At the head, in rising order. Nobody will ask
+  // for what was in force below `needed` any more.
+  void Set(const Subscription& subscription, Sequence effective, Sequence needed);
   // From `effective` on, the subscription is gone; its history goes too.
   void Remove(const std::string& uid);
 

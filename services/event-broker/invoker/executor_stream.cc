@@ -222,6 +222,11 @@ std::size_t ExecutorStream::in_flight() const {
   return waiting_.size() + sent_.size();
 }
 
+bool ExecutorStream::worked() const {
+  const std::lock_guard lock(mutex_);
+  return credit_ > 0;
+}
+
 void ExecutorStream::OnEnd(const absl::Status& status) {
   std::vector<DeliveryResult> results;
   {

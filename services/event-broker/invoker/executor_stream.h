@@ -42,6 +42,8 @@ class ExecutorStream : public std::enable_shared_from_this<ExecutorStream> {
   // What may be in flight here; 0 before the executor said so, and once it drains.
   std::size_t credit() const;
   std::size_t in_flight() const;
+  // True once the executor gave credit, also after the end.
+  bool worked() const;
 
  private:
   using AttemptId = std::pair<DeliveryKey, int>;

@@ -114,7 +114,7 @@ void StreamInvoker::OnEnd(const std::string& address, std::uint64_t generation,
     const auto at = targets_.find(address);
     if (at != targets_.end() && at->second.generation == generation) {
       Target& target = at->second;
-      const bool worked = target.stream != nullptr && target.stream->credit() > 0;
+      const bool worked = target.stream != nullptr && target.stream->worked();
       target.failures = worked ? 1 : target.failures + 1;
       target.stream = nullptr;
       target.generation = 0;

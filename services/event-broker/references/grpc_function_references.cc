@@ -24,23 +24,45 @@ template <typename Response, typename Request>
 void GrpcFunctionReferences::Call(const char* method, Request request,
                                   std::function<void(absl::StatusOr<Response>)> done) {
   const auto unreachable = [address = channel_.address()](const absl::Status& status) {
-    return absl::UnavailableError(
-        fmt::format("the function-manager at {} cannot be reached: {}", address, std::string(status.message())));
+    return absl::UnavailableError(fmt::format("the function-manager at {} cannot be reached: {}",
+                                              address, std::string(status.message())));
   };
   const auto channel = channel_.Get();
   if (!channel.ok()) return done(unreachable(channel.status()));
+  {
+    std::unique_lock lock(calls_->mutex);
+    if (calls_->stopped) {
+      lock.unlock();
+      return done(absl::UnavailableError("the event-broker stops"));
+    }
+    ++calls_->running;
+  }
   rpc::CallOptions options;
   options.timeout = kTimeout;
   options.peer_auth = auth_;
+  options.cancellation = cancellation_;
   rpc::CallUnary<Response>(
       *channel, std::string("/penstock.internal.v1.FunctionRegistryService/") + method,
       std::move(request), options,
-      [done = std::move(done), unreachable](absl::StatusOr<Response> response,
-                                            const rpc::ResponseMetadata&) {
+      [done = std::move(done), unreachable, calls = calls_](absl::StatusOr<Response> response,
+                                                            const rpc::ResponseMetadata&) {
         const bool away =
             absl::IsUnavailable(response.status()) || absl::IsDeadlineExceeded(response.status());
         away ? done(unreachable(response.status())) : done(std::move(response));
+        const std::lock_guard lock(calls->mutex);
+        --calls->running;
+        calls->ended.notify_all();
       });
+}
+
+void GrpcFunctionReferences::Stop() {
+  {
+    const std::lock_guard lock(calls_->mutex);
+    calls_->stopped = true;
+  }
+  cancellation_->Cancel();
+  std::unique_lock lock(calls_->mutex);
+  calls_->ended.wait(lock, [this] { return calls_->running == 0; });
 }
 
 void GrpcFunctionReferences::Acquire(Reference reference,

@@ -50,19 +50,19 @@ SubscriptionCatalog::SubscriptionCatalog(EventLog& log, StateStore& store,
 
 void SubscriptionCatalog::Load(std::vector<StoredRevision> revisions) {
   const std::lock_guard lock(mutex_);
+  std::map<std::string, std::shared_ptr<const StoredRevision>> newest;  // By uid.
   for (StoredRevision& stored : revisions) {
-    const Subscription& subscription = stored.subscription;
-    const Key key{subscription.space, subscription.id};
-    if (stored.deleted) {
-      by_uid_.erase(subscription.uid);
-      const auto at = live_.find(key);
-      if (at != live_.end() && at->second.uid == subscription.uid) live_.erase(at);
-    } else {
-      live_[key] = subscription;
-      by_uid_[subscription.uid] = key;
-    }
-    const std::pair id{subscription.uid, subscription.match_revision};
-    revisions_[id] = std::make_shared<const StoredRevision>(std::move(stored));
+    const std::pair id{stored.subscription.uid, stored.subscription.match_revision};
+    const auto shared = std::make_shared<const StoredRevision>(std::move(stored));
+    revisions_[id] = shared;
+    auto& known = newest[id.first];
+    if (known == nullptr || known->subscription.match_revision < id.second) known = shared;
+  }
+  for (const auto& [uid, stored] : newest) {
+    if (stored->deleted) continue;
+    const Key key{stored->subscription.space, stored->subscription.id};
+    live_[key] = stored->subscription;
+    by_uid_[uid] = key;
   }
   // Every revision announced before was the sequence of a control record, so the head is not below
   // it.
@@ -71,36 +71,23 @@ void SubscriptionCatalog::Load(std::vector<StoredRevision> revisions) {
 }
 
 void SubscriptionCatalog::CompletePending() {
-  std::vector<ControlRecord> pending;
+  std::vector<MutationPtr> pending;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, stored] : revisions_) {
-      if (stored->subscription.effective_sequence == kNoSequence)
-        pending.push_back({id.first, id.second});
+      if (stored->subscription.effective_sequence != kNoSequence) continue;
+      auto mutation = std::make_shared<Mutation>();
+      mutation->before = stored->subscription;
+      mutation->after = stored->subscription;
+      mutation->deletes = stored->deleted;
+      mutation->rematches = true;
+      mutation->resumed = true;
+      mutation->done = [](const absl::StatusOr<Changed>&) {};
+      busy_.insert({mutation->after.space, mutation->after.id});
+      pending.push_back(std::move(mutation));
     }
   }
-  for (const ControlRecord& control : pending) ReappendControl(control);
-}
-
-void SubscriptionCatalog::ReappendControl(const ControlRecord& control) {
-  const auto stored = FindRevision(control.uid, control.match_revision);
-  if (stored == nullptr) return;
-  auto mutation = std::make_shared<Mutation>();
-  mutation->before = stored->subscription;
-  mutation->after = stored->subscription;
-  mutation->deletes = stored->deleted;
-  mutation->rematches = true;
-  mutation->done = [](const absl::StatusOr<Changed>&) {};
-  AppendControl(std::move(mutation));
-}
-
-std::vector<FunctionReferences::Reference> SubscriptionCatalog::References() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<FunctionReferences::Reference> references;
-  for (const auto& [key, subscription] : live_) {
-    references.push_back({subscription.FunctionName(), subscription.Name()});
-  }
-  return references;
+  for (MutationPtr& mutation : pending) AppendControl(std::move(mutation));
 }
 
 void SubscriptionCatalog::Create(Subscription subscription, bool validate_only, Done done) {
@@ -117,11 +104,8 @@ void SubscriptionCatalog::Create(Subscription subscription, bool validate_only, 
   mutation->after = std::move(subscription);
   mutation->rematches = true;
   mutation->done = std::move(done);
-  if (const absl::Status status = Reserve(*mutation); !status.ok()) return mutation->done(status);
-  if (validate_only) {
-    const std::lock_guard lock(mutex_);
-    busy_.erase({mutation->after.space, mutation->after.id});
-  }
+  const absl::Status status = validate_only ? Check(*mutation) : Reserve(*mutation);
+  if (!status.ok()) return mutation->done(status);
   if (validate_only) return mutation->done(Changed{mutation->after, revision()});
   Run(std::move(mutation));
 }
@@ -142,19 +126,42 @@ absl::Status SubscriptionCatalog::CheckRouteIsFree(const Subscription& subscript
   return absl::OkStatus();
 }
 
-absl::Status SubscriptionCatalog::Reserve(const Mutation& mutation) {
-  const std::lock_guard lock(mutex_);
+// Whether the mutation could go ahead now. Under the lock.
+absl::Status SubscriptionCatalog::CheckNow(const Mutation& mutation) const {
   const Key key{mutation.after.space, mutation.after.id};
   if (busy_.contains(key)) {
     return absl::AbortedError(
         fmt::format("{} is being changed by another request; try again", mutation.after.Name()));
   }
-  if (mutation.before.uid.empty() && live_.contains(key)) {
-    return absl::AlreadyExistsError(
-        fmt::format("subscription \"{}\" already exists", mutation.after.Name()));
+  const auto current = live_.find(key);
+  if (mutation.before.uid.empty()) {
+    if (current != live_.end()) {
+      return absl::AlreadyExistsError(
+          fmt::format("subscription \"{}\" already exists", mutation.after.Name()));
+    }
+  } else if (current == live_.end()) {
+    return NotFound(key.first, key.second);
+  } else if (current->second.uid != mutation.before.uid ||
+             current->second.revision != mutation.before.revision) {
+    return absl::AbortedError(fmt::format("{} was changed by another request meanwhile; try again",
+                                          mutation.after.Name()));
   }
-  if (!mutation.deletes) RETURN_IF_ERROR(CheckRouteIsFree(mutation.after));
-  busy_.insert(key);
+  return mutation.deletes ? absl::OkStatus() : CheckRouteIsFree(mutation.after);
+}
+
+absl::Status SubscriptionCatalog::Check(const Mutation& mutation) const {
+  const std::lock_guard lock(mutex_);
+  return CheckNow(mutation);
+}
+
+// From here to End or Fail, name and route belong to this mutation.
+absl::Status SubscriptionCatalog::Reserve(const Mutation& mutation) {
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckNow(mutation));
+  busy_.insert({mutation.after.space, mutation.after.id});
+  if (mutation.after.http && !mutation.deletes) {
+    reserved_routes_.insert(RouteKey(*mutation.after.http));
+  }
   return absl::OkStatus();
 }
 
@@ -188,8 +195,9 @@ void SubscriptionCatalog::Update(UpdateRequest request, Done done) {
     after.match_revision = after.revision;
     after.effective_sequence = kNoSequence;
   }
+  status = request.validate_only ? Check(*mutation) : Reserve(*mutation);
+  if (!status.ok()) return mutation->done(status);
   if (request.validate_only) return mutation->done(Changed{after, revision()});
-  if (status = Reserve(*mutation); !status.ok()) return mutation->done(status);
   Run(std::move(mutation));
 }
 
@@ -213,145 +221,23 @@ void SubscriptionCatalog::Delete(DeleteRequest request, Done done) {
   mutation->after.effective_sequence = kNoSequence;
   delivery_->GetProgress(mutation->before.uid, [this, mutation, force = request.force](
                                                    std::optional<SubscriptionProgress> progress) {
-    const std::size_t pending =
-        progress ? progress->in_flight + progress->retrying + progress->waiting : 0;
+    std::size_t pending = 0;
+    if (progress) {
+      // What a subscription that catches up has not come to is not counted yet, but it is there.
+      pending = progress->in_flight + progress->retrying + progress->waiting +
+                (progress->catching_up ? 1 : 0);
+    }
     if (pending > 0 && !force) {
       return mutation->done(WithReason(
           absl::FailedPreconditionError(fmt::format(
-              "{} has {} pending deliveries that would be dropped; delete with force=true, or "
+              "{} has {}{} pending deliveries that would be dropped; delete with force=true, or "
               "wait until they are done",
-              mutation->before.Name(), pending)),
+              mutation->before.Name(), progress->catching_up ? "at least " : "", pending)),
           "PENDING_DELIVERIES", {{"pending", std::to_string(pending)}}));
     }
     if (const auto status = Reserve(*mutation); !status.ok()) return mutation->done(status);
     Save(mutation);
   });
-}
-
-void SubscriptionCatalog::Run(MutationPtr mutation) {
-  if (mutation->after.http) {
-    const std::lock_guard lock(mutex_);
-    reserved_routes_.insert(RouteKey(*mutation->after.http));
-  }
-  if (mutation->before.uid.empty() || mutation->before.function != mutation->after.function) {
-    AcquireFunction(std::move(mutation));
-  } else {
-    Save(std::move(mutation));
-  }
-}
-
-void SubscriptionCatalog::AcquireFunction(MutationPtr mutation) {
-  references_.Acquire({mutation->after.FunctionName(), mutation->after.Name()},
-                      [this, mutation](const absl::StatusOr<std::int64_t>& revision) {
-                        if (absl::IsNotFound(revision.status())) {
-                          return Fail(
-                              mutation,
-                              FieldError("function", fmt::format("\"{}\" does not exist",
-                                                                 mutation->after.FunctionName())),
-                              false);
-                        }
-                        if (!revision.ok()) return Fail(mutation, revision.status(), false);
-                        mutation->acquired = true;
-                        mutation->after.function_revision = *revision;
-                        Save(mutation);
-                      });
-}
-
-void SubscriptionCatalog::Save(MutationPtr mutation) {
-  const auto saved = [this, mutation](const absl::Status& status) {
-    if (!status.ok()) return Fail(mutation, status, false);
-    if (mutation->rematches) {
-      const std::lock_guard lock(mutex_);
-      revisions_[{mutation->after.uid, mutation->after.match_revision}] =
-          std::make_shared<const StoredRevision>(
-              StoredRevision{mutation->after, mutation->deletes});
-    }
-    AppendControl(mutation);
-  };
-  if (mutation->rematches) {
-    store_.SaveRevision({mutation->after, mutation->deletes}, saved);
-  } else {
-    store_.UpdateInPlace(mutation->after, saved);
-  }
-}
-
-void SubscriptionCatalog::AppendControl(MutationPtr mutation) {
-  AppendRequest request;
-  request.kind = RecordKind::kControl;
-  request.space = mutation->after.space;
-  request.body =
-      SharedBytes(ControlRecord{mutation->after.uid, mutation->after.match_revision}.Serialize());
-  std::vector<AppendRequest> requests;
-  requests.push_back(std::move(request));
-  const absl::Status queued =
-      log_.Append(std::move(requests), [this, mutation](std::vector<AppendResult> results) {
-        const AppendResult& result = results.front();
-        if (result.verdict == AppendVerdict::kFailed) return Fail(mutation, result.status, true);
-        Activate(mutation, result.sequence);
-      });
-  if (!queued.ok()) Fail(mutation, queued, true);
-}
-
-void SubscriptionCatalog::Activate(MutationPtr mutation, Sequence sequence) {
-  if (!mutation->rematches) return Finish(std::move(mutation), sequence);
-  store_.ActivateRevision(mutation->after.uid, mutation->after.match_revision, sequence,
-                          [this, mutation, sequence](const absl::Status& status) {
-                            if (!status.ok()) return Fail(mutation, status, true);
-                            Finish(mutation, sequence);
-                          });
-}
-
-void SubscriptionCatalog::Finish(MutationPtr mutation, Sequence sequence) {
-  Subscription& after = mutation->after;
-  if (mutation->rematches) after.effective_sequence = sequence;
-  if (after.state == SubscriptionState::kPending) after.state = SubscriptionState::kActive;
-  {
-    const std::lock_guard lock(mutex_);
-    const Key key{after.space, after.id};
-    revisions_[{after.uid, after.match_revision}] =
-        std::make_shared<const StoredRevision>(StoredRevision{after, mutation->deletes});
-    if (mutation->deletes) {
-      live_.erase(key);
-      by_uid_.erase(after.uid);
-    } else {
-      live_[key] = after;
-      by_uid_[after.uid] = key;
-    }
-    busy_.erase(key);
-    if (after.http) reserved_routes_.erase(RouteKey(*after.http));
-    NotifyRoutes(sequence);
-  }
-  const bool replaced =
-      !mutation->before.uid.empty() && mutation->before.function != after.function;
-  if (mutation->deletes || replaced) {
-    references_.Release({mutation->before.FunctionName(), mutation->before.Name()},
-                        [](const absl::Status&) {});
-  }
-  if (!mutation->deletes && delivery_ != nullptr) {
-    delivery_->Change(std::make_shared<const Subscription>(after));
-  }
-  mutation->done(Changed{after, static_cast<std::int64_t>(sequence)});
-}
-
-// `saved`: the store has the pending revision, so a later start completes it unless it can be
-// dropped.
-void SubscriptionCatalog::Fail(MutationPtr mutation, const absl::Status& status, bool saved) {
-  if (saved && mutation->rematches) {
-    store_.DropRevision(mutation->after.uid, mutation->after.match_revision,
-                        [](const absl::Status&) {});
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (mutation->rematches)
-      revisions_.erase({mutation->after.uid, mutation->after.match_revision});
-    busy_.erase({mutation->after.space, mutation->after.id});
-    if (mutation->after.http) reserved_routes_.erase(RouteKey(*mutation->after.http));
-  }
-  if (mutation->acquired) {
-    references_.Release({mutation->after.FunctionName(), mutation->after.Name()},
-                        [](const absl::Status&) {});
-  }
-  mutation->done(status);
 }
 
 }  // namespace penstock::broker

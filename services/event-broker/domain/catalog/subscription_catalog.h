@@ -61,10 +61,21 @@ class SubscriptionCatalog final : public RevisionSource {
   void Load(std::vector<StoredRevision> revisions);
   // Delivery that is told about changes; before the first mutation.
   void Connect(DeliveryControl& delivery) { delivery_ = &delivery; }
-  // Gives every revision that is still pending its control record, and tells the function-manager
-  // which functions are held. Called once delivery runs; goes on trying until it succeeds.
+  // Gives every revision that is still pending its control record. Called once delivery runs; what
+  // fails is tried again by Maintain.
   void CompletePending();
+  // Tries again what the store or the log could not take, and lets revisions go that nothing in the
+  // log can meet any more. To be called every second or so.
+  void Maintain();
+
+  // Every function that is held, also for mutations on their way.
   std::vector<FunctionReferences::Reference> References() const;
+  // Tells a reconciliation whether it has to be done again.
+  struct ReferenceCounts {
+    std::uint64_t changes = 0;  // Holds begun or ended.
+    std::uint64_t doubts = 0;   // Releases whose outcome is not known.
+  };
+  ReferenceCounts reference_counts() const;
 
   // `subscription` has its space, id and user fields; the rest is set here.
   void Create(Subscription subscription, bool validate_only, Done done);
@@ -116,11 +127,15 @@ class SubscriptionCatalog final : public RevisionSource {
     Subscription after;
     bool deletes = false;
     bool rematches = false;  // Needs a stored revision of its own.
-    bool acquired = false;   // Holds `after.function` newly.
+    bool acquires = false;   // In `acquiring_`.
+    bool holds = false;      // Holds `after.function` newly.
+    bool resumed = false;    // Was pending at the start: nobody waits, and it is not given up.
     Done done;
   };
   using MutationPtr = std::shared_ptr<Mutation>;
 
+  absl::Status Check(const Mutation& mutation) const;
+  absl::Status CheckNow(const Mutation& mutation) const;
   absl::Status Reserve(const Mutation& mutation);
   absl::Status CheckRouteIsFree(const Subscription& subscription) const;
   void Run(MutationPtr mutation);
@@ -129,10 +144,14 @@ class SubscriptionCatalog final : public RevisionSource {
   void AppendControl(MutationPtr mutation);
   void Activate(MutationPtr mutation, Sequence sequence);
   void Finish(MutationPtr mutation, Sequence sequence);
-  void Fail(MutationPtr mutation, const absl::Status& status, bool saved);
+  void End(const MutationPtr& mutation, Sequence sequence);
+  void Fail(const MutationPtr& mutation, const absl::Status& status);
+  void Undo(const MutationPtr& mutation, const absl::Status& status);
+  void Park(std::function<void()> again);
+  void Release(const Subscription& subscription, std::function<void()> done);
+  void Forget(Sequence horizon);
   void NotifyRoutes(Sequence sequence);
   std::map<std::string, Route> ComputeRoutes() const;
-  void ReappendControl(const ControlRecord& control);
 
   EventLog& log_;
   StateStore& store_;
@@ -146,6 +165,10 @@ class SubscriptionCatalog final : public RevisionSource {
   std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const StoredRevision>> revisions_;
   std::set<Key> busy_;
   std::set<std::string> reserved_routes_;
+  std::multiset<std::pair<std::string, std::string>> acquiring_;  // Functions and their holders.
+  ReferenceCounts reference_counts_;
+  std::vector<std::function<void()>> parked_;  // Steps that Maintain tries again.
+  Sequence pruned_to_ = kNoSequence;
   std::map<std::string, Route> routes_;  // By name of the subscription.
   std::map<std::int64_t, std::function<void(const RouteChanges&)>> route_listeners_;
   std::int64_t next_listener_ = 1;

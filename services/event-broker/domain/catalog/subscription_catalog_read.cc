@@ -40,6 +40,21 @@ std::vector<Subscription> SubscriptionCatalog::List(
   return found;
 }
 
+std::vector<FunctionReferences::Reference> SubscriptionCatalog::References() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<FunctionReferences::Reference> references;
+  for (const auto& [key, subscription] : live_) {
+    references.push_back({subscription.FunctionName(), subscription.Name()});
+  }
+  for (const auto& [function, holder] : acquiring_) references.push_back({function, holder});
+  return references;
+}
+
+SubscriptionCatalog::ReferenceCounts SubscriptionCatalog::reference_counts() const {
+  const std::lock_guard lock(mutex_);
+  return reference_counts_;
+}
+
 std::vector<Subscription> SubscriptionCatalog::All() const {
   const std::lock_guard lock(mutex_);
   std::vector<Subscription> all;

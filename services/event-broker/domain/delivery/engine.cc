@@ -61,12 +61,13 @@ void DeliveryEngine::ChangeSettings(const std::string& uid, const DeliverySettin
 
 void DeliveryEngine::Remove(const std::string& uid, EngineTime now, EngineOutput& out) {
   const auto at = lanes_.find(uid);
-  if (at == lanes_.end()) return;
-  for (const auto& [sequence, flight] : at->second.in_flight) {
-    out.cancels.emplace_back(DeliveryKey{uid, sequence}, flight.attempt);
+  if (at != lanes_.end()) {
+    for (const auto& [sequence, flight] : at->second.in_flight) {
+      out.cancels.emplace_back(DeliveryKey{uid, sequence}, flight.attempt);
+    }
+    in_flight_ -= at->second.in_flight.size();
+    lanes_.erase(at);
   }
-  in_flight_ -= at->second.in_flight.size();
-  lanes_.erase(at);
   std::erase(ready_, uid);
   std::erase_if(rows_touched_, [&](const DeliveryKey& key) { return key.uid == uid; });
   forgotten_.push_back(uid);
@@ -339,6 +340,7 @@ void DeliveryEngine::OrderScan(Lane& lane, EngineOutput& out) {
 void DeliveryEngine::Conclude(EngineTime now, EngineOutput& out) {
   Pump(now, out);
   MaybePersist(now, out);
+  out.wake_at.reset();
   if (!wakes_.empty()) out.wake_at = wakes_.begin()->first;
   if (flush_at_ && !persisting_ && (!out.wake_at || *flush_at_ < *out.wake_at)) {
     out.wake_at = flush_at_;

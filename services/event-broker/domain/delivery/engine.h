@@ -50,7 +50,8 @@ class DeliveryEngine {
            EngineOutput& out);
   void ChangeSettings(const std::string& uid, const DeliverySettings& settings, EngineTime now,
                       EngineOutput& out);
-  // Cancels what is in flight, drops what is pending and forgets the subscription.
+  // Cancels what is in flight, drops what is pending and forgets the subscription, also what the
+  // store may have of one that is not known here.
   void Remove(const std::string& uid, EngineTime now, EngineOutput& out);
 
   // The matcher has read the log up to and with `through`. Matches are ascending by sequence.
@@ -79,6 +80,8 @@ class DeliveryEngine {
   // The lowest sequence that a delivery still needs; the log must keep it.
   Sequence lowest_needed() const;
   std::size_t in_flight() const { return in_flight_; }
+  // True when something is not in any transaction yet.
+  bool dirty() const { return dirty_; }
   // True when nothing waits to become durable.
   bool clean() const { return !dirty_ && !persisting_; }
   const EngineCounters& counters() const { return counters_; }

@@ -1,0 +1,49 @@
+#include "services/event-broker/delivery/event_loader.h"
+
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+namespace penstock::broker {
+namespace {
+
+constexpr std::size_t kAheadEvents = 512;
+constexpr std::size_t kAheadBytes = 1u << 20;
+
+}  // namespace
+
+// What is queued is bounded by what the engine has in flight.
+EventLoader::EventLoader(EventLog& log)
+    : log_(log),
+      thread_({.name = "event-loader",
+               .threads = 1,
+               .queue_max = std::numeric_limits<std::size_t>::max()}) {}
+
+void EventLoader::Post(std::function<void()> job) {
+  // Refused only after Stop.
+  [[maybe_unused]] const bool queued = thread_.TryPost(std::move(job));
+}
+
+absl::StatusOr<EventRecord> EventLoader::Read(Sequence sequence) {
+  const auto known = ahead_.find(sequence);
+  if (known != ahead_.end()) return known->second;
+  ahead_.clear();
+  ScanRequest request;
+  request.from = sequence;
+  request.events_max = kAheadEvents;
+  request.bytes_max = kAheadBytes;
+  request.read_bytes_max = kAheadBytes;
+  request.filter.control_records = false;
+  auto scanned = log_.Scan(request);
+  if (scanned.ok()) {
+    for (EventRecord& record : scanned->records) {
+      ahead_.emplace_hint(ahead_.end(), record.sequence, std::move(record));
+    }
+    const auto read = ahead_.find(sequence);
+    if (read != ahead_.end()) return read->second;
+  }
+  // Gives the error that fits: gone, damaged, or never there.
+  return log_.Read(sequence);
+}
+
+}  // namespace penstock::broker
