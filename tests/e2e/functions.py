@@ -166,7 +166,7 @@ def call_directly(suite, api, checks):
             "payload": {"content_type": "application/json", "data": "eyJ4IjoxLCJ5IjoyfQ=="},
         },
     )
-    checks.equal("an exec function answers over gRPC", answer.payload.data, b'{"keys":["x","y"]}')
+    checks.equal("an exec function answers over gRPC", answer.payload.data, b'{"keys": ["x", "y"]}')
     checks.that("without an error", not answer.HasField("error"), to_dict(answer))
     raw = api.invoke("nothing", b"\x00\xff", content_type="application/octet-stream")
     checks.equal("bytes come back as they went", raw.body, b"\x00\xff")

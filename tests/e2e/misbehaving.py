@@ -18,7 +18,7 @@ PROCESS = [
         "python3",
         "import time\ndef handle(ctx, p):\n    time.sleep(600)\n",
         {"timeout": "0.5s"},
-        "SystemError",
+        "FunctionError",
         {"Timeout"},
     ),
     (
@@ -26,7 +26,7 @@ PROCESS = [
         "python3",
         "def handle(ctx, p):\n    while True: pass\n",
         {"timeout": "0.5s"},
-        "SystemError",
+        "FunctionError",
         {"Timeout"},
     ),
     (
@@ -131,7 +131,7 @@ PROCESS = [
         "node",
         "exports.handle = () => new Promise(() => setInterval(() => {}, 1000));",
         {"timeout": "0.7s"},
-        "SystemError",
+        "FunctionError",
         {"Timeout"},
     ),
     (
@@ -164,7 +164,7 @@ PROCESS = [
         "exec",
         "#!/bin/sh\nsleep 600\n",
         {"timeout": "0.5s"},
-        "SystemError",
+        "FunctionError",
         {"Timeout"},
     ),
     (

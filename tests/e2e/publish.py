@@ -42,6 +42,9 @@ def modes(suite, api, checks):
     answer = http.post("/events", message.SerializeToString(), headers=protobuf)
     accepted(checks, "structured protobuf", answer, "m-protobuf")
 
+    nameless = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "mode.nameless"}
+    receipt = accepted(checks, "an event without id", http.post("/events", "{}", headers=nameless))
+    checks.that("gets a uuid", uuid.UUID(receipt["id"]).version, receipt)
     headers = {"Event": "mode.event-header", "Content-Type": "application/json"}
     receipt = accepted(checks, "an Event header", http.post("/events", '{"n":4}', headers=headers))
     checks.that("it gets a uuid", uuid.UUID(receipt["id"]).version, receipt)

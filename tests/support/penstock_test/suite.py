@@ -116,7 +116,18 @@ class Suite:
             self.processes[name].start()
         for name in names or self.processes:
             self.wait_ready(name)
+        if not names:
+            self.wait_connected()
         return self
+
+    def wait_connected(self):
+        """Until the gateway, which is ready without them, reaches the services behind it."""
+        paths = ["/events?pageSize=1"]
+        paths += [
+            f"/api/v1/spaces/default/{what}?pageSize=1" for what in ("functions", "executions")
+        ]
+        for path in paths:
+            wait_until(lambda p=path: self.http.get(p).status == 200, READY_SECONDS, f"GET {path}")
 
     def is_ready(self, name):
         try:
