@@ -27,6 +27,8 @@ namespace penstock::functions {
 namespace {
 
 constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
+// Running calls are short; what takes longer is a connected client that is slow to leave.
+constexpr std::chrono::milliseconds kStopGraceMax = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -110,7 +112,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
   if (parts_->host != nullptr) parts_->host->SetServing(false);
   parts_->feed.Close(absl::UnavailableError("the function-manager is stopping"));
-  if (parts_->host != nullptr) parts_->host->Stop(deadline / 2);
+  if (parts_->host != nullptr) parts_->host->Stop(std::min(deadline / 2, kStopGraceMax));
   parts_->store.Stop();
   parts_.reset();
   log::Info("function-manager stopped");

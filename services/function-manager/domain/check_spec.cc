@@ -54,6 +54,7 @@ void CheckVariable(const std::string& name, const std::string& value, Violations
 
 void CheckEnvironment(const FunctionSpec& spec, Violations& violations) {
   if (spec.environment.empty()) return;
+  if (std::holds_alternative<std::monostate>(spec.driver)) return;  // Reported by itself.
   if (!std::holds_alternative<ProcessDriver>(spec.driver)) {
     violations.push_back({"environment", "is only for process functions: expected none"});
     return;

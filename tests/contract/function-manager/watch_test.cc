@@ -25,6 +25,7 @@ class Watch {
     reader_ = stub.WatchFunctions(context_.get(), request);
   }
   ~Watch() {
+    if (is_finished_) return;
     context_->TryCancel();
     reader_->Finish();
   }
@@ -61,7 +62,11 @@ class Watch {
     }
   }
 
-  absl::Status Finish() { return rpc::FromGrpcStatus(reader_->Finish()); }
+  // The status of the ended stream; once.
+  absl::Status Finish() {
+    is_finished_ = true;
+    return rpc::FromGrpcStatus(reader_->Finish());
+  }
 
   pbi::WatchFunctionsResponse last;
   std::map<std::string, std::int64_t> known;
@@ -70,6 +75,7 @@ class Watch {
   int messages = 0;
 
  private:
+  bool is_finished_ = false;
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReader<pbi::WatchFunctionsResponse>> reader_;
 };

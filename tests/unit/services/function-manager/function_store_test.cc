@@ -14,6 +14,7 @@
 
 #include "libs/base/fake_clock.h"
 #include "libs/base/status.h"
+#include "libs/sqlite/connection.h"
 #include "services/function-manager/storage/sqlite_function_store.h"
 #include "tests/unit/services/function-manager/fake_function_store.h"
 #include "tests/unit/services/function-manager/sample.h"
@@ -29,7 +30,6 @@ class Kind {
  public:
   virtual ~Kind() = default;
   virtual std::unique_ptr<FunctionStore> Open() = 0;
-  virtual bool IsDurable() const = 0;
 };
 
 class FakeKind final : public Kind {
@@ -37,7 +37,6 @@ class FakeKind final : public Kind {
   std::unique_ptr<FunctionStore> Open() override {
     return std::make_unique<FakeFunctionStore>(1000, kDeletionsKept);
   }
-  bool IsDurable() const override { return false; }
 };
 
 class SqliteKind final : public Kind {
@@ -49,12 +48,12 @@ class SqliteKind final : public Kind {
   ~SqliteKind() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<FunctionStore> Open() override {
-    auto store = SqliteFunctionStore::Open(
-        {.path = (folder_ / "functions.db").string(), .deletions_kept = kDeletionsKept}, clock_);
+    auto store =
+        SqliteFunctionStore::Open({.path = Path(), .deletions_kept = kDeletionsKept}, clock_);
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);
   }
-  bool IsDurable() const override { return true; }
+  std::string Path() const { return (folder_ / "functions.db").string(); }
 
  private:
   std::filesystem::path folder_;
@@ -373,16 +372,40 @@ TEST_P(FunctionStoreTest, RefusesWhatComesAfterStop) {
             absl::StatusCode::kUnavailable);
 }
 
-TEST_P(FunctionStoreTest, KeepsEverythingWhenOpenedAgain) {
-  if (!kind_->IsDurable()) GTEST_SKIP() << "this store is in memory";
-  const Function function = Put(NamedFunction("f", PythonSpec()));
-  Put(NamedFunction("g"));
-  const std::int64_t revision = *Remove("g");
-  store_.reset();
-  store_ = kind_->Open();
-  EXPECT_EQ(Get("f"), function);
-  EXPECT_EQ(Revision(), revision);
-  EXPECT_EQ(store_->Count(), 1);
+TEST(SqliteFunctionStoreTest, KeepsEverythingWhenOpenedAgain) {
+  SqliteKind kind;
+  Function function = NamedFunction("f", PythonSpec());
+  Function other = NamedFunction("g");
+  {
+    const auto store = kind.Open();
+    EXPECT_TRUE(
+        Write(*store, [&](FunctionWriter& writer) -> absl::Status {
+          RETURN_IF_ERROR(writer.Put(other));
+          RETURN_IF_ERROR(writer.Put(function));
+          return writer.AddHold({function.name, "spaces/default/subscriptions/s", "event-broker"});
+        }).ok());
+  }
+  const auto store = kind.Open();
+  EXPECT_EQ(store->Count(), 2);
+  EXPECT_TRUE(Read(*store, [&](FunctionReader& reader) -> absl::Status {
+                EXPECT_EQ(*reader.Get(function.name), function);
+                EXPECT_EQ(*reader.Get(other.name), other);
+                EXPECT_EQ(*reader.Revision(), function.revision);
+                EXPECT_EQ(reader.HoldsOf("event-broker")->size(), 1U);
+                return absl::OkStatus();
+              }).ok());
+}
+
+TEST(SqliteFunctionStoreTest, RefusesAFileOfAnotherVersion) {
+  SqliteKind kind;
+  kind.Open().reset();
+  auto raw = sqlite::Connection::Open({.path = kind.Path()});
+  ASSERT_TRUE(raw.ok());
+  ASSERT_TRUE((*raw)->ExecuteScript("PRAGMA user_version = 99").ok());
+  raw->reset();
+  FakeClock clock;
+  const absl::Status status = SqliteFunctionStore::Open({.path = kind.Path()}, clock).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace
