@@ -230,6 +230,10 @@ void LegacyConfigApi::CreateSubscription(const Call& call) const {
           return call->Respond(
               ErrorResponse(400, fmt::format("Subscription \"{}\" already exists.", id)));
         }
+        if (const auto violations = FieldViolationsOf(subscription.status());
+            !violations.empty() && violations.front().field == "function") {
+          return call->Respond(ErrorResponse(400, FunctionNotFound(function)));
+        }
         if (!subscription.ok()) {
           return Fail(call, subscription.status(), FunctionNotFound(function));
         }
