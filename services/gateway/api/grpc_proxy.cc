@@ -56,6 +56,9 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 // The back is held twice: for writes, which start in reactions of the front, and for reads, so that
 // its end is not reported before its last message was passed on. The front is finished at the
 // back's end only.
+//
+// The back is read from the start of the call: in process, an answer that comes with its status is
+// dropped when no read is waiting for it. What is read before the metadata waits for that.
 class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
  public:
   ProxiedCall(grpc::GenericCallbackServerContext* context, const Backends& backends,
@@ -79,6 +82,7 @@ class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
     start.reset();
     back_.AddMultipleHolds(2);
     const std::lock_guard lock(mutex_);
+    back_.StartRead(&down_);
     back_.StartCall();
     front_.StartRead(&up_);
   }
@@ -133,7 +137,6 @@ class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
     }
   }
 
-  // Reading begins here, so that the metadata is passed on before the first message.
   void OnBackMetadata(bool ok) {
     const std::lock_guard lock(mutex_);
     if (ok) {
@@ -143,11 +146,21 @@ class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
       }
       front_.StartSendInitialMetadata();
     }
-    back_.StartRead(&down_);
+    metadata_passed_ = true;
+    if (early_read_) PassOn(*early_read_);
   }
 
   void OnBackRead(bool ok) {
     const std::lock_guard lock(mutex_);
+    if (!metadata_passed_) {
+      early_read_ = ok;
+      return;
+    }
+    PassOn(ok);
+  }
+
+  // The result of a read. Requires the mutex.
+  void PassOn(bool ok) {
     if (ok) {
       front_.StartWrite(&down_);
       return;
@@ -192,6 +205,9 @@ class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
   grpc::ByteBuffer down_;
   std::mutex mutex_;
   bool writes_held_ = true;
+  bool metadata_passed_ = false;
+  // The first read's result when it came before the metadata.
+  std::optional<bool> early_read_;
   std::shared_ptr<ProxiedCall> self_front_;
   std::shared_ptr<ProxiedCall> self_back_;
 };
