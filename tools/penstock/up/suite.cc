@@ -13,6 +13,8 @@
 namespace penstock::cli {
 namespace {
 
+constexpr char kSuiteCheck[] = "suite";
+
 // `status` with what failed in front, its details kept.
 absl::Status Because(std::string_view what, const absl::Status& status) {
   absl::Status named(status.code(), fmt::format("{}: {}", what, std::string(status.message())));
@@ -53,7 +55,10 @@ void Bind(config::Binder& binder, SuiteConfig& config) {
 }
 
 Suite::Suite(SuiteConfig config, Shared shared, OnStarted on_started)
-    : config_(std::move(config)), shared_(shared), on_started_(std::move(on_started)) {}
+    : config_(std::move(config)), shared_(shared), on_started_(std::move(on_started)) {
+  // Services enter their own checks one by one: without this, the first ones alone would be ready.
+  shared_.readiness.Register(kSuiteCheck, [] { return absl::UnavailableError("is starting"); });
+}
 
 template <typename ServiceApp, typename Config>
 absl::StatusOr<const ServiceApp*> Suite::StartOne(std::string name, const Config& config) {
@@ -77,12 +82,15 @@ absl::Status Suite::Start() {
   RETURN_IF_ERROR(StartOne<broker::App>("event-broker", config_.event_broker).status());
   ASSIGN_OR_RETURN(const gateway::App* const gateway,
                    StartOne<gateway::App>("gateway", config_.gateway));
-  return on_started_(*gateway);
+  RETURN_IF_ERROR(on_started_(*gateway));
+  shared_.readiness.Register(kSuiteCheck, [] { return absl::OkStatus(); });
+  return absl::OkStatus();
 }
 
 absl::Status Suite::Stop(std::chrono::milliseconds deadline) {
   const auto end = shared_.clock.Monotonic() + deadline;
   absl::Status result;
+  shared_.readiness.Register(kSuiteCheck, [] { return absl::UnavailableError("is stopping"); });
   while (!services_.empty()) {
     // What one service leaves of its share is there for the next ones.
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
