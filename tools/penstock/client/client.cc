@@ -144,8 +144,8 @@ absl::Status Client::StreamRaw(
   absl::Status result;
   bool is_wanted = true;
   while (is_wanted) {
-    waiting->changed.wait(
-        lock, [&] { return waiting->end.has_value() || !waiting->messages.empty(); });
+    waiting->changed.wait(lock,
+                          [&] { return waiting->end.has_value() || !waiting->messages.empty(); });
     if (waiting->messages.empty()) return Explain(*waiting->end);
     const std::string bytes = std::move(waiting->messages.front());
     waiting->messages.pop_front();

@@ -21,15 +21,12 @@ std::string_view HintOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
       return "give an API key with --token or PENSTOCK_TOKEN";
-    case absl::StatusCode::kAborted:
-      return "read the resource again and repeat the change";
-    case absl::StatusCode::kDeadlineExceeded:
-      return "allow more time with --timeout";
+    case absl::StatusCode::kAborted: return "read the resource again and repeat the change";
+    case absl::StatusCode::kDeadlineExceeded: return "allow more time with --timeout";
     case absl::StatusCode::kUnimplemented:
       return "this server does not have that; `penstock version` and `penstock status` tell what "
              "runs";
-    default:
-      return "";
+    default: return "";
   }
 }
 

@@ -26,12 +26,12 @@ absl::Status NotReachableError(std::string_view server, std::string_view reason)
 // The exit code for what a command returned.
 int ExitCodeOf(const absl::Status& status);
 
-// "error: …" with what to do about it, as lines with their ends. Violations that the message does not
-// name get lines of their own. Control characters do not reach the terminal.
+// "error: …" with what to do about it, as lines with their ends. Violations that the message does
+// not name get lines of their own. Control characters do not reach the terminal.
 std::string ErrorText(const absl::Status& status);
 
-// `text` with control characters (but line ends and tabs) replaced, so that what comes from a server
-// cannot drive the terminal.
+// `text` with control characters (but line ends and tabs) replaced, so that what comes from a
+// server cannot drive the terminal.
 std::string Printable(std::string_view text);
 
 }  // namespace penstock::cli

@@ -57,10 +57,9 @@ struct SubscriptionCalls {
 
 // Whether two states of a resource say the same: without the fields that only the server sets.
 bool IsSame(const google::protobuf::Message& a, const google::protobuf::Message& b) {
-  static constexpr const char* kServerFields[] = {"etag",    "update_time",        "version",
-                                                  "state",   "state_reason",       "revision",
-                                                  "creator", "effective_sequence", "create_time",
-                                                  "uid"};
+  static constexpr const char* kServerFields[] = {
+      "etag",    "update_time",        "version",     "state", "state_reason", "revision",
+      "creator", "effective_sequence", "create_time", "uid"};
   google::protobuf::util::MessageDifferencer differencer;
   for (const char* const name : kServerFields) {
     const auto* const field = a.GetDescriptor()->FindFieldByName(name);
@@ -157,15 +156,15 @@ absl::Status ApplyAll(const Options& options, Context& context) {
   // Subscriptions name functions.
   std::stable_sort(documents.documents.begin(), documents.documents.end(),
                    [](const Document& a, const Document& b) { return a.kind < b.kind; });
-  return RunAll(documents.documents, context,
-                [&](const Document& document) -> absl::StatusOr<std::string> {
-                  const bool is_function = document.kind == Kind::kFunction;
-                  ASSIGN_OR_RETURN(
-                      const std::string done,
-                      is_function ? Apply<FunctionCalls>(document, options.is_dry_run, context)
-                                  : Apply<SubscriptionCalls>(document, options.is_dry_run, context));
-                  return done + (options.is_dry_run ? " (dry run)" : "");
-                });
+  return RunAll(
+      documents.documents, context, [&](const Document& document) -> absl::StatusOr<std::string> {
+        const bool is_function = document.kind == Kind::kFunction;
+        ASSIGN_OR_RETURN(const std::string done,
+                         is_function
+                             ? Apply<FunctionCalls>(document, options.is_dry_run, context)
+                             : Apply<SubscriptionCalls>(document, options.is_dry_run, context));
+        return done + (options.is_dry_run ? " (dry run)" : "");
+      });
 }
 
 absl::Status DeleteAll(const Options& options, Context& context) {
@@ -203,8 +202,8 @@ void AddDocumentCommands(Cli& cli) {
   apply->add_flag("--dry-run", options->is_dry_run, "say what would change, and change nothing");
   cli.SetAction(apply, [options](Context& context) { return ApplyAll(*options, context); });
 
-  CLI::App* const remove = Cli::Add(&cli.root(), "delete", "Deletes what files name",
-                                    "  penstock delete -f app.yaml");
+  CLI::App* const remove =
+      Cli::Add(&cli.root(), "delete", "Deletes what files name", "  penstock delete -f app.yaml");
   AddList(remove, "-f,--file", &options->files, help)->required();
   cli.SetAction(remove, [options](Context& context) { return DeleteAll(*options, context); });
 }

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "libs/cloudevents/json_format.h"
+#include "libs/config/suggest.h"
 #include "tools/penstock/client/errors.h"
 #include "tools/penstock/input/values.h"
 
@@ -35,7 +36,9 @@ std::string PathOf(const CLI::App* app) {
 }  // namespace
 
 Cli::Cli(Io& io, const Clock& clock)
-    : io_(io), clock_(clock), root_("Penstock: an event gateway and function gateway.", "penstock") {
+    : io_(io),
+      clock_(clock),
+      root_("Penstock: an event gateway and function gateway.", "penstock") {
   // Commands that are added later inherit this: the flags below may stand anywhere.
   root_.fallthrough();
   root_.require_subcommand(1);
@@ -114,8 +117,21 @@ int Cli::OnParseError(const CLI::ParseError& error) {
     root_.exit(error, io_.out, io_.err);
     return kExitOk;
   }
-  io_.err << "error: " << Printable(error.what()) << "\n"
-          << "hint: see `" << PathOf(DeepestParsed(&root_)) << " --help`\n";
+  const CLI::App* const command = DeepestParsed(&root_);
+  const std::vector<std::string> unknown = command->remaining();
+  std::string message = error.what();
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
+      !unknown.empty()) {
+    message = fmt::format("unknown command or flag \"{}\"", unknown.front());
+    std::vector<std::string> names;
+    for (const CLI::App* const known : command->get_subcommands([](const auto*) { return true; })) {
+      names.push_back(known->get_name());
+    }
+    const std::string near = config::Suggest(unknown.front(), names);
+    if (!near.empty()) message += fmt::format("; did you mean \"{}\"?", near);
+  }
+  io_.err << "error: " << Printable(message) << "\n"
+          << "hint: see `" << PathOf(command) << " --help`\n";
   return kExitUsage;
 }
 

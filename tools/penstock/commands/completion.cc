@@ -47,7 +47,8 @@ std::string BashScript(const std::vector<Node>& nodes) {
   for (const Node& node : nodes) {
     cases += fmt::format("    '{}') words='{}' ;;\n", node.path, WordsAfter(node, nodes[0]));
   }
-  return fmt::format(R"(# bash completion for penstock: source it, or put it into the completions folder.
+  return fmt::format(
+      R"(# bash completion for penstock: source it, or put it into the completions folder.
 _penstock() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} path='' words='' word i
   for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
@@ -71,7 +72,7 @@ _penstock() {{
 }}
 complete -o filenames -F _penstock penstock
 )",
-                     cases);
+      cases);
 }
 
 std::string Escaped(std::string text) {
@@ -82,7 +83,8 @@ std::string Escaped(std::string text) {
 }
 
 std::string FishScript(const std::vector<Node>& nodes) {
-  std::string script = "# fish completion for penstock: save it as penstock.fish in the completions folder.\n";
+  std::string script =
+      "# fish completion for penstock: save it as penstock.fish in the completions folder.\n";
   for (const Node& node : nodes) {
     // True when the command so far is exactly this one.
     std::string condition = "__fish_use_subcommand";

@@ -91,8 +91,8 @@ absl::Status Redrive(const Options& options, Context& context) {
 
 absl::Status Purge(const Options& options, Context& context) {
   ASSIGN_OR_RETURN(const auto request, Select<pb::PurgeDeadLettersRequest>(options, context));
-  ASSIGN_OR_RETURN(const auto answer, context.client().Call<pb::PurgeDeadLettersResponse>(
-                                          kPurgeDeadLetters, request));
+  ASSIGN_OR_RETURN(const auto answer,
+                   context.client().Call<pb::PurgeDeadLettersResponse>(kPurgeDeadLetters, request));
   context.io.out << fmt::format("{} deleted\n", answer.purged_count());
   return absl::OkStatus();
 }

@@ -121,8 +121,9 @@ void PrintTailed(const pb::StoredEvent& stored, Format format, Context& context)
     return;
   }
   const auto& event = stored.event();
-  context.io.out << fmt::format("{} {} {} {} {} {}", FormatRfc3339(ToWallTime(stored.append_time())),
-                                stored.sequence(), CellText(event.type()), CellText(event.source()),
+  context.io.out << fmt::format("{} {} {} {} {} {}",
+                                FormatRfc3339(ToWallTime(stored.append_time())), stored.sequence(),
+                                CellText(event.type()), CellText(event.source()),
                                 CellText(event.id()), CellText(DataText(event)))
                  << "\n"
                  << std::flush;

@@ -79,8 +79,8 @@ absl::Status List(const Options& options, Context& context) {
                        context, kListExecutions, request,
                        [](auto& page) { return page.mutable_executions(); }, options.limit));
   for (const std::string& instance : all.unreachable()) {
-    context.io.err << fmt::format("warning: executor {} cannot be reached; its records are missing\n",
-                                  Printable(instance));
+    context.io.err << fmt::format(
+        "warning: executor {} cannot be reached; its records are missing\n", Printable(instance));
   }
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(all, format);

@@ -56,8 +56,9 @@ Table MakeTable() { return Table({"NAME", "RUNS", "STATE", "VERSION", "AGE", "TA
 absl::Status PrintChanged(Context& context, const pb::Function& function, std::string_view verb) {
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(function, format);
-  context.io.out << fmt::format("function \"{}\" {} ({}, version {})\n", IdOf(function.name()), verb,
-                                pb::Function::State_Name(function.state()), function.version());
+  context.io.out << fmt::format("function \"{}\" {} ({}, version {})\n", IdOf(function.name()),
+                                verb, pb::Function::State_Name(function.state()),
+                                function.version());
   if (!function.state_reason().empty()) {
     context.io.err << "warning: " << Printable(function.state_reason()) << "\n";
   }
@@ -139,10 +140,10 @@ absl::Status List(const Options& options, Context& context) {
   pb::ListFunctionsRequest request;
   request.set_parent(context.Parent());
   RETURN_IF_ERROR(ParsePairs("--metadata", options.metadata_filter, request.mutable_metadata()));
-  ASSIGN_OR_RETURN(const auto all, ListAll<pb::ListFunctionsResponse>(
-                                       context, kListFunctions, request,
-                                       [](auto& page) { return page.mutable_functions(); },
-                                       options.limit));
+  ASSIGN_OR_RETURN(const auto all,
+                   ListAll<pb::ListFunctionsResponse>(
+                       context, kListFunctions, request,
+                       [](auto& page) { return page.mutable_functions(); }, options.limit));
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(all, format);
   Table table = MakeTable();
@@ -175,13 +176,16 @@ absl::Status Delete(const Options& options, Context& context) {
 void AddFlags(CLI::App* command, Options* options) {
   FunctionFlags& flags = options->flags;
   command->add_option("name", options->id, "the function's id")->required();
-  command->add_option("--source", flags.source, "file with the program text; - reads standard input");
+  command->add_option("--source", flags.source,
+                      "file with the program text; - reads standard input");
   command->add_option("--url", flags.url, "URL of a function that speaks HTTP");
-  command->add_option("--command", flags.command, "program and arguments, one line in, one line out");
+  command->add_option("--command", flags.command,
+                      "program and arguments, one line in, one line out");
   command->add_flag("--noop", flags.is_noop, "answer at once with what is given");
   command->add_option("--runtime", flags.runtime,
                       "python3, node or exec; default: by the file's ending");
-  command->add_option("--handler", flags.handler, "function in the source to call (default handle)");
+  command->add_option("--handler", flags.handler,
+                      "function in the source to call (default handle)");
   command->add_option("--format", flags.format,
                       "how --url gets events: binary, structured, raw or context");
   command->add_option("--timeout", flags.timeout, "limit of one call, like 30s");
@@ -204,8 +208,7 @@ void AddCreateAndUpdate(Cli& cli, CLI::App* function) {
                "  penstock function create shop --url http://127.0.0.1:9000/hook --timeout 5s\n"
                "  penstock function create up --command '/usr/bin/tr a-z A-Z' --env LANG=C");
   AddFlags(create, options.get());
-  AddList(create, "--subscribe", &options->subscribe,
-          "event type to subscribe it to; repeatable");
+  AddList(create, "--subscribe", &options->subscribe, "event type to subscribe it to; repeatable");
   cli.SetAction(create, [options](Context& context) { return Create(*options, context); });
 
   const auto changes = std::make_shared<Options>();
@@ -228,10 +231,12 @@ void AddFunctionCommands(Cli& cli) {
                                   "  penstock function list\n"
                                   "  penstock function list --metadata team=shop -o json");
   AddList(list, "--metadata", &options->metadata_filter, "only with KEY=VALUE; repeatable");
-  list->add_option("--limit", options->limit, "at most so many; 0: all")->check(CLI::NonNegativeNumber);
+  list->add_option("--limit", options->limit, "at most so many; 0: all")
+      ->check(CLI::NonNegativeNumber);
   cli.SetAction(list, [options](Context& context) { return List(*options, context); });
 
-  CLI::App* const get = Cli::Add(function, "get", "Shows a function", "  penstock function get hello");
+  CLI::App* const get =
+      Cli::Add(function, "get", "Shows a function", "  penstock function get hello");
   get->add_option("name", options->id, "the function's id")->required();
   cli.SetAction(get, [options](Context& context) { return Get(*options, context); });
 

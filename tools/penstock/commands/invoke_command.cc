@@ -126,13 +126,15 @@ absl::Status Invoke(const Options& options, Context& context) {
 void AddInvokeCommand(Cli& cli, CLI::App* function) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command =
-      Cli::Add(function, "invoke", "Calls a function: its answer on standard output, its logs on standard error",
+      Cli::Add(function, "invoke",
+               "Calls a function: its answer on standard output, its logs on standard error",
                "  penstock function invoke hello --data '{\"a\": 1}'\n"
                "  penstock function invoke hello --data @request.json --no-logs\n"
                "  echo hi | penstock function invoke hello --data - --content-type text/plain\n"
                "Exit code 4 means that the function failed.");
   command->add_option("name", options->id, "the function's id")->required();
-  command->add_option("-d,--data", options->data, "the payload; @FILE reads a file, - standard input");
+  command->add_option("-d,--data", options->data,
+                      "the payload; @FILE reads a file, - standard input");
   command->add_option("--content-type", options->content_type,
                       "of the payload (default: what it looks like)");
   command->add_flag("!--no-logs", options->has_logs, "leave out what the function wrote");

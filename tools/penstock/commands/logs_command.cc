@@ -83,22 +83,22 @@ absl::Status Logs(const Options& options, Context& context) {
   pb::TailExecutionsRequest request;
   request.set_parent(context.Parent());
   request.set_function(options.id);
-  return context.client().Stream<pb::Execution>(
-      kTailExecutions, request, [&](const pb::Execution& execution) {
-        if (seen.size() > kSeenMax) seen.clear();
-        if (seen.insert(execution.name()).second) PrintRecord(execution, format, context);
-        return context.io.out.good();
-      });
+  return context.client().Stream<pb::Execution>(kTailExecutions, request,
+                                                [&](const pb::Execution& execution) {
+                                                  if (seen.size() > kSeenMax) seen.clear();
+                                                  if (seen.insert(execution.name()).second)
+                                                    PrintRecord(execution, format, context);
+                                                  return context.io.out.good();
+                                                });
 }
 
 }  // namespace
 
 void AddLogsCommand(Cli& cli, CLI::App* function) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command =
-      Cli::Add(function, "logs", "Shows what a function wrote, run by run",
-               "  penstock function logs hello\n"
-               "  penstock function logs hello --since 10m -f");
+  CLI::App* const command = Cli::Add(function, "logs", "Shows what a function wrote, run by run",
+                                     "  penstock function logs hello\n"
+                                     "  penstock function logs hello --since 10m -f");
   command->add_option("name", options->id, "the function's id")->required();
   command->add_flag("-f,--follow", options->is_following, "go on with new runs until Ctrl-C");
   command->add_option("--since", options->since, "only runs since this time or age, like 10m");

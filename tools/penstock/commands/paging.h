@@ -13,8 +13,8 @@ namespace penstock::cli {
 
 inline constexpr int kPageSize = 500;
 
-// Calls a list method until its last page, or until `limit` items (0: no limit), and gives all items
-// in one answer. `items` gives a pointer to the repeated field of an answer.
+// Calls a list method until its last page, or until `limit` items (0: no limit), and gives all
+// items in one answer. `items` gives a pointer to the repeated field of an answer.
 template <typename Response, typename Request, typename Items>
 absl::StatusOr<Response> ListAll(Context& context, const std::string& method, Request request,
                                  Items items, int limit) {

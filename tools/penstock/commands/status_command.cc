@@ -24,9 +24,10 @@ struct ServiceStatus {
   std::string detail;
 };
 
-// "17", or "1000+" when there are more pages.
-std::string CountText(int count, const std::string& next_page_token) {
-  return fmt::format("{}{}", count, next_page_token.empty() ? "" : "+");
+// "1 function", "17 functions", or "1000+ functions" when there are more pages.
+std::string CountText(int count, const std::string& next_page_token, std::string_view noun) {
+  return fmt::format("{}{} {}{}", count, next_page_token.empty() ? "" : "+", noun,
+                     count == 1 ? "" : "s");
 }
 
 absl::StatusOr<std::string> AskGateway(Context& context) {
@@ -46,7 +47,7 @@ absl::StatusOr<std::string> AskManager(Context& context) {
   request.set_page_size(kCountMax);
   ASSIGN_OR_RETURN(const auto page, context.client().Call<functions::v1::ListFunctionsResponse>(
                                         kListFunctions, request));
-  return fmt::format("{} functions", CountText(page.functions_size(), page.next_page_token()));
+  return CountText(page.functions_size(), page.next_page_token(), "function");
 }
 
 absl::StatusOr<std::string> AskExecutor(Context& context) {
@@ -75,11 +76,11 @@ absl::StatusOr<std::string> AskBroker(Context& context) {
   events.set_space(context.options.space);
   events.set_page_size(1);
   events.set_newest_first(true);
-  ASSIGN_OR_RETURN(const auto newest, context.client().Call<events::v1::ReadEventsResponse>(
-                                          kReadEvents, events));
-  std::string text = fmt::format("{} subscriptions, {} dead letters",
-                                 CountText(page.subscriptions_size(), page.next_page_token()),
-                                 CountText(dead.dead_letters_size(), dead.next_page_token()));
+  ASSIGN_OR_RETURN(const auto newest,
+                   context.client().Call<events::v1::ReadEventsResponse>(kReadEvents, events));
+  std::string text = fmt::format(
+      "{}, {}", CountText(page.subscriptions_size(), page.next_page_token(), "subscription"),
+      CountText(dead.dead_letters_size(), dead.next_page_token(), "dead letter"));
   if (newest.events_size() > 0) {
     text += fmt::format(", newest event {} ({} ago)", newest.events(0).sequence(),
                         AgeOf(newest.events(0).append_time(), context.clock.Wall()));
@@ -113,8 +114,8 @@ std::string ToJson(const std::vector<ServiceStatus>& services) {
 absl::Status ShowStatus(Context& context) {
   std::vector<ServiceStatus> services;
   const auto add = [&](const char* name, const absl::StatusOr<std::string>& answer) {
-    services.push_back({name, answer.ok(),
-                        answer.ok() ? *answer : std::string(answer.status().message())});
+    services.push_back(
+        {name, answer.ok(), answer.ok() ? *answer : std::string(answer.status().message())});
     if (!answer.ok()) context.exit_code = kExitError;
   };
   const auto gateway = AskGateway(context);

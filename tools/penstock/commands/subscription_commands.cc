@@ -46,8 +46,8 @@ std::string SourceText(const pb::Subscription& subscription) {
 Table MakeTable() { return Table({"NAME", "EVENTS", "FUNCTION", "STATE", "AGE"}); }
 
 void AddRow(const pb::Subscription& subscription, WallTime now, Table& table) {
-  table.AddRow({IdOf(subscription.name()), SourceText(subscription),
-                IdOf(subscription.function()), pb::Subscription::State_Name(subscription.state()),
+  table.AddRow({IdOf(subscription.name()), SourceText(subscription), IdOf(subscription.function()),
+                pb::Subscription::State_Name(subscription.state()),
                 AgeOf(subscription.create_time(), now)});
 }
 
@@ -55,9 +55,9 @@ void AddRow(const pb::Subscription& subscription, WallTime now, Table& table) {
 absl::Status ApplyRoute(const Options& options, pb::Subscription* subscription) {
   ASSIGN_OR_RETURN(const auto words, SplitWords("--route", options.route));
   if (words.empty() || words.size() > 2 || !words.back().starts_with('/')) {
-    return UsageError(fmt::format(
-        "--route: expected a method and a path like \"GET /hello\", but this is \"{}\"",
-        options.route));
+    return UsageError(
+        fmt::format("--route: expected a method and a path like \"GET /hello\", but this is \"{}\"",
+                    options.route));
   }
   if (words.size() == 2) subscription->mutable_http()->set_method(words[0]);
   subscription->mutable_http()->set_path(words.back());
@@ -99,7 +99,8 @@ absl::Status Create(const Options& options, Context& context) {
   if (!options.route.empty()) RETURN_IF_ERROR(ApplyRoute(options, &subscription));
   RETURN_IF_ERROR(ApplyFilters(options, &subscription));
   RETURN_IF_ERROR(ParsePairs("--metadata", options.metadata, subscription.mutable_metadata()));
-  if (options.max_attempts > 0) subscription.mutable_retry()->set_max_attempts(options.max_attempts);
+  if (options.max_attempts > 0)
+    subscription.mutable_retry()->set_max_attempts(options.max_attempts);
   subscription.set_max_in_flight(options.max_in_flight);
   if (!options.delivery_timeout.empty()) {
     ASSIGN_OR_RETURN(const Microseconds timeout,
@@ -122,10 +123,10 @@ absl::Status List(const Options& options, Context& context) {
   request.set_function(options.function);
   request.set_event_type(options.event_type);
   RETURN_IF_ERROR(ParsePairs("--metadata", options.metadata, request.mutable_metadata()));
-  ASSIGN_OR_RETURN(const auto all, ListAll<pb::ListSubscriptionsResponse>(
-                                       context, kListSubscriptions, request,
-                                       [](auto& page) { return page.mutable_subscriptions(); },
-                                       options.limit));
+  ASSIGN_OR_RETURN(const auto all,
+                   ListAll<pb::ListSubscriptionsResponse>(
+                       context, kListSubscriptions, request,
+                       [](auto& page) { return page.mutable_subscriptions(); }, options.limit));
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(all, format);
   Table table = MakeTable();
@@ -166,7 +167,8 @@ void AddCreate(Cli& cli, CLI::App* parent) {
   CLI::App* const command = Cli::Add(
       parent, "create", "Sends events, or a path's requests, to a function",
       "  penstock subscription create s1 --event-type user.created --function hello\n"
-      "  penstock subscription create s2 --event-type 'user.*' --function hello --exact source=/shop\n"
+      "  penstock subscription create s2 --event-type 'user.*' --function hello --exact "
+      "source=/shop\n"
       "  penstock subscription create s3 --route 'GET /hello/:name' --function hello\n"
       "  penstock subscription create s4 --event-type '*' --function audit --filters '[{\"not\": "
       "{\"prefix\": {\"type\": \"test.\"}}}]'");
@@ -226,8 +228,8 @@ void AddByName(Cli& cli, CLI::App* parent) {
 }  // namespace
 
 void AddSubscriptionCommands(Cli& cli) {
-  CLI::App* const parent = Cli::Add(&cli.root(), "subscription",
-                                    "Subscriptions: which events go to which function", "");
+  CLI::App* const parent =
+      Cli::Add(&cli.root(), "subscription", "Subscriptions: which events go to which function", "");
   parent->alias("subscriptions")->require_subcommand(1);
   AddCreate(cli, parent);
   AddByName(cli, parent);
@@ -239,11 +241,12 @@ void AddSubscriptionCommands(Cli& cli) {
   list->add_option("--event-type,--type", options->event_type,
                    "only with exactly this event type pattern");
   AddList(list, "--metadata", &options->metadata, "only with KEY=VALUE; repeatable");
-  list->add_option("--limit", options->limit, "at most so many; 0: all")->check(CLI::NonNegativeNumber);
+  list->add_option("--limit", options->limit, "at most so many; 0: all")
+      ->check(CLI::NonNegativeNumber);
   cli.SetAction(list, [options](Context& context) { return List(*options, context); });
 
-  CLI::App* const remove = Cli::Add(parent, "delete", "Deletes a subscription",
-                                    "  penstock subscription delete s1");
+  CLI::App* const remove =
+      Cli::Add(parent, "delete", "Deletes a subscription", "  penstock subscription delete s1");
   remove->add_option("name", options->id, "the subscription's id")->required();
   remove->add_flag("--ignore-missing", options->is_missing_ok, "succeed when there is none");
   remove->add_flag("--force", options->is_forced, "also drop deliveries that are pending");

@@ -64,8 +64,9 @@ struct Envelope {
 
 absl::StatusOr<Envelope> Open(Value root) {
   if (!root.is_map()) {
-    return ErrorAt(root.place, fmt::format("expected a resource with kind, name and spec, but this is {}",
-                                           KindName(root)));
+    return ErrorAt(root.place,
+                   fmt::format("expected a resource with kind, name and spec, but this is {}",
+                               KindName(root)));
   }
   Envelope envelope;
   envelope.place = root.place;
@@ -82,15 +83,17 @@ absl::StatusOr<Envelope> Open(Value root) {
   std::optional<Value> spec = Take(root, "spec");
   if (spec) {
     if (!spec->is_map()) {
-      return ErrorAt(spec->place, fmt::format("spec: expected the resource's fields, but this is {}",
-                                              KindName(*spec)));
+      return ErrorAt(
+          spec->place,
+          fmt::format("spec: expected the resource's fields, but this is {}", KindName(*spec)));
     }
     if (!root.entries.empty()) {
       const Value::Entry& extra = root.entries.front();
-      return ErrorAt(extra.key_place,
-                     fmt::format("{}: not known beside `spec`; expected kind, name, space, metadata "
-                                 "and spec",
-                                 extra.key));
+      return ErrorAt(
+          extra.key_place,
+          fmt::format("{}: not known beside `spec`; expected kind, name, space, metadata "
+                      "and spec",
+                      extra.key));
     }
     envelope.fields = *std::move(spec);
   } else {
@@ -159,8 +162,8 @@ absl::Status ReadSourceFile(const std::string& folder, Value& fields) {
     std::ifstream no_input;
     const auto text = ReadInput(file.string(), no_input);
     if (!text.ok()) {
-      return ErrorAt(path->place, fmt::format("process.sourceFile: {}",
-                                              std::string(text.status().message())));
+      return ErrorAt(path->place,
+                     fmt::format("process.sourceFile: {}", std::string(text.status().message())));
     }
     entry.value.Add("source", Value::Scalar(*text, /*quoted=*/true));
   }
@@ -184,8 +187,8 @@ absl::StatusOr<Document> MakeDocument(Value root, const std::string& folder,
       protojson::ParseJson(ValueToJson(envelope.fields), document.resource.get());
   if (!parsed.ok()) {
     const auto violations = FieldViolationsOf(parsed);
-    const Place place = violations.empty() ? envelope.place
-                                           : FindPlace(envelope.fields, violations[0].field);
+    const Place place =
+        violations.empty() ? envelope.place : FindPlace(envelope.fields, violations[0].field);
     return ErrorAt(place.line > 0 ? place : envelope.place, std::string(parsed.message()));
   }
   const auto* const name_field = document.resource->GetDescriptor()->FindFieldByName("name");
@@ -229,9 +232,7 @@ bool IsJsonNumber(std::string_view text) {
 
 void AppendJson(const Value& value, protojson::JsonWriter& writer) {
   switch (value.kind) {
-    case Value::Kind::kNull:
-      writer.Null();
-      return;
+    case Value::Kind::kNull: writer.Null(); return;
     case Value::Kind::kScalar:
       if (value.quoted) return writer.String(value.text);
       if (value.text.empty() || value.text == "~" || value.text == "null") return writer.Null();
@@ -317,8 +318,7 @@ absl::Status LoadDocuments(const std::string& path, std::istream& in,
   if (error) return absl::InvalidArgumentError(fmt::format("{}: {}", path, error.message()));
   std::sort(files.begin(), files.end());
   if (files.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: holds no .yaml, .yml or .json file", path));
+    return absl::InvalidArgumentError(fmt::format("{}: holds no .yaml, .yml or .json file", path));
   }
   for (const std::string& file : files) {
     ASSIGN_OR_RETURN(const std::string text, ReadInput(file, in));
@@ -351,8 +351,8 @@ Place FindPlace(const Value& root, std::string_view path) {
     }
     const bool is_quoted = path.starts_with("[\"");
     if (is_quoted) path.remove_prefix(2);
-    const std::size_t end = std::min(is_quoted ? path.find("\"]") : path.find_first_of(".["),
-                                     path.size());
+    const std::size_t end =
+        std::min(is_quoted ? path.find("\"]") : path.find_first_of(".["), path.size());
     const std::string_view key = path.substr(0, end);
     const auto found = std::find_if(value->entries.begin(), value->entries.end(),
                                     [&](const Value::Entry& entry) { return entry.key == key; });

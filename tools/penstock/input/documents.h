@@ -45,14 +45,15 @@ struct Document {
   std::string Label(std::string_view default_space) const;
 };
 
-// What a file holds: documents, and what is wrong with others. Each error begins with file and line.
+// What a file holds: documents, and what is wrong with others. Each error begins with file and
+// line.
 struct Documents {
   std::vector<Document> documents;
   std::vector<absl::Status> errors;
 };
 
-// Reads documents from text; `source` names it in errors, `folder` is where a `sourceFile` is looked
-// for. `default_space` is for documents that name none.
+// Reads documents from text; `source` names it in errors, `folder` is where a `sourceFile` is
+// looked for. `default_space` is for documents that name none.
 void ParseDocuments(std::string_view text, const std::string& source, const std::string& folder,
                     std::string_view default_space, Documents* out);
 
@@ -61,7 +62,8 @@ void ParseDocuments(std::string_view text, const std::string& source, const std:
 absl::Status LoadDocuments(const std::string& path, std::istream& in,
                            std::string_view default_space, Documents* out);
 
-// `value` as JSON text: plain scalars as null, booleans and numbers where JSON has them, else strings.
+// `value` as JSON text: plain scalars as null, booleans and numbers where JSON has them, else
+// strings.
 std::string ValueToJson(const config::Value& value);
 
 // Where the field at `path` ("filters[0].exact.source") was written, or the closest one around it.

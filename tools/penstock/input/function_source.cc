@@ -86,14 +86,15 @@ absl::StatusOr<std::string> DetectRuntime(std::string_view path, std::string_vie
     if (path.ends_with(ending)) return "node";
   }
   if (source.starts_with("#!")) return "exec";
-  if (source.starts_with("\x7f" "ELF")) {
+  if (source.starts_with("\x7f"
+                         "ELF")) {
     return UsageError(fmt::format(
         "--source: {} is a program, not a text: give its absolute path with --command", path));
   }
-  return UsageError(
-      fmt::format("--source: cannot tell what runs {}: name it .py or .js, start it with \"#!\", or "
-                  "give --runtime python3, node or exec",
-                  path == "-" ? "standard input" : path));
+  return UsageError(fmt::format(
+      "--source: cannot tell what runs {}: name it .py or .js, start it with \"#!\", or "
+      "give --runtime python3, node or exec",
+      path == "-" ? "standard input" : path));
 }
 
 absl::Status ApplyFunctionFlags(const FunctionFlags& flags, std::istream& in, Function* function,

@@ -30,8 +30,8 @@ struct FunctionFlags {
   int max_concurrency = 0;
 };
 
-// The runtime for a source file: by its ending (.py python3; .js, .mjs, .cjs node), else `exec` for a
-// text that starts with "#!". The error says what to give.
+// The runtime for a source file: by its ending (.py python3; .js, .mjs, .cjs node), else `exec` for
+// a text that starts with "#!". The error says what to give.
 absl::StatusOr<std::string> DetectRuntime(std::string_view path, std::string_view source);
 
 // Puts the flags into `function` and the paths of the fields that they set into `paths`. Reads the

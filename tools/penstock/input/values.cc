@@ -121,9 +121,10 @@ absl::StatusOr<LogPoint> ParseLogPoint(std::string_view flag, std::string_view t
     return LogPoint(sequence);
   }
   if (const auto time = ParseTime(flag, text, now); time.ok()) return LogPoint(*time);
-  return UsageError(fmt::format("{}: expected a sequence like 17, a time like "
-                                "2026-01-02T03:04:05Z or an age like 10m, but this is \"{}\"",
-                                flag, text));
+  return UsageError(
+      fmt::format("{}: expected a sequence like 17, a time like "
+                  "2026-01-02T03:04:05Z or an age like 10m, but this is \"{}\"",
+                  flag, text));
 }
 
 absl::StatusOr<Microseconds> ParseTimeout(std::string_view flag, std::string_view text) {

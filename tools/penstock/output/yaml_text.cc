@@ -38,8 +38,8 @@ bool IsPlain(std::string_view text) {
   return std::find(kWords.begin(), kWords.end(), lower) == kWords.end();
 }
 
-// Whether a literal block keeps this text exactly: whole lines, the first not indented, nothing that
-// needs an escape.
+// Whether a literal block keeps this text exactly: whole lines, the first not indented, nothing
+// that needs an escape.
 bool IsBlock(std::string_view text) {
   if (text.size() < 2 || text.back() != '\n' || text[text.size() - 2] == '\n') return false;
   if (text[0] == ' ' || text[0] == '\n' || text[0] == '\t') return false;
@@ -102,12 +102,8 @@ void AppendContainer(const JsonValue& value, int indent, std::string& out) {
 // One value with its line end.
 void AppendValue(const JsonValue& value, int indent, std::string& out) {
   switch (value.kind()) {
-    case JsonKind::kNull:
-      out += "null\n";
-      return;
-    case JsonKind::kBool:
-      out += value.boolean() ? "true\n" : "false\n";
-      return;
+    case JsonKind::kNull: out += "null\n"; return;
+    case JsonKind::kBool: out += value.boolean() ? "true\n" : "false\n"; return;
     case JsonKind::kNumber:
       out += value.text();
       out += '\n';
@@ -118,8 +114,7 @@ void AppendValue(const JsonValue& value, int indent, std::string& out) {
       out += '\n';
       return;
     case JsonKind::kArray:
-    case JsonKind::kObject:
-      break;
+    case JsonKind::kObject: break;
   }
   if (value.size() > 0) return AppendContainer(value, indent, out);
   out += value.is_array() ? "[]\n" : "{}\n";

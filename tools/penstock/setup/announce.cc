@@ -36,9 +36,9 @@ std::string BannerOf(const Announcement& announcement) {
   add(Listener::kConfig, "  config API      http://{}/v1");
   add(Listener::kAdmin, "  admin           http://{}/readyz and /metrics");
   text += fmt::format("  data            {}\n", announcement.data_dir);
-  text += fmt::format("  functions may call {}, but not Penstock's own ports\n\n",
-                      announcement.is_loopback_allowed ? "this machine's loopback addresses"
-                                                       : "public addresses");
+  text += fmt::format(
+      "  functions may call {}, but not Penstock's own ports\n\n",
+      announcement.is_loopback_allowed ? "this machine's loopback addresses" : "public addresses");
   const config::ListenAddress& grpc =
       announcement.listeners[static_cast<std::size_t>(Listener::kGrpc)];
   if (grpc.address.empty()) return text;

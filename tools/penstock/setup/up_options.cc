@@ -85,8 +85,8 @@ absl::Status CheckUpOptions(const UpOptions& options) {
   for (const Listener listener : kListeners) {
     const auto& port = options.ports[static_cast<std::size_t>(listener)];
     if (port && (*port < 0 || *port > 65535)) {
-      return UsageError(fmt::format("--{}-port: expected 0 to 65535, but this is {}",
-                                    NameOf(listener), *port));
+      return UsageError(
+          fmt::format("--{}-port: expected 0 to 65535, but this is {}", NameOf(listener), *port));
     }
   }
   const auto bind = config::ParseListenAddress(AddressOf(options, Listener::kHttp).ToString());
@@ -122,10 +122,9 @@ std::vector<std::string> SettingsOf(const UpOptions& options) {
 
   const std::filesystem::path root(options.data_dir);
   set("gateway.peer.token_file", (root / "peer.token").string());
-  for (const auto& [section, folder] :
-       {std::pair("function_manager", "function-manager"),
-        std::pair("function_executor", "function-executor"),
-        std::pair("event_broker", "event-broker")}) {
+  for (const auto& [section, folder] : {std::pair("function_manager", "function-manager"),
+                                        std::pair("function_executor", "function-executor"),
+                                        std::pair("event_broker", "event-broker")}) {
     set(fmt::format("{}.grpc.listen", section), "inproc:");
     set(fmt::format("{}.data_dir", section), (root / folder).string());
     set(fmt::format("{}.peer.token_file", section), (root / "peer.token").string());

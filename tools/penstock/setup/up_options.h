@@ -44,8 +44,8 @@ struct UpOptions {
 // others can reach while nothing was said about authentication.
 absl::Status CheckUpOptions(const UpOptions& options);
 
-// The options as flags of config::Load. What composes the suite (folders, in-process addresses) comes
-// last, and so wins over every other source.
+// The options as flags of config::Load. What composes the suite (folders, in-process addresses)
+// comes last, and so wins over every other source.
 std::vector<std::string> SettingsOf(const UpOptions& options);
 
 // Where the listeners listen; one that is switched off has no address.

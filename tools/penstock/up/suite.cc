@@ -18,9 +18,8 @@ constexpr char kSuiteCheck[] = "suite";
 // `status` with what failed in front, its details kept.
 absl::Status Because(std::string_view what, const absl::Status& status) {
   absl::Status named(status.code(), fmt::format("{}: {}", what, std::string(status.message())));
-  status.ForEachPayload([&](auto url, const absl::Cord& payload) {
-    named.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&](auto url, const absl::Cord& payload) { named.SetPayload(url, payload); });
   return named;
 }
 
@@ -75,10 +74,8 @@ absl::Status Suite::Start() {
   // A token of this run alone: nobody but these services may show it.
   std::error_code ignored;
   std::filesystem::remove(config_.function_manager.peer_token_file, ignored);
-  RETURN_IF_ERROR(
-      StartOne<functions::App>("function-manager", config_.function_manager).status());
-  RETURN_IF_ERROR(
-      StartOne<executor::App>("function-executor", config_.function_executor).status());
+  RETURN_IF_ERROR(StartOne<functions::App>("function-manager", config_.function_manager).status());
+  RETURN_IF_ERROR(StartOne<executor::App>("function-executor", config_.function_executor).status());
   RETURN_IF_ERROR(StartOne<broker::App>("event-broker", config_.event_broker).status());
   ASSIGN_OR_RETURN(const gateway::App* const gateway,
                    StartOne<gateway::App>("gateway", config_.gateway));

@@ -37,8 +37,8 @@ struct SuiteConfig {
 // "gateway".
 void Bind(config::Binder& binder, SuiteConfig& config);
 
-// Starts the services in the order in which they need each other, the gateway last, and stops them in
-// reverse. Start and Stop belong to one thread.
+// Starts the services in the order in which they need each other, the gateway last, and stops them
+// in reverse. Start and Stop belong to one thread.
 class Suite final : public lifecycle::App {
  public:
   // What the services share; must outlive the suite.

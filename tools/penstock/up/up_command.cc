@@ -53,8 +53,7 @@ absl::StatusOr<Listeners> ReadListeners(const config::Binder& binder) {
   for (const Listener listener : kListeners) {
     const config::Value* const value = Find(values, KeyOf(listener));
     if (value == nullptr) return absl::InternalError(KeyOf(listener) + " is not a setting");
-    ASSIGN_OR_RETURN(listeners[static_cast<std::size_t>(listener)],
-                     ParseListener(value->text));
+    ASSIGN_OR_RETURN(listeners[static_cast<std::size_t>(listener)], ParseListener(value->text));
   }
   return listeners;
 }
@@ -79,8 +78,9 @@ absl::Status WriteListeners(const Listeners& listeners, config::Binder& binder) 
   return problems.ToStatus();
 }
 
-// While nobody but this machine can reach Penstock, functions on this machine can be called. Penstock
-// itself never can: that would be a way around its own listeners' rules. True when the former holds.
+// While nobody but this machine can reach Penstock, functions on this machine can be called.
+// Penstock itself never can: that would be a way around its own listeners' rules. True when the
+// former holds.
 bool LimitEgress(const Listeners& listeners, executor::Config& config) {
   bool is_local = true;
   for (const config::ListenAddress& listener : listeners) {
@@ -106,9 +106,8 @@ absl::Status Announce(const std::string& ports_file, const Announcement& announc
 // Runs the suite until a signal stops it; the exit code.
 int RunSuite(const Settings& settings, Announcement announcement, Context& context) {
   metrics::Registry metrics;
-  for (const char* const service :
-       {functions::kServiceName, executor::kServiceName, broker::kServiceName,
-        gateway::kServiceName}) {
+  for (const char* const service : {functions::kServiceName, executor::kServiceName,
+                                    broker::kServiceName, gateway::kServiceName}) {
     metrics::RegisterProcessMetrics(metrics, service, config::Version());
   }
   lifecycle::Readiness readiness;
@@ -119,18 +118,22 @@ int RunSuite(const Settings& settings, Announcement announcement, Context& conte
     return 1;
   }
   const std::string ports_file = PortsFileOf(settings.suite.data_dir);
-  Suite suite(settings.suite, {SystemClock(), metrics, readiness}, [&](const gateway::App& gateway) {
-    if (gateway.config_port() == 0) {
-      announcement.listeners[static_cast<std::size_t>(Listener::kConfig)].address.clear();
-    }
-    return Announce(ports_file, announcement, context);
-  });
+  bool is_announced = false;
+  Suite suite(
+      settings.suite, {SystemClock(), metrics, readiness}, [&](const gateway::App& gateway) {
+        if (gateway.config_port() == 0) {
+          announcement.listeners[static_cast<std::size_t>(Listener::kConfig)].address.clear();
+        }
+        is_announced = true;
+        return Announce(ports_file, announcement, context);
+      });
   const int code =
       lifecycle::RunUntilSignal(suite, {.stop_deadline = settings.process.shutdown_deadline,
                                         .readiness = &readiness,
                                         .stop_delay = settings.process.shutdown_delay});
+  // A start that failed may have met another process in this folder, whose file it is.
   std::error_code ignored;
-  std::filesystem::remove(ports_file, ignored);
+  if (is_announced) std::filesystem::remove(ports_file, ignored);
   return code;
 }
 
@@ -149,10 +152,9 @@ absl::Status RunUp(const UpOptions& options, const std::string& program, Context
   std::vector<std::string> flags = SettingsOf(options);
   std::vector<const char*> argv = {"penstock up"};
   for (const std::string& flag : flags) argv.push_back(flag.c_str());
-  const config::Outcome loaded =
-      config::Load({"penstock up", "", "Runs all of Penstock in one process."},
-                   static_cast<int>(argv.size()), argv.data(), binder,
-                   [&] { return settings.suite.Validate(); });
+  const config::Outcome loaded = config::Load(
+      {"penstock up", "", "Runs all of Penstock in one process."}, static_cast<int>(argv.size()),
+      argv.data(), binder, [&] { return settings.suite.Validate(); });
   if (!loaded.run) {
     context.exit_code = loaded.exit_code;
     return absl::OkStatus();
@@ -191,7 +193,8 @@ void AddUpCommand(Cli& cli) {
       {Listener::kAdmin, "port of /healthz, /readyz and /metrics (default 8083)"}};
   for (const auto& [listener, help] : ports) {
     command->add_option(fmt::format("--{}-port", NameOf(listener)),
-                        options->ports[static_cast<std::size_t>(listener)], help + "; 0: a free one");
+                        options->ports[static_cast<std::size_t>(listener)],
+                        help + "; 0: a free one");
   }
   command->add_option("--auth", options->auth, "who may call: none, or api_keys")
       ->check(CLI::IsMember({"none", "api_keys"}));

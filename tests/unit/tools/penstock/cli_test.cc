@@ -1,10 +1,9 @@
-#include "tests/unit/tools/penstock/cli_fixture.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "libs/base/ids.h"
+#include "tests/unit/tools/penstock/cli_fixture.h"
 
 namespace penstock::cli {
 namespace {
@@ -45,10 +44,16 @@ TEST(CliUsageTest, AMissingArgumentNamesItAndTheCommand) {
 }
 
 TEST(CliUsageTest, EveryCommandHasHelpAndLeavesHaveExamples) {
-  for (const auto& path : std::vector<std::vector<std::string>>{
-           {"function", "create"}, {"function", "invoke"}, {"subscription", "create"},
-           {"emit"}, {"events", "tail"}, {"deadletters", "redrive"}, {"executions", "list"},
-           {"apply"}, {"status"}, {"completion"}}) {
+  for (const auto& path : std::vector<std::vector<std::string>>{{"function", "create"},
+                                                                {"function", "invoke"},
+                                                                {"subscription", "create"},
+                                                                {"emit"},
+                                                                {"events", "tail"},
+                                                                {"deadletters", "redrive"},
+                                                                {"executions", "list"},
+                                                                {"apply"},
+                                                                {"status"},
+                                                                {"completion"}}) {
     std::vector<std::string> arguments = path;
     arguments.push_back("--help");
     const Result result = RunProgram(arguments);
@@ -297,8 +302,8 @@ TEST_F(CliTest, DeleteByFileTakesAFolderAndToleratesWhatIsGone) {
 TEST_F(CliTest, StatusShowsEachService) {
   const Result result = Run({"status"});
   EXPECT_EQ(result.code, 0) << result.err << result.out;
-  for (const char* const name : {"gateway", "event-broker", "function-manager",
-                                 "function-executor"}) {
+  for (const char* const name :
+       {"gateway", "event-broker", "function-manager", "function-executor"}) {
     EXPECT_TRUE(Has(result.out, name)) << result.out;
   }
   server_.host->SetServing(false);

@@ -60,20 +60,21 @@ TEST(DocumentsTest, ErrorsSayLineAndField) {
   EXPECT_THAT(OnlyError("kind: Subscription\nname: a\nspec:\n  filters:\n  - exact: {a: b}\n"
                         "  - exakt: {a: b}\n"),
               StartsWith("f.yaml:6:5: filters[1].exakt"));
-  EXPECT_THAT(OnlyError("\nname: a\nspec: {}\n"), StartsWith("f.yaml:2:1: kind: expected Function"));
+  EXPECT_THAT(OnlyError("\nname: a\nspec: {}\n"),
+              StartsWith("f.yaml:2:1: kind: expected Function"));
   EXPECT_THAT(OnlyError("kind: Fnction\nname: a\n"), HasSubstr("this is \"Fnction\""));
   EXPECT_THAT(OnlyError("kind: Function\nspec: {}\n"), HasSubstr("name: is missing"));
   EXPECT_THAT(OnlyError("kind: Function\nname: a/b\nspec: {}\n"), StartsWith("f.yaml:2:7: name"));
   EXPECT_THAT(OnlyError("kind: Function\nname: a\ncolor: red\nspec: {}\n"),
               StartsWith("f.yaml:3:1: color: not known"));
   EXPECT_THAT(OnlyError("kind: Function\nkind: Function\nname: a\n"), HasSubstr("twice"));
-  EXPECT_THAT(OnlyError("just text\n"), HasSubstr("a string"));
+  EXPECT_THAT(OnlyError("just text\n"), HasSubstr("this is a single value"));
   EXPECT_THAT(OnlyError("kind: [\n"), StartsWith("f.yaml:"));
 }
 
 TEST(DocumentsTest, OneBadDocumentLeavesTheOthers) {
-  const Documents documents =
-      Parse("kind: Function\nname: a\nspec: {noop: 1}\n---\nkind: Function\nname: b\nspec: {noop: {}}\n");
+  const Documents documents = Parse(
+      "kind: Function\nname: a\nspec: {noop: 1}\n---\nkind: Function\nname: b\nspec: {noop: {}}\n");
   EXPECT_EQ(documents.errors.size(), 1U);
   EXPECT_EQ(documents.documents.size(), 1U);
 }
@@ -90,14 +91,14 @@ TEST(DocumentsTest, ScalarsBecomeWhatJsonHas) {
   const config::Value value = config::ParseYaml(
       "a: 1\nb: '1'\nc: true\nd: yes\ne:\nf: 1.5e3\ng: 0x1F\nh: [~, -2, .5]\n", "x", problems);
   ASSERT_TRUE(problems.empty());
-  EXPECT_EQ(ValueToJson(value),
-            R"({"a":1,"b":"1","c":true,"d":"yes","e":null,"f":1.5e3,"g":"0x1F","h":[null,-2,".5"]})");
+  EXPECT_EQ(
+      ValueToJson(value),
+      R"({"a":1,"b":"1","c":true,"d":"yes","e":null,"f":1.5e3,"g":"0x1F","h":[null,-2,".5"]})");
 }
 
 TEST(DocumentsTest, PlacesOfPathsFallBackToWhatIsAround) {
   config::Problems problems;
-  const config::Value value =
-      config::ParseYaml("a:\n  b.c:\n  - d: 1\n  - e: 2\n", "x", problems);
+  const config::Value value = config::ParseYaml("a:\n  b.c:\n  - d: 1\n  - e: 2\n", "x", problems);
   EXPECT_EQ(FindPlace(value, "a[\"b.c\"][1].e").line, 4);
   EXPECT_EQ(FindPlace(value, "a[\"b.c\"][7]").line, 2);
   EXPECT_EQ(FindPlace(value, "a.zzz").line, 1);

@@ -1,4 +1,5 @@
-// A server for tests of the command-line client: the four services' methods that it calls, in memory.
+// A server for tests of the command-line client: the four services' methods that it calls, in
+// memory.
 #pragma once
 
 #include <penstock/events/v1/broker_service.grpc.pb.h>
@@ -45,21 +46,21 @@ class FakeFunctions final : public functions::v1::FunctionManagerService::Callba
 // Keeps subscriptions by name.
 class FakeCatalog final : public events::v1::EventCatalogService::CallbackService {
  public:
-  grpc::ServerUnaryReactor* CreateSubscription(
-      grpc::CallbackServerContext* context, const events::v1::CreateSubscriptionRequest* request,
-      events::v1::Subscription* response) override;
+  grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
+                                               const events::v1::CreateSubscriptionRequest* request,
+                                               events::v1::Subscription* response) override;
   grpc::ServerUnaryReactor* GetSubscription(grpc::CallbackServerContext* context,
                                             const events::v1::GetSubscriptionRequest* request,
                                             events::v1::Subscription* response) override;
   grpc::ServerUnaryReactor* ListSubscriptions(
       grpc::CallbackServerContext* context, const events::v1::ListSubscriptionsRequest* request,
       events::v1::ListSubscriptionsResponse* response) override;
-  grpc::ServerUnaryReactor* UpdateSubscription(
-      grpc::CallbackServerContext* context, const events::v1::UpdateSubscriptionRequest* request,
-      events::v1::Subscription* response) override;
-  grpc::ServerUnaryReactor* ListDeadLetters(
-      grpc::CallbackServerContext* context, const events::v1::ListDeadLettersRequest* request,
-      events::v1::ListDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSubscription(grpc::CallbackServerContext* context,
+                                               const events::v1::UpdateSubscriptionRequest* request,
+                                               events::v1::Subscription* response) override;
+  grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
+                                            const events::v1::ListDeadLettersRequest* request,
+                                            events::v1::ListDeadLettersResponse* response) override;
   grpc::ServerUnaryReactor* RedriveDeadLetters(
       grpc::CallbackServerContext* context, const events::v1::RedriveDeadLettersRequest* request,
       events::v1::RedriveDeadLettersResponse* response) override;
@@ -82,8 +83,7 @@ class FakeBroker final : public events::v1::EventBrokerService::CallbackService 
                                        const events::v1::ReadEventsRequest* request,
                                        events::v1::ReadEventsResponse* response) override;
   grpc::ServerWriteReactor<events::v1::StoredEvent>* TailEvents(
-      grpc::CallbackServerContext* context,
-      const events::v1::TailEventsRequest* request) override;
+      grpc::CallbackServerContext* context, const events::v1::TailEventsRequest* request) override;
 
   std::mutex mutex;
   std::vector<io::cloudevents::v1::CloudEvent> events;

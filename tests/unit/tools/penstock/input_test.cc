@@ -77,7 +77,11 @@ TEST(FunctionSourceTest, TheEndingSaysTheRuntime) {
 
 TEST(FunctionSourceTest, WhatCannotRunSaysWhatToDo) {
   EXPECT_THAT(MessageOf(DetectRuntime("a.rb", "puts 1").status()), HasSubstr("--runtime"));
-  EXPECT_THAT(MessageOf(DetectRuntime("prog", "\x7f" "ELF").status()), HasSubstr("--command"));
+  EXPECT_THAT(MessageOf(DetectRuntime("prog",
+                                      "\x7f"
+                                      "ELF")
+                            .status()),
+              HasSubstr("--command"));
 }
 
 absl::Status Apply(const FunctionFlags& flags, functions::v1::Function* function,

@@ -60,10 +60,11 @@ TEST(YamlTextTest, IsReadable) {
 }
 
 TEST(YamlTextTest, ReadsBackAsTheSameValue) {
-  for (const std::string json :
-       {R"({"a":"true","b":"null","c":"~","d":"- x","e":"x: y","f":"#","g":"","h":"1e3","i":"no"})",
-        R"({"t":" lead\n","u":"no end","v":"two\n\n","w":"a\nb\n","x":"tab\there\n","y y":"q\"\\"})",
-        R"([[1,2],[],[{"a":[{"b":"c\nd\n"}]}],"é","\u0001"])", R"("text")", R"({})"}) {
+  for (
+      const std::string json :
+      {R"({"a":"true","b":"null","c":"~","d":"- x","e":"x: y","f":"#","g":"","h":"1e3","i":"no"})",
+       R"({"t":" lead\n","u":"no end","v":"two\n\n","w":"a\nb\n","x":"tab\there\n","y y":"q\"\\"})",
+       R"([[1,2],[],[{"a":[{"b":"c\nd\n"}]}],"é","\u0001"])", R"("text")", R"({})"}) {
     const auto yaml = JsonToYaml(json);
     ASSERT_TRUE(yaml.ok()) << json;
     config::Problems problems;

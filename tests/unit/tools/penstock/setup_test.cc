@@ -50,7 +50,8 @@ TEST(UpOptionsTest, OnlyWhatWasGivenOverridesTheConfiguration) {
   const auto settings = SettingsOf(options);
   EXPECT_THAT(settings, Contains("--gateway.http.listen=127.0.0.1:0"));
   EXPECT_THAT(settings, Contains("--event_broker.data_dir=/data/event-broker"));
-  EXPECT_THAT(settings, Contains("--event_broker.function_executor.address=inproc:function-executor"));
+  EXPECT_THAT(settings,
+              Contains("--event_broker.function_executor.address=inproc:function-executor"));
   EXPECT_THAT(settings, Contains("--gateway.event_broker.address=inproc:event-broker"));
   EXPECT_EQ(settings.front(), "--config=p.yaml");
 }
