@@ -142,29 +142,30 @@ absl::StatusOr<std::vector<StoredRevision>> SqliteStateStore::LoadRevisions() {
 
 absl::StatusOr<SavedDeliveryState> SqliteStateStore::LoadDeliveryState() {
   SavedDeliveryState state;
-  const absl::Status status = database_->readers().Read([&](Connection& connection) -> absl::Status {
-    ASSIGN_OR_RETURN(auto meta,
-                     connection.Prepare("SELECT value FROM meta WHERE key = 'matched_through'"));
-    RETURN_IF_ERROR(meta.ForEach([&](const Statement& row) {
-      state.matched_through = static_cast<Sequence>(row.Int(0));
-      return absl::OkStatus();
-    }));
-    ASSIGN_OR_RETURN(auto cursors, connection.Prepare("SELECT uid, floor, acked FROM cursors"));
-    RETURN_IF_ERROR(cursors.ForEach([&](const Statement& row) {
-      state.cursors[row.String(0)] = {static_cast<Sequence>(row.Int(1)),
-                                      UnpackSequences(row.Bytes(2))};
-      return absl::OkStatus();
-    }));
-    ASSIGN_OR_RETURN(auto rows,
-                     connection.Prepare("SELECT uid, sequence, append_time, attempts_made, lost, "
-                                        "rejected, due, delay, age_from, redrives, attempts "
-                                        "FROM retry_rows ORDER BY uid, sequence"));
-    return rows.ForEach([&](const Statement& row) -> absl::Status {
-      ASSIGN_OR_RETURN(RetryRow read, ReadRow(row));
-      state.rows[row.String(0)].push_back(std::move(read));
-      return absl::OkStatus();
-    });
-  });
+  const absl::Status status =
+      database_->readers().Read([&](Connection& connection) -> absl::Status {
+        ASSIGN_OR_RETURN(
+            auto meta, connection.Prepare("SELECT value FROM meta WHERE key = 'matched_through'"));
+        RETURN_IF_ERROR(meta.ForEach([&](const Statement& row) {
+          state.matched_through = static_cast<Sequence>(row.Int(0));
+          return absl::OkStatus();
+        }));
+        ASSIGN_OR_RETURN(auto cursors, connection.Prepare("SELECT uid, floor, acked FROM cursors"));
+        RETURN_IF_ERROR(cursors.ForEach([&](const Statement& row) {
+          state.cursors[row.String(0)] = {static_cast<Sequence>(row.Int(1)),
+                                          UnpackSequences(row.Bytes(2))};
+          return absl::OkStatus();
+        }));
+        ASSIGN_OR_RETURN(
+            auto rows, connection.Prepare("SELECT uid, sequence, append_time, attempts_made, lost, "
+                                          "rejected, due, delay, age_from, redrives, attempts "
+                                          "FROM retry_rows ORDER BY uid, sequence"));
+        return rows.ForEach([&](const Statement& row) -> absl::Status {
+          ASSIGN_OR_RETURN(RetryRow read, ReadRow(row));
+          state.rows[row.String(0)].push_back(std::move(read));
+          return absl::OkStatus();
+        });
+      });
   RETURN_IF_ERROR(status);
   return state;
 }

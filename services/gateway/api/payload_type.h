@@ -7,9 +7,9 @@
 
 namespace penstock::gateway {
 
-// The Content-Type of a payload for a function or an event. Command-line clients call every body a form
-// unless told otherwise; a body that begins like a JSON object or array is none (a form would have
-// percent-encoded the brace), so it counts as JSON. Valid as long as the request.
+// The Content-Type of a payload for a function or an event. Command-line clients call every body a
+// form unless told otherwise; a body that begins like a JSON object or array is none (a form would
+// have percent-encoded the brace), so it counts as JSON. Valid as long as the request.
 inline std::string_view PayloadContentType(const http::Request& request) {
   const std::string_view declared = request.headers.Get("Content-Type");
   if (declared != "application/x-www-form-urlencoded") return declared;

@@ -1,6 +1,6 @@
-// A seeded run of the engine against a naive world: log, store and targets that fail, crashes that lose
-// everything since the last durable transaction. Whatever happens, every matched event ends up acknowledged
-// or dead, and no transaction lets a floor pass an event that is neither.
+// A seeded run of the engine against a naive world: log, store and targets that fail, crashes that
+// lose everything since the last durable transaction. Whatever happens, every matched event ends up
+// acknowledged or dead, and no transaction lets a floor pass an event that is neither.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -192,7 +192,8 @@ class World {
     for (const auto& [uid, cursor] : transaction.cursors) durable_.cursors[uid] = cursor;
     for (const std::string& uid : transaction.cursors_removed) durable_.cursors.erase(uid);
     for (const auto& [uid, row] : transaction.rows) durable_rows_[uid][row.position.sequence] = row;
-    for (const DeliveryKey& key : transaction.rows_removed) durable_rows_[key.uid].erase(key.sequence);
+    for (const DeliveryKey& key : transaction.rows_removed)
+      durable_rows_[key.uid].erase(key.sequence);
     for (const DeadDelivery& dead : transaction.dead) dead_.insert(dead.key);
     CheckNothingIsForgotten();
     engine_->Persisted(now(), out_);
@@ -206,7 +207,8 @@ class World {
       const Sequence floor =
           at == durable_.cursors.end() ? durable_.matched_through : at->second.floor;
       std::set<Sequence> claimed;
-      if (at != durable_.cursors.end()) claimed = {at->second.acked.begin(), at->second.acked.end()};
+      if (at != durable_.cursors.end())
+        claimed = {at->second.acked.begin(), at->second.acked.end()};
       for (Sequence s = 1; s <= head_; ++s) {
         if (!Matches(uid, s) || (s > floor && !claimed.contains(s))) continue;
         const DeliveryKey key{uid, s};

@@ -40,21 +40,19 @@ TEST_P(TypePatternTest, MatchesAsDocumented) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, TypePatternTest,
-    testing::Values(PatternCase{"user.created", "user.created", true},
-                    PatternCase{"user.created", "user.created2", false},
-                    PatternCase{"user.*", "user.created", true},
-                    PatternCase{"user.*", "user.", true}, PatternCase{"user.*", "user", false},
-                    PatternCase{"user.*", "user.a.b.c", true},
-                    PatternCase{"*.created", "user.created", true},
-                    PatternCase{"*.created", "created", false},
-                    PatternCase{"a*b*c", "a--b--c", true}, PatternCase{"a*b*c", "abc", true},
-                    PatternCase{"a*b*c", "acb", false}, PatternCase{"a*bc*d", "abbcd", true},
-                    PatternCase{"aba*ba", "aba", false}, PatternCase{"*x*y*", "yx", false},
-                    PatternCase{"*x*y*", "1x2y3", true}, PatternCase{"*", "anything", true},
-                    PatternCase{"*", "penstock.deadletter", false},
-                    PatternCase{"*", "eventgateway.event.received", false},
-                    PatternCase{"*", "penstocks", true},
-                    PatternCase{"penstock.*", "penstock.deadletter", true}));
+    testing::Values(
+        PatternCase{"user.created", "user.created", true},
+        PatternCase{"user.created", "user.created2", false},
+        PatternCase{"user.*", "user.created", true}, PatternCase{"user.*", "user.", true},
+        PatternCase{"user.*", "user", false}, PatternCase{"user.*", "user.a.b.c", true},
+        PatternCase{"*.created", "user.created", true}, PatternCase{"*.created", "created", false},
+        PatternCase{"a*b*c", "a--b--c", true}, PatternCase{"a*b*c", "abc", true},
+        PatternCase{"a*b*c", "acb", false}, PatternCase{"a*bc*d", "abbcd", true},
+        PatternCase{"aba*ba", "aba", false}, PatternCase{"*x*y*", "yx", false},
+        PatternCase{"*x*y*", "1x2y3", true}, PatternCase{"*", "anything", true},
+        PatternCase{"*", "penstock.deadletter", false},
+        PatternCase{"*", "eventgateway.event.received", false}, PatternCase{"*", "penstocks", true},
+        PatternCase{"penstock.*", "penstock.deadletter", true}));
 
 TEST(TypePatternParseTest, RefusesWhatIsNoPatternAndNamesTheField) {
   for (const char* bad : {"", "a b", "a*b*c*d*e", "a\tb"}) {
@@ -94,7 +92,8 @@ TEST(FilterTest, RefusesBadFiltersByTheirPath) {
   Filter deep = Attributes(Filter::Kind::kExact, "subject", "x");
   for (int i = 0; i < 8; ++i) deep = {Filter::Kind::kNot, {}, {deep}};
   EXPECT_FALSE(CheckFilters({deep}).ok());
-  EXPECT_FALSE(CheckFilters(std::vector<Filter>(33, Attributes(Filter::Kind::kExact, "a", "x"))).ok());
+  EXPECT_FALSE(
+      CheckFilters(std::vector<Filter>(33, Attributes(Filter::Kind::kExact, "a", "x"))).ok());
 }
 
 Subscription Make(std::string uid, std::string type, std::string space = "default") {

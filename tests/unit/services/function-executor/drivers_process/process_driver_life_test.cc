@@ -18,6 +18,8 @@
 namespace penstock::executor {
 namespace {
 
+using namespace std::chrono_literals;
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

@@ -8,6 +8,8 @@
 namespace penstock::executor {
 namespace {
 
+using namespace std::chrono_literals;
+
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -20,8 +20,6 @@
 
 namespace penstock::executor {
 
-using namespace std::chrono_literals;
-
 // A folder that goes with this object.
 class TempFolder {
  public:
@@ -38,7 +36,7 @@ class TempFolder {
 
 // Waits until `condition` holds; false when it does not within `limit`.
 inline bool Eventually(const std::function<bool()>& condition,
-                       std::chrono::milliseconds limit = 20s) {
+                       std::chrono::milliseconds limit = std::chrono::seconds(20)) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
@@ -80,7 +78,7 @@ class ProcessDriverFixture : public ::testing::Test {
   }
 
   static Invocation Invoke(const Spec& function, const std::string& payload,
-                           std::chrono::milliseconds limit = 30s) {
+                           std::chrono::milliseconds limit = std::chrono::seconds(30)) {
     Invocation invocation;
     invocation.execution_id = "e1";
     invocation.function = function;
@@ -105,12 +103,14 @@ class ProcessDriverFixture : public ::testing::Test {
   }
   Outcome Call(Invocation invocation) { return Start(std::move(invocation)).outcome.get(); }
   Outcome Call(const Spec& function, const std::string& payload,
-               std::chrono::milliseconds limit = 30s) {
+               std::chrono::milliseconds limit = std::chrono::seconds(30)) {
     return Call(Invoke(function, payload, limit));
   }
 
+  std::string WorkFolder() const { return folder_.path() + "/work"; }
+
   std::string FolderOf(const Spec& function) const {
-    return folder_.path() + "/work/" + function->uid + "/" + std::to_string(function->version);
+    return WorkFolder() + "/" + function->uid + "/" + std::to_string(function->version);
   }
 
   TempFolder folder_;
