@@ -338,7 +338,7 @@ def over_grpc(suite, checks):
         (
             "what is not built yet",
             "catalog",
-            "ListEventTypes",
+            "ListCorsPolicies",
             {"parent": "spaces/default"},
             "UNIMPLEMENTED",
         ),

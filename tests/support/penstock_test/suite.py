@@ -110,13 +110,13 @@ class Suite:
         }
         return self.ports[own.get(name, "admin")]
 
-    def start(self, *names):
+    def start(self, *names, connected=True):
         """Starts all processes, or these, and waits until each is ready."""
         for name in names or self.processes:
             self.processes[name].start()
         for name in names or self.processes:
             self.wait_ready(name)
-        if not names:
+        if connected and not names:
             self.wait_connected()
         return self
 
@@ -128,6 +128,12 @@ class Suite:
         ]
         for path in paths:
             wait_until(lambda p=path: self.http.get(p).status == 200, READY_SECONDS, f"GET {path}")
+        # The broker asks the function-manager, which says that there is no such function.
+        probe = "/api/v1/spaces/default/subscriptions?subscriptionId=probe"
+        wanted = {"eventType": "probe", "function": "no-such-function"}
+        wait_until(
+            lambda: self.http.post(probe, json_body=wanted).status == 400, READY_SECONDS, probe
+        )
 
     def is_ready(self, name):
         try:
@@ -195,7 +201,7 @@ class Suite:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def run_with_suite(test, started=True, needs_shape=None, **suite_options):
+def run_with_suite(test, started=True, connected=True, needs_shape=None, **suite_options):
     """The main program of a test: `test(suite, checks)` in the shape given by --shape.
 
     Prints logs when a check failed. Exits 77 where the test cannot run, 1 when a check failed.
@@ -208,7 +214,7 @@ def run_with_suite(test, started=True, needs_shape=None, **suite_options):
     try:
         with checks.section(f"start ({arguments.shape})"):
             if started:
-                suite.start()
+                suite.start(connected=connected)
             checks.that("every process is ready", True)
         if checks.failed == 0:
             with checks.section("test"):
