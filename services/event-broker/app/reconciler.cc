@@ -43,9 +43,9 @@ void Reconciler::Run() {
     lock.lock();
     state_->wake.wait(lock, [this] { return state_->stopping || state_->answered; });
     if (state_->stopping) return;
-    if (state_->succeeded && catalog_.reference_counts().changes == before.changes) {
-      doubts = before.doubts;
+    if (state_->succeeded) {
       pause = 200ms;
+      if (catalog_.reference_counts().changes == before.changes) doubts = before.doubts;
       continue;
     }
     state_->wake.wait_for(lock, pause, stopping);
