@@ -7,6 +7,7 @@
 
 #include "libs/cloudevents/json_format.h"
 #include "libs/config/suggest.h"
+#include "libs/config/version.h"
 #include "tools/penstock/client/errors.h"
 #include "tools/penstock/input/values.h"
 
@@ -44,6 +45,8 @@ Cli::Cli(Io& io, const Clock& clock)
   root_.require_subcommand(1);
   root_.footer(kFooter);
   root_.get_formatter()->column_width(36);
+  root_.set_version_flag("--version", fmt::format("penstock {}", config::Version()),
+                         "Print the version and exit");
   root_.add_option("--server", options_.server, "host:port of the server's gRPC listener")
       ->envname("PENSTOCK_SERVER")
       ->capture_default_str();

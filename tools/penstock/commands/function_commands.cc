@@ -201,12 +201,12 @@ void AddFlags(CLI::App* command, Options* options) {
 
 void AddCreateAndUpdate(Cli& cli, CLI::App* function) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const create =
-      Cli::Add(function, "create", "Creates a function",
-               "  penstock function create hello --source hello.py\n"
-               "  penstock function create hello --source hello.js --subscribe user.created\n"
-               "  penstock function create shop --url http://127.0.0.1:9000/hook --timeout 5s\n"
-               "  penstock function create up --command '/usr/bin/tr a-z A-Z' --env LANG=C");
+  CLI::App* const create = Cli::Add(
+      function, "create", "Creates a function",
+      "  penstock function create hello --source hello.py\n"
+      "  penstock function create hello --source hello.js --subscribe user.created\n"
+      "  penstock function create shop --url http://127.0.0.1:9000/hook --timeout 5s\n"
+      "  penstock function create shout --command '/usr/local/bin/shout --loud' --env LANG=C");
   AddFlags(create, options.get());
   AddList(create, "--subscribe", &options->subscribe, "event type to subscribe it to; repeatable");
   cli.SetAction(create, [options](Context& context) { return Create(*options, context); });
