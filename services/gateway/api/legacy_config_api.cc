@@ -65,8 +65,9 @@ void LegacyConfigApi::Handle(http::Request request,
   auto principal = deps_.authenticator.Check(headers);
   if (!principal.ok()) return Fail(call, principal.status(), "");
   call->principal = *std::move(principal);
+  const std::string_view content_type = headers.Get("Content-Type");
   if (call->request.method == "POST" &&
-      !cloudevents::IsJsonContentType(headers.Get("Content-Type"))) {
+      (content_type.empty() || !cloudevents::IsJsonContentType(content_type))) {
     return call->Respond(ErrorResponse(415, "Content-Type: expected application/json"));
   }
   Dispatch(call);

@@ -113,7 +113,7 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
                          .origin = request.headers.Get("Origin"),
                          .sec_fetch_site = request.headers.Get("Sec-Fetch-Site")});
   if (!allowed.ok()) return call->Fail(allowed);
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const std::string_view method = request.method == "HEAD" ? "GET" : request.method.c_str();
   const auto match = table_.Match(method, request.path());
   if (match.route == nullptr) {
     return call->Respond(match.allowed_methods.empty()

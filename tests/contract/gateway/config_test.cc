@@ -1,0 +1,74 @@
+#include "services/gateway/app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "libs/base/status.h"
+
+namespace penstock::gateway {
+namespace {
+
+// True when the configuration is refused for this key.
+bool Refuses(const Config& config, const std::string& key) {
+  const auto violations = FieldViolationsOf(config.Validate());
+  return std::any_of(violations.begin(), violations.end(),
+                     [&](const FieldViolation& violation) { return violation.field == key; });
+}
+
+TEST(GatewayConfigTest, TheDefaultsAreValid) {
+  const Config config;
+  EXPECT_TRUE(config.Validate().ok()) << config.Validate();
+  config::Binder binder;
+  Config bound;
+  Bind(binder, bound);
+  EXPECT_TRUE(binder.CheckValues().ok()) << binder.CheckValues();
+}
+
+TEST(GatewayConfigTest, AListenerOffLoopbackWantsAuth) {
+  Config config;
+  config.http_listen.address = "0.0.0.0";
+  EXPECT_TRUE(Refuses(config, "auth"));
+  config.auth = AuthKind::kNone;
+  EXPECT_TRUE(config.Validate().ok());
+  config = Config();
+  config.grpc_listen = "*:8082";
+  EXPECT_TRUE(Refuses(config, "auth"));
+  config = Config();
+  config.config_listen = "192.168.0.1:8081";
+  EXPECT_TRUE(Refuses(config, "auth"));
+}
+
+TEST(GatewayConfigTest, KeysNeedAFile) {
+  Config config;
+  config.auth = AuthKind::kApiKeys;
+  EXPECT_TRUE(Refuses(config, "auth_keys_file"));
+}
+
+TEST(GatewayConfigTest, NamesEveryBadAddress) {
+  Config config;
+  config.event_broker_address = "nowhere";
+  config.function_manager_address = "host:99999";
+  config.function_executor_address = "inproc:";
+  config.grpc_listen = "x";
+  config.config_listen = "y";
+  config.peer_token_file = "";
+  for (const char* key :
+       {"event_broker.address", "function_manager.address", "function_executor.address",
+        "grpc.listen", "config.listen", "peer.token_file"}) {
+    EXPECT_TRUE(Refuses(config, key)) << key;
+  }
+}
+
+TEST(GatewayConfigTest, ListenersCanBeOff) {
+  Config config;
+  config.grpc_listen = "inproc:";
+  config.config_listen = "";
+  EXPECT_TRUE(config.Validate().ok());
+  EXPECT_FALSE(config.HasGrpcListener());
+}
+
+}  // namespace
+}  // namespace penstock::gateway
