@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/rpc/callback_threads.h"
 #include "libs/rpc/inproc_registry.h"
 #include "libs/rpc/tls.h"
 
@@ -59,6 +60,7 @@ absl::Status CheckAddress(std::string_view field, std::string_view address) {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(std::string_view address,
                                                            const ChannelOptions& options) {
   RETURN_IF_ERROR(CheckAddress("address", address));
+  KeepCallbackThreads();
   const grpc::ChannelArguments arguments = ArgumentsOf(options);
   if (address.starts_with(kInproc)) {
     ASSIGN_OR_RETURN(const InprocRegistry::Made made,

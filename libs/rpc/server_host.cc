@@ -10,6 +10,7 @@
 
 #include "libs/base/callback_guard.h"
 #include "libs/base/status.h"
+#include "libs/rpc/callback_threads.h"
 #include "libs/rpc/inproc_registry.h"
 #include "libs/rpc/server_plugins.h"
 #include "libs/rpc/tls.h"
@@ -51,6 +52,7 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerOptions opti
 absl::Status ServerHost::Init(ServerOptions options) {
   static std::once_flag health_once;
   std::call_once(health_once, [] { grpc::EnableDefaultHealthCheckService(true); });
+  KeepCallbackThreads();
   grpc::ServerBuilder builder;
   SetLimits(options, builder);
   builder.SetOption(ServerPlugins(options.reflection, &service_names_));
