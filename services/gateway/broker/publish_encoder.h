@@ -33,6 +33,10 @@ class PublishEncoder {
   void Add(std::int64_t correlation_id, std::string_view space, std::string_view event);
 
   bool empty() const { return messages_.empty(); }
+  // True when the oldest message takes no more. Only when not empty.
+  bool HasFull() const {
+    return messages_.size() > 1 || messages_.front().events >= limits_.events_max;
+  }
   // The oldest message. Only when not empty.
   Message Take();
   void Clear();

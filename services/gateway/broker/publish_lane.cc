@@ -19,6 +19,9 @@ using Client = rpc::BidiClient<grpc::ByteBuffer, pb::PublishStreamResponse>;
 
 constexpr char kMethod[] = "/penstock.events.v1.EventBrokerService/PublishStream";
 constexpr int kSendsMax = 2;
+// Messages that are not full may be under way at a time: one that the broker writes, one that it
+// has next.
+constexpr int kSmallMessagesMax = 2;
 constexpr std::chrono::milliseconds kReconnectDelay{200};
 constexpr std::chrono::milliseconds kDeadlineCheck{100};
 
@@ -109,6 +112,12 @@ struct PublishLane::Stream {
     {
       const std::lock_guard lock(mutex);
       if (encoder.empty()) return false;
+      if (!encoder.HasFull()) {
+        // What comes while the broker writes the messages before would only wait there: it goes out
+        // together when their receipts come.
+        if (small_messages_left == 0) return false;
+        --small_messages_left;
+      }
       next = encoder.Take();
       sent_end = next.end;
     }
@@ -116,8 +125,16 @@ struct PublishLane::Stream {
     return true;
   }
 
+  // Receipts have come; true when something has waited for them.
+  bool Renew() {
+    const std::lock_guard lock(mutex);
+    small_messages_left = kSmallMessagesMax;
+    return !encoder.empty();
+  }
+
   std::mutex mutex;
   PublishEncoder encoder;
+  int small_messages_left = kSmallMessagesMax;
   // The correlation id after the last that was handed to gRPC.
   std::int64_t sent_end = 0;
 
@@ -218,6 +235,7 @@ void PublishLane::OnReceipts(const Stream& from, const void* message) {
     if (!slot.answered) Answer(slot, ResultOf(receipt));
   }
   DropAnswered();
+  if (stream_.get() == &from && stream_->Renew()) stream_->client->Notify();
 }
 
 void PublishLane::OnStreamEnd(const Stream& from, const absl::Status& status) {

@@ -47,7 +47,7 @@ TEST_P(HttpEventsTest, GivesTheFunctionTheRequest) {
                                               "/users/4%202/a/b?x=1&x=%20&y",
                                               {{"X-Custom", "v"},
                                                {"Content-Type", "text/plain"},
-                                               {"Connection", "x-hop"},
+                                               {"Connection", "close, x-hop"},
                                                {"X-Hop", "no"}},
                                               "body"});
   EXPECT_EQ(answer.body, "body");

@@ -46,6 +46,20 @@ TEST(PublishEncoderTest, BeginsAMessageAfterSoManyEvents) {
   EXPECT_TRUE(encoder.empty());
 }
 
+TEST(PublishEncoderTest, KnowsWhenAMessageTakesNoMore) {
+  PublishEncoder encoder({.events_max = 2, .bytes_max = 1000});
+  encoder.Add(1, "s", Event("e"));
+  EXPECT_FALSE(encoder.HasFull());
+  encoder.Add(2, "s", Event("e"));
+  EXPECT_TRUE(encoder.HasFull());
+  encoder.Take();
+  encoder.Add(3, "s", Event("e"));
+  encoder.Add(4, "s", Event("e", 990));
+  EXPECT_TRUE(encoder.HasFull());
+  encoder.Take();
+  EXPECT_FALSE(encoder.HasFull());
+}
+
 TEST(PublishEncoderTest, ALargeEventTravelsAlone) {
   PublishEncoder encoder({.events_max = 256, .bytes_max = 1000});
   encoder.Add(1, "s", Event("small"));
