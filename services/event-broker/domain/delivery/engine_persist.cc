@@ -120,7 +120,7 @@ void DeliveryEngine::Persisted(EngineTime now, EngineOutput& out) {
 }
 
 void DeliveryEngine::Flush(EngineTime now, EngineOutput& out) {
-  flush_at_ = now.monotonic;
+  if (dirty_) flush_at_ = now.monotonic;
   Conclude(now, out);
 }
 

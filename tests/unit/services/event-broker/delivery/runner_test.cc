@@ -246,20 +246,5 @@ TEST_F(RunnerTest, ARecreatedSubscriptionIsANewOne) {
   EXPECT_EQ(invoker_->orders()[0].key.uid, created->subscription.uid);
 }
 
-TEST_F(RunnerTest, AnIdleBrokerSleeps) {
-  StartBroker();
-  ASSERT_TRUE(Create(Wanted("orders")).ok());
-  Publish(10);
-  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 10; }));
-  const auto used = [] {
-    timespec time{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-  };
-  const auto before = used();
-  std::this_thread::sleep_for(600ms);
-  EXPECT_LT(used() - before, 200ms);
-}
-
 }  // namespace
 }  // namespace penstock::broker

@@ -329,5 +329,24 @@ TEST_F(EngineTest, ARestoredRowWaitsAtMostItsStoredDelayAfterAClockJump) {
   EXPECT_EQ(TakeSends(), (Sends{"a-1#2"}));
 }
 
+TEST_F(EngineTest, WithNothingToDoItAsksForNoWake) {
+  AddSubscription("a");
+  engine_.SetCapacity(10, now(), out_);
+  Append("a", 1);
+  Finish("a", 1, 1, DeliveryOutcome::kRetryable);
+  EXPECT_TRUE(out_.wake_at.has_value());  // The retry, and the flush.
+  Flush();
+  Advance(1min);
+  engine_.Tick(now(), out_);
+  Finish("a", 1, 2, DeliveryOutcome::kSucceeded);
+  Flush();
+  EXPECT_EQ(out_.wake_at, std::nullopt);
+}
+
+TEST_F(EngineTest, ForgetsAlsoWhatOnlyTheStoreKnows) {
+  engine_.Remove("gone", now(), out_);
+  EXPECT_EQ(Flush().forgotten, (std::vector<std::string>{"gone"}));
+}
+
 }  // namespace
 }  // namespace penstock::broker
