@@ -114,7 +114,9 @@ def deletion(suite, config, checks):
         gone = config.delete(f"/v1/subscriptions/{one['subscriptionId']}")
         if gone.status != 204:
             checks.status(f"deleting {one['subscriptionId']}", gone, 204)
-    checks.equal("all subscriptions go", config.get("/v1/subscriptions").json(), {"subscriptions": []})
+    checks.equal(
+        "all subscriptions go", config.get("/v1/subscriptions").json(), {"subscriptions": []}
+    )
     checks.status("then the function", config.delete("/v1/functions/hello"), 204)
     missing = config.delete("/v1/subscriptions/x-y")
     checks.equal("an unknown one", missing.json(), {"error": 'Subscription "x-y" not found.'})

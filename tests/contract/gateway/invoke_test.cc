@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <string>
+#include <utility>
 
 #include "libs/base/status.h"
 #include "tests/contract/gateway/fixture.h"
@@ -102,6 +104,30 @@ TEST_P(InvokeTest, KnowsTheFoundingDocumentsForms) {
   EXPECT_EQ(Post("/_invoke", "a", {{"Function-ID", "a b"}}).status, 400);
   EXPECT_EQ(Post("/_invoke", "a", {{"Function-ID", "f"}, {"Space", "?"}}).status, 400);
   EXPECT_EQ(Get("/_invoke").status, 405);
+}
+
+class InvokeReplicasTest : public GatewayTest {};
+
+TEST_F(InvokeReplicasTest, SpreadsCallsOverReplicas) {
+  FakeExecutor second;
+  rpc::ServerOptions options;
+  options.address = "127.0.0.1:0";
+  options.services = {&second};
+  auto host = rpc::ServerHost::Start(std::move(options));
+  ASSERT_TRUE(host.ok()) << host.status();
+  config.function_executor_address =
+      "ipv4:" + config.function_executor_address + "," + (*host)->address();
+  StartGateway();
+  EXPECT_TRUE(Eventually([&] {
+    EXPECT_EQ(Post(kInvoke, "").status, 200);
+    return executor.invoked() > 0 && second.invoked() > 0;
+  }));
+  // What is left takes everything when one is gone.
+  (*host)->Stop(std::chrono::milliseconds(0));
+  EXPECT_TRUE(Eventually([&] { return Post(kInvoke, "").status == 200; }));
+  const std::size_t before = executor.invoked();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Post(kInvoke, "").status, 200);
+  EXPECT_EQ(executor.invoked(), before + 5);
 }
 
 TEST_P(InvokeTest, CancelsTheCallWhenTheClientLeaves) {

@@ -203,7 +203,7 @@ def tailing(suite, cli, checks):
         # Until the tail is there its events cannot be seen: one after the other is published.
         deadline = time.monotonic() + 20
         while tail.poll() is None and time.monotonic() < deadline:
-            cli("emit", "tail.one", "--data", '{"n": 1}')
+            suite.cli("emit", "tail.one", "--data", '{"n": 1}')
             try:
                 tail.wait(0.2)
             except subprocess.TimeoutExpired:

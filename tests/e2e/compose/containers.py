@@ -36,7 +36,9 @@ def run(*command, check=True, environment=None, **more):
         **more,
     )
     if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise AssertionError(
+            f"{' '.join(map(str, command))}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return done
 
 
@@ -120,7 +122,9 @@ def journey(api, number, checks):
         lambda: [run for run in api.executions(eventId=event_id) if run["state"] == "SUCCEEDED"],
     )
     if found:
-        checks.equal(f"event {number}: the answer", found[0]["output"]["json"], {"got": {"n": number}})
+        checks.equal(
+            f"event {number}: the answer", found[0]["output"]["json"], {"got": {"n": number}}
+        )
 
 
 def _taken(api, event_id):

@@ -3,6 +3,7 @@
 
 import argparse
 import pathlib
+import statistics
 import sys
 import time
 
@@ -12,7 +13,7 @@ from penstock_test.api import Api
 from penstock_test.checks import Checks, wait_until
 from penstock_test.load import Load
 from penstock_test.receiver import Receiver
-from penstock_test.suite import SERVICES, Suite
+from penstock_test.suite import SHAPES, Suite
 
 RETRY = {"maxAttempts": 1000, "initialDelay": "0.1s", "maxDelay": "1s"}
 FLOW_SECONDS = 30
@@ -27,19 +28,21 @@ def prepare(suite, receiver, checks):
 
 
 def flows(load, events):
-    """Waits until so many more events were acknowledged."""
-    goal = len(load.acknowledged) + events
-    wait_until(
-        lambda: len(load.acknowledged) >= goal, FLOW_SECONDS, f"{events} more events acknowledged"
-    )
+    """Waits until so many more events were acknowledged; gives how many came in a second."""
+    start, began = len(load.acknowledged), time.monotonic()
+    goal = start + events
+    what = f"{events} more events acknowledged"
+    wait_until(lambda: len(load.acknowledged) >= goal, FLOW_SECONDS, what)
+    return (len(load.acknowledged) - start) / (time.monotonic() - began)
 
 
 def kill_in_turn(suite, receiver, load, rounds, rate):
-    """Gives the longest time without service, in seconds."""
-    longest = 0.0
+    """Gives the longest time without service in seconds, and the usual rate between the outages."""
+    longest, rates = 0.0, []
+    names = list(suite.processes)
     for turn in range(rounds):
-        flows(load, rate)
-        name = SERVICES[turn % len(SERVICES)]
+        rates.append(flows(load, rate))
+        name = names[turn % len(names)]
         killed = time.monotonic()
         suite.kill(name)
         if turn % 2:
@@ -54,7 +57,7 @@ def kill_in_turn(suite, receiver, load, rounds, rate):
             f"acknowledged {len(load.acknowledged)}, delivered {counts['ids']}",
             flush=True,
         )
-    return longest
+    return longest, statistics.median(rates)
 
 
 def wait_for_delivery(receiver, acknowledged):
@@ -85,8 +88,7 @@ def run(suite, receiver, arguments, checks):
     load = Load(suite.ports["http"], arguments.rate, "load.item", "k").start()
     began = time.monotonic()
     flows(load, arguments.rate)
-    warm = time.monotonic() - began
-    longest = kill_in_turn(suite, receiver, load, arguments.rounds, arguments.rate)
+    longest, calm = kill_in_turn(suite, receiver, load, arguments.rounds, arguments.rate)
     load.stop()
     took = time.monotonic() - began
     acknowledged = set(load.acknowledged)
@@ -96,7 +98,7 @@ def run(suite, receiver, arguments, checks):
     dead = Api(suite.http).dead_letters()
     print(
         f"rate={arguments.rate} seconds={took:.0f} average={len(acknowledged) / took:.0f}/s "
-        f"first_second={warm:.2f}s longest_outage={longest:.2f}s failures={load.failures}"
+        f"between_outages={calm:.0f}/s longest_outage={longest:.2f}s failures={load.failures}"
     )
     print(
         f"rounds={arguments.rounds} acknowledged={len(acknowledged)} delivered={len(delivered)} "
@@ -109,18 +111,18 @@ def run(suite, receiver, arguments, checks):
     stored = stored_ids(suite)
     checks.that("each is stored", acknowledged <= set(stored), len(stored))
     checks.that("and stored once", len(stored) == len(set(stored)), len(stored) - len(set(stored)))
-    average = len(acknowledged) / took
-    checks.that("the load was heavy", average >= arguments.rate * 0.85, f"{average:.0f} a second")
+    checks.that("the load was heavy", calm >= arguments.rate * 0.8, f"{calm:.0f} a second")
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", choices=SHAPES, default="services")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--rate", type=int, default=2400)
     arguments = parser.parse_args()
     checks = Checks()
     receiver = Receiver()
-    suite = Suite("services")
+    suite = Suite(arguments.shape)
     try:
         with checks.section("kill -9 in turn"):
             suite.start()

@@ -45,6 +45,14 @@ class InvokerTest : public ::testing::Test {
 
   void SetUp() override { Publish(0); }
 
+  // A call that never ends is kept by its driver for ever. Ending one may start another.
+  void TearDown() override {
+    store_.hold_back = false;
+    for (FakeDriver* driver : {&driver_, &http_}) {
+      for (std::size_t i = 0; i < driver->calls.size(); ++i) driver->calls[i]->Succeed();
+    }
+  }
+
   void Publish(int concurrency_max, Target target = NoopTarget{}) {
     auto spec = std::make_shared<FunctionSpec>();
     spec->space = "default";
