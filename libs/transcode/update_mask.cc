@@ -18,25 +18,6 @@ bool IsBound(const Route& route, const FieldPath& path) {
                      [&](const Variable& variable) { return variable.field == path; });
 }
 
-void Fill(const Route& route, const JsonValue& object, const Descriptor* type,
-          const std::string& prefix, FieldPath& path, FieldMask* mask) {
-  for (const auto& [name, value] : object.members()) {
-    const FieldDescriptor* field = protojson::FindField(type, name);
-    if (field == nullptr) continue;
-    path.push_back(field);
-    if (!IsBound(route, path)) {
-      const bool nested = !field->is_repeated() && field->message_type() != nullptr &&
-                          protojson::HasPlainForm(field->message_type()) && value.size() > 0;
-      if (nested) {
-        Fill(route, value, field->message_type(), prefix + field->name() + ".", path, mask);
-      } else {
-        mask->add_paths(prefix + field->name());
-      }
-    }
-    path.pop_back();
-  }
-}
-
 }  // namespace
 
 const FieldDescriptor* UpdateMaskField(const Route& route) {
@@ -53,8 +34,12 @@ const FieldDescriptor* UpdateMaskField(const Route& route) {
 void FillUpdateMask(const Route& route, const JsonValue& body, FieldMask* mask) {
   const Descriptor* type = route.body_field->message_type();
   if (!body.is_object() || !protojson::HasPlainForm(type)) return;
-  FieldPath path{route.body_field};
-  Fill(route, body, type, "", path, mask);
+  for (const auto& [name, value] : body.members()) {
+    const FieldDescriptor* field = protojson::FindField(type, name);
+    if (field != nullptr && !IsBound(route, {route.body_field, field})) {
+      mask->add_paths(field->name());
+    }
+  }
 }
 
 }  // namespace penstock::transcode

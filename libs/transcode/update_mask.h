@@ -13,8 +13,8 @@ namespace penstock::transcode {
 const google::protobuf::FieldDescriptor* UpdateMaskField(const Route& route);
 
 // Adds the paths of the fields that are present in `body`, which has been read into the route's
-// body field: down to the leaves of nested messages, as a merge patch (RFC 7396) has it; repeated
-// fields, maps and null as a whole. Fields that the path binds are left out.
+// body field. A nested message counts as a whole: what the body gives replaces it. Fields that the
+// path binds are left out.
 void FillUpdateMask(const Route& route, const protojson::JsonValue& body,
                     google::protobuf::FieldMask* mask);
 

@@ -38,7 +38,9 @@ def functions(config, server, checks):
     checks.equal(
         "has the old text", missing.json(), {"error": 'Function "missing-func" not found.'}
     )
-    checks.status("malformed JSON", config.post("/v1/functions", "{"), 400)
+    json_type = {"Content-Type": "application/json"}
+    checks.status("malformed JSON", config.post("/v1/functions", "{", headers=json_type), 400)
+    checks.status("a body that is not JSON", config.post("/v1/functions", "{"), 415)
 
 
 def subscriptions(config, checks):

@@ -158,7 +158,7 @@ TEST(BuildRequestTest, FillsTheUpdateMaskFromTheBody) {
                             "extra":{"a":{"b":1}}})"),
               ElementsAre("display_name", "tags", "metadata", "timeout", "extra"));
   EXPECT_THAT(paths("", R"({"httpTarget":{"url":"u","headers":{"a":"b"}},"parent":{"tags":[]}})"),
-              ElementsAre("http_target.url", "http_target.headers", "parent.tags"));
+              ElementsAre("http_target", "parent"));
   EXPECT_THAT(paths("", R"({"httpTarget":{},"timeout":null,"display_name":null})"),
               ElementsAre("http_target", "timeout", "display_name"));
   EXPECT_THAT(paths("", R"({"name":"spaces/a/things/b","tags":["x"]})"), ElementsAre("tags"));
