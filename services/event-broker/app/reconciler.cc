@@ -45,7 +45,13 @@ void Reconciler::Run() {
     if (state_->stopping) return;
     if (state_->succeeded) {
       pause = 200ms;
-      if (catalog_.reference_counts().changes == before.changes) doubts = before.doubts;
+      const bool quiet =
+          before.in_flight == 0 && catalog_.reference_counts().changes == before.changes;
+      if (quiet) {
+        doubts = before.doubts;
+      } else {
+        state_->wake.wait_for(lock, 20ms, stopping);
+      }
       continue;
     }
     state_->wake.wait_for(lock, pause, stopping);

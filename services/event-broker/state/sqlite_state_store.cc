@@ -18,13 +18,15 @@ using sqlite::Statement;
 // Acknowledged positions as little-endian 64-bit numbers.
 std::string PackSequences(const std::vector<Sequence>& sequences) {
   std::string bytes(sequences.size() * sizeof(Sequence), '\0');
-  std::memcpy(bytes.data(), sequences.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(bytes.data(), sequences.data(), bytes.size());
   return bytes;
 }
 
 std::vector<Sequence> UnpackSequences(std::string_view bytes) {
   std::vector<Sequence> sequences(bytes.size() / sizeof(Sequence));
-  std::memcpy(sequences.data(), bytes.data(), sequences.size() * sizeof(Sequence));
+  if (!sequences.empty()) {
+    std::memcpy(sequences.data(), bytes.data(), sequences.size() * sizeof(Sequence));
+  }
   return sequences;
 }
 

@@ -74,6 +74,7 @@ class SubscriptionCatalog final : public RevisionSource {
   struct ReferenceCounts {
     std::uint64_t changes = 0;  // Holds begun or ended.
     std::uint64_t doubts = 0;   // Releases whose outcome is not known.
+    std::size_t in_flight = 0;  // Holds that begin or end right now.
   };
   ReferenceCounts reference_counts() const;
 
@@ -166,7 +167,8 @@ class SubscriptionCatalog final : public RevisionSource {
   std::set<Key> busy_;
   std::set<std::string> reserved_routes_;
   std::multiset<std::pair<std::string, std::string>> acquiring_;  // Functions and their holders.
-  ReferenceCounts reference_counts_;
+  ReferenceCounts
+      reference_counts_;  // `in_flight` counts releases only; acquisitions are in `acquiring_`.
   std::vector<std::function<void()>> parked_;  // Steps that Maintain tries again.
   Sequence pruned_to_ = kNoSequence;
   std::map<std::string, Route> routes_;  // By name of the subscription.

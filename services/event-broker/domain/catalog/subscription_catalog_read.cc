@@ -52,7 +52,9 @@ std::vector<FunctionReferences::Reference> SubscriptionCatalog::References() con
 
 SubscriptionCatalog::ReferenceCounts SubscriptionCatalog::reference_counts() const {
   const std::lock_guard lock(mutex_);
-  return reference_counts_;
+  ReferenceCounts counts = reference_counts_;
+  counts.in_flight += acquiring_.size();
+  return counts;
 }
 
 std::vector<Subscription> SubscriptionCatalog::All() const {

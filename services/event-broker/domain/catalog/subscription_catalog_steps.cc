@@ -141,11 +141,17 @@ void SubscriptionCatalog::End(const MutationPtr& mutation, Sequence sequence) {
 }
 
 void SubscriptionCatalog::Release(const Subscription& subscription, std::function<void()> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++reference_counts_.changes;
+    ++reference_counts_.in_flight;
+  }
   references_.Release({subscription.FunctionName(), subscription.Name()},
                       [this, done = std::move(done)](const absl::Status& status) {
                         {
                           const std::lock_guard lock(mutex_);
                           ++reference_counts_.changes;
+                          --reference_counts_.in_flight;
                           if (!status.ok()) ++reference_counts_.doubts;
                         }
                         done();
