@@ -70,10 +70,9 @@ pb::RecordedBody ToProto(const RecordedBody& body) {
     return proto;
   }
   if (IsText(body.content_type)) {
-    const std::string_view text =
-        body.truncated ? WholeCharacters(body.bytes)
-                       : std::string_view(protojson::IsValidUtf8(body.bytes) ? body.bytes : "");
-    if (!text.empty() || body.bytes.empty()) {
+    std::string_view text = body.bytes;
+    if (body.truncated) text = WholeCharacters(text);
+    if (protojson::IsValidUtf8(text) && (!text.empty() || body.bytes.empty())) {
       proto.set_text(std::string(text));
       return proto;
     }
