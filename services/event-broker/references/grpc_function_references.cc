@@ -12,7 +12,9 @@ namespace {
 
 namespace pb = penstock::internal::v1;
 
-constexpr std::chrono::milliseconds kTimeout{5'000};
+// Somebody waits for it. Long enough to find a function-manager again that was just restarted.
+constexpr std::chrono::milliseconds kTimeout{2'000};
+constexpr std::chrono::milliseconds kReconcileTimeout{30'000};
 
 }  // namespace
 
@@ -22,6 +24,7 @@ GrpcFunctionReferences::GrpcFunctionReferences(std::string address,
 
 template <typename Response, typename Request>
 void GrpcFunctionReferences::Call(const char* method, Request request,
+                                  std::chrono::milliseconds timeout,
                                   std::function<void(absl::StatusOr<Response>)> done) {
   const auto unreachable = [address = channel_.address()](const absl::Status& status) {
     return absl::UnavailableError(fmt::format("the function-manager at {} cannot be reached: {}",
@@ -38,7 +41,8 @@ void GrpcFunctionReferences::Call(const char* method, Request request,
     ++calls_->running;
   }
   rpc::CallOptions options;
-  options.timeout = kTimeout;
+  options.timeout = timeout;
+  options.wait_for_ready = true;
   options.peer_auth = auth_;
   options.cancellation = cancellation_;
   rpc::CallUnary<Response>(
@@ -71,7 +75,7 @@ void GrpcFunctionReferences::Acquire(Reference reference,
   request.set_function(reference.function);
   request.set_holder(reference.holder);
   Call<pb::AcquireFunctionReferenceResponse>(
-      "AcquireFunctionReference", std::move(request),
+      "AcquireFunctionReference", std::move(request), kTimeout,
       [done =
            std::move(done)](const absl::StatusOr<pb::AcquireFunctionReferenceResponse>& response) {
         response.ok() ? done(response->revision()) : done(response.status());
@@ -83,7 +87,7 @@ void GrpcFunctionReferences::Release(Reference reference, std::function<void(abs
   request.set_function(reference.function);
   request.set_holder(reference.holder);
   Call<pb::ReleaseFunctionReferenceResponse>(
-      "ReleaseFunctionReference", std::move(request),
+      "ReleaseFunctionReference", std::move(request), kTimeout,
       [done =
            std::move(done)](const absl::StatusOr<pb::ReleaseFunctionReferenceResponse>& response) {
         done(response.status());
@@ -101,7 +105,7 @@ void GrpcFunctionReferences::Reconcile(
     added->set_holder(std::move(reference.holder));
   }
   using Response = pb::ReconcileFunctionReferencesResponse;
-  Call<Response>("ReconcileFunctionReferences", std::move(request),
+  Call<Response>("ReconcileFunctionReferences", std::move(request), kReconcileTimeout,
                  [done = std::move(done)](const absl::StatusOr<Response>& response) {
                    if (!response.ok()) return done(response.status());
                    std::vector<Reference> missing;

@@ -1,6 +1,7 @@
 // Holds functions at the function-manager over gRPC.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -44,7 +45,7 @@ class GrpcFunctionReferences final : public FunctionReferences {
   };
 
   template <typename Response, typename Request>
-  void Call(const char* method, Request request,
+  void Call(const char* method, Request request, std::chrono::milliseconds timeout,
             std::function<void(absl::StatusOr<Response>)> done);
 
   rpc::LazyChannel channel_;

@@ -18,7 +18,7 @@ struct FunctionWatcherOptions {
   // Between the end of a watch and the next: doubled from the first to the second while watches
   // bring nothing.
   Microseconds delay_initial{100'000};
-  Microseconds delay_max{5'000'000};
+  Microseconds delay_max{1'000'000};
 };
 
 // Watches from Start to Stop; a watch that ends begins anew from the revision that the registry

@@ -23,7 +23,7 @@ using Stream = rpc::BidiClient<pb::WatchRoutesRequest, pb::WatchRoutesResponse>;
 
 constexpr char kMethod[] = "/penstock.internal.v1.RouteService/WatchRoutes";
 constexpr Microseconds kDelayInitial{100'000};
-constexpr Microseconds kDelayMax{2'000'000};
+constexpr Microseconds kDelayMax{1'000'000};
 
 RouteUpdate FromProto(const pb::RouteChange& change) {
   const pb::Route& route = change.route();
