@@ -92,4 +92,16 @@ void DataFolderLock::Release() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
+absl::StatusOr<std::string> DataFolderHolder(const std::string& folder) {
+  const std::string path = (std::filesystem::path(folder) / "LOCK").string();
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::string();
+  if (fd < 0) return SystemError("open", path, errno);
+  // Shared and for a moment: only a start at this very instant would be refused.
+  const bool is_free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+  std::string holder = is_free ? std::string() : ReadHolder(fd);
+  close(fd);
+  return holder;
+}
+
 }  // namespace penstock::lifecycle

@@ -28,4 +28,8 @@ class DataFolderLock {
   int fd_ = -1;
 };
 
+// What holds the lock of `folder`, or empty when nothing does or there is no such folder. Changes
+// nothing.
+absl::StatusOr<std::string> DataFolderHolder(const std::string& folder);
+
 }  // namespace penstock::lifecycle

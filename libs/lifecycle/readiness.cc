@@ -18,8 +18,19 @@ std::string Readiness::Report::ToJson() const {
     }
     list.push_back(std::move(check));
   }
-  return boost::json::serialize(
-      boost::json::object{{"ready", ready}, {"draining", draining}, {"checks", std::move(list)}});
+  boost::json::object report{{"ready", ready}, {"draining", draining}, {"checks", std::move(list)}};
+  if (!notes.empty()) {
+    boost::json::array& all = report["notes"].emplace_array();
+    for (const auto& [name, note] : notes) {
+      all.push_back(boost::json::object{{"name", name}, {"note", note}});
+    }
+  }
+  return boost::json::serialize(report);
+}
+
+void Readiness::RegisterNote(std::string name, Note note) {
+  const std::lock_guard lock(mutex_);
+  notes_.insert_or_assign(std::move(name), std::move(note));
 }
 
 void Readiness::Register(std::string name, Check check) {
@@ -31,6 +42,7 @@ void Readiness::Unregister(std::string_view name) {
   // Evaluate holds the lock while it runs the checks.
   const std::lock_guard lock(mutex_);
   if (const auto found = checks_.find(name); found != checks_.end()) checks_.erase(found);
+  if (const auto found = notes_.find(name); found != notes_.end()) notes_.erase(found);
 }
 
 void Readiness::SetDraining() {
@@ -51,6 +63,9 @@ Readiness::Report Readiness::Evaluate() const {
   for (const auto& [name, check] : checks_) {
     report.checks.push_back({name, check()});
     if (!report.checks.back().status.ok()) report.ready = false;
+  }
+  for (const auto& [name, note] : notes_) {
+    if (std::string text = note(); !text.empty()) report.notes.emplace_back(name, std::move(text));
   }
   return report;
 }

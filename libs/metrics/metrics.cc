@@ -64,6 +64,12 @@ Metric& Family<Metric>::With(std::vector<std::string> values) {
   return *found->second;
 }
 
+template <typename Metric>
+void Family<Metric>::Remove(const std::vector<std::string>& values) {
+  const std::lock_guard lock(mutex_);
+  children_.erase(values);
+}
+
 template class Family<Counter>;
 template class Family<Gauge>;
 template class Family<Histogram>;

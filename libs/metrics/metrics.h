@@ -79,6 +79,9 @@ class Family {
     return With(std::vector<std::string>(values.begin(), values.end()));
   }
   Metric& With(std::vector<std::string> values);
+  // Takes the metric of these label values away, when what they name is gone. Nobody may use it any
+  // more.
+  void Remove(const std::vector<std::string>& values);
 
  private:
   friend class Registry;

@@ -4,7 +4,6 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include <array>
 #include <utility>
 
 #include "libs/base/crc32c.h"
@@ -13,6 +12,8 @@
 #include "libs/base/status.h"
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/validate.h"
+#include "services/event-broker/api/publish_time.h"
+#include "services/event-broker/codec/time_codec.h"
 
 namespace penstock::broker {
 namespace {
@@ -21,9 +22,6 @@ namespace pb = penstock::events::v1;
 using io::cloudevents::v1::CloudEvent;
 
 constexpr char kPartitionKey[] = "partitionkey";
-
-// Options that would change when an event is delivered must not be ignored.
-constexpr std::array<const char*, 2> kRefusedOptions = {"deliverat", "deliverafter"};
 
 // The same bytes for the same event: map entries in order.
 std::string Serialize(const CloudEvent& event) {
@@ -59,19 +57,16 @@ absl::StatusOr<std::string> PublishRules::ResolveSpace(const std::string& space)
   return resolved;
 }
 
-absl::StatusOr<AppendRequest> MakeAppendRequest(const PublishRules& rules, const std::string& space,
-                                                CloudEvent& event) {
-  AppendRequest request;
+absl::StatusOr<CheckedEvent> CheckEvent(const PublishRules& rules, const std::string& space,
+                                        WallTime now, CloudEvent& event) {
+  CheckedEvent checked;
+  AppendRequest& request = checked.append;
   ASSIGN_OR_RETURN(request.space, rules.ResolveSpace(space));
   if (event.id().empty()) event.set_id(NewUuid());
   cloudevents::Limits limits;
   limits.max_data_bytes = rules.data_bytes_max;
   RETURN_IF_ERROR(cloudevents::Validate(event, limits));
-  for (const char* option : kRefusedOptions) {
-    if (event.attributes().contains(option)) {
-      return FieldError(option, "delayed publishing is not served by this release");
-    }
-  }
+  ASSIGN_OR_RETURN(checked.due, ResolveDueTime(now, event));
   if (event.type().starts_with("penstock.")) {
     return FieldError("type", "types that begin with \"penstock.\" are reserved");
   }
@@ -82,7 +77,7 @@ absl::StatusOr<AppendRequest> MakeAppendRequest(const PublishRules& rules, const
   request.id = event.id();
   if (const auto key = cloudevents::AttributeText(event, kPartitionKey))
     request.ordering_key = *key;
-  return request;
+  return checked;
 }
 
 pb::PublishReceipt MakeReceipt(std::string id, const AppendResult& result, Durability durability) {
@@ -95,6 +90,17 @@ pb::PublishReceipt MakeReceipt(std::string id, const AppendResult& result, Durab
   receipt.set_content_differs(result.content_differs);
   receipt.set_durability(durability == Durability::kFsynced ? pb::PublishReceipt::FSYNCED
                                                             : pb::PublishReceipt::REPLICATED);
+  return receipt;
+}
+
+pb::PublishReceipt MakeScheduledReceipt(std::string id, WallTime due, bool duplicate,
+                                        bool content_differs) {
+  pb::PublishReceipt receipt;
+  receipt.set_id(std::move(id));
+  receipt.set_status(duplicate ? pb::PublishReceipt::DUPLICATE : pb::PublishReceipt::SCHEDULED);
+  receipt.set_content_differs(content_differs);
+  receipt.set_durability(pb::PublishReceipt::FSYNCED);
+  SetTimestamp(due, receipt.mutable_due_time());
   return receipt;
 }
 

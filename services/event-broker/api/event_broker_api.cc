@@ -16,32 +16,50 @@ namespace pb = penstock::events::v1;
 
 constexpr int kBatchEventsMax = 256;
 
+// The error of a receipt, for a call that has no receipts of refused events.
+absl::Status RefusalOf(const pb::PublishReceipt& receipt) {
+  if (receipt.error_code() == 0) return absl::OkStatus();
+  absl::Status status(static_cast<absl::StatusCode>(receipt.error_code()), receipt.error_message());
+  if (!receipt.error_reason().empty()) status = WithReason(status, receipt.error_reason());
+  if (absl::IsResourceExhausted(status)) status = WithRetryAfter(status, absl::Seconds(1));
+  return status;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* EventBrokerApi::Publish(grpc::CallbackServerContext* context,
                                                   const pb::PublishRequest* request,
                                                   pb::PublishReceipt* response) {
-  return rpc::ServeUnary(context, request, response,
-                         [this](const pb::PublishRequest& given, pb::PublishReceipt* receipt,
-                                rpc::CallContext&, const rpc::ServerDone& done) {
-                           if (!given.has_event()) return done(FieldError("event", "must be set"));
-                           auto event = given.event();
-                           auto append = MakeAppendRequest(rules_, given.space(), event);
-                           if (!append.ok()) return done(append.status());
-                           const std::string id = append->id;
-                           std::vector<AppendRequest> requests;
-                           requests.push_back(*std::move(append));
-                           const absl::Status queued = log_.Append(
-                               std::move(requests),
-                               [this, receipt, done, id](const std::vector<AppendResult>& results) {
-                                 const AppendResult& result = results.front();
-                                 if (result.verdict == AppendVerdict::kFailed)
-                                   return done(result.status);
-                                 *receipt = MakeReceipt(id, result, log_.durability());
-                                 done(absl::OkStatus());
-                               });
-                           if (!queued.ok()) done(queued);
-                         });
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::PublishRequest& given, pb::PublishReceipt* receipt, rpc::CallContext&,
+             const rpc::ServerDone& done) {
+        if (!given.has_event()) return done(FieldError("event", "must be set"));
+        auto event = given.event();
+        auto checked = CheckEvent(rules_, given.space(), clock_.Wall(), event);
+        if (!checked.ok()) return done(checked.status());
+        if (checked->due) {
+          std::vector<CheckedEvent> events;
+          events.push_back(*std::move(checked));
+          return intake_.Take(std::move(events),
+                              [receipt, done](ScheduleIntake::Receipts receipts) {
+                                *receipt = std::move(receipts.front());
+                                done(RefusalOf(*receipt));
+                              });
+        }
+        const std::string id = checked->append.id;
+        std::vector<AppendRequest> requests;
+        requests.push_back(std::move(checked->append));
+        const absl::Status queued =
+            log_.Append(std::move(requests),
+                        [this, receipt, done, id](const std::vector<AppendResult>& results) {
+                          const AppendResult& result = results.front();
+                          if (result.verdict == AppendVerdict::kFailed) return done(result.status);
+                          *receipt = MakeReceipt(id, result, log_.durability());
+                          done(absl::OkStatus());
+                        });
+        if (!queued.ok()) done(queued);
+      });
 }
 
 grpc::ServerUnaryReactor* EventBrokerApi::PublishBatch(grpc::CallbackServerContext* context,
@@ -54,33 +72,56 @@ grpc::ServerUnaryReactor* EventBrokerApi::PublishBatch(grpc::CallbackServerConte
         if (given.events_size() > kBatchEventsMax) {
           return done(FieldError("events", "more than 256 events"));
         }
-        std::vector<AppendRequest> requests;
-        std::vector<int> places;  // Of each request's receipt in the answer.
+        Batch batch;
         for (int i = 0; i < given.events_size(); ++i) {
           auto event = given.events(i);
-          auto append = MakeAppendRequest(rules_, given.space(), event);
-          *answer->add_receipts() = MakeRefusal(event.id(), append.status());
-          if (!append.ok()) continue;
-          places.push_back(i);
-          requests.push_back(*std::move(append));
+          auto checked = CheckEvent(rules_, given.space(), clock_.Wall(), event);
+          *answer->add_receipts() = MakeRefusal(event.id(), checked.status());
+          if (!checked.ok()) continue;
+          if (checked->due) {
+            batch.later_places.push_back(i);
+            batch.later.push_back(*std::move(checked));
+          } else {
+            batch.now_places.push_back(i);
+            batch.now.push_back(std::move(checked->append));
+          }
         }
-        if (requests.empty()) return done(absl::OkStatus());
-        const absl::Status queued =
-            log_.Append(std::move(requests),
-                        [this, answer, done, places](const std::vector<AppendResult>& results) {
-                          for (std::size_t i = 0; i < results.size(); ++i) {
-                            pb::PublishReceipt* receipt = answer->mutable_receipts(places[i]);
-                            *receipt = MakeReceipt(receipt->id(), results[i], log_.durability());
-                          }
-                          done(absl::OkStatus());
-                        });
-        if (!queued.ok()) done(queued);
+        AppendBatch(std::move(batch), answer, done);
       });
+}
+
+// The log's part first: where it takes nothing, nothing is taken.
+void EventBrokerApi::AppendBatch(Batch batch, pb::PublishBatchResponse* answer,
+                                 const rpc::ServerDone& done) {
+  if (batch.now.empty()) return ScheduleBatch(batch, answer, done);
+  std::vector<AppendRequest> requests = std::move(batch.now);
+  const auto shared = std::make_shared<Batch>(std::move(batch));
+  const absl::Status queued = log_.Append(
+      std::move(requests), [this, answer, done, shared](const std::vector<AppendResult>& results) {
+        for (std::size_t i = 0; i < results.size(); ++i) {
+          pb::PublishReceipt* receipt = answer->mutable_receipts(shared->now_places[i]);
+          *receipt = MakeReceipt(receipt->id(), results[i], log_.durability());
+        }
+        ScheduleBatch(*shared, answer, done);
+      });
+  if (!queued.ok()) done(queued);
+}
+
+void EventBrokerApi::ScheduleBatch(Batch& batch, pb::PublishBatchResponse* answer,
+                                   const rpc::ServerDone& done) {
+  if (batch.later.empty()) return done(absl::OkStatus());
+  intake_.Take(std::move(batch.later),
+               [answer, done, places = batch.later_places](ScheduleIntake::Receipts receipts) {
+                 for (std::size_t i = 0; i < receipts.size(); ++i) {
+                   answer->mutable_receipts(places[i])->Swap(&receipts[i]);
+                 }
+                 done(absl::OkStatus());
+               });
 }
 
 grpc::ServerBidiReactor<pb::PublishStreamRequest, pb::PublishStreamResponse>*
 EventBrokerApi::PublishStream(grpc::CallbackServerContext* context) {
-  return ServePublishStream(context, log_, rules_);
+  return ServePublishStream(context, log_, intake_, rules_, clock_);
 }
 
 grpc::ServerUnaryReactor* EventBrokerApi::ReadEvents(grpc::CallbackServerContext* context,
@@ -118,6 +159,23 @@ grpc::ServerUnaryReactor* EventBrokerApi::GetEvent(grpc::CallbackServerContext* 
                            if (!queued)
                              done(absl::ResourceExhaustedError("too many reads wait; try again"));
                          });
+}
+
+grpc::ServerUnaryReactor* EventBrokerApi::ExplainEvent(grpc::CallbackServerContext* context,
+                                                       const pb::ExplainEventRequest* request,
+                                                       pb::ExplainEventResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const pb::ExplainEventRequest& given, pb::ExplainEventResponse* answer,
+             rpc::CallContext&, const rpc::ServerDone& done) {
+        const bool queued = readers_.TryPost([this, &given, answer, done] {
+          explainer_.Explain(given, [answer, done](absl::StatusOr<pb::ExplainEventResponse> found) {
+            if (found.ok()) *answer = *std::move(found);
+            done(found.status());
+          });
+        });
+        if (!queued) done(absl::ResourceExhaustedError("too many reads wait; try again"));
+      });
 }
 
 }  // namespace penstock::broker

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -9,7 +10,6 @@
 #include "libs/base/status.h"
 #include "services/event-broker/api/paging.h"
 #include "services/event-broker/codec/subscription_codec.h"
-#include "services/event-broker/codec/time_codec.h"
 
 namespace penstock::broker {
 namespace {
@@ -21,29 +21,7 @@ std::set<std::string> PathsOf(const pb::UpdateSubscriptionRequest& request) {
   if (request.has_update_mask() && request.update_mask().paths_size() > 0) {
     return {request.update_mask().paths().begin(), request.update_mask().paths().end()};
   }
-  const pb::Subscription& given = request.subscription();
-  std::set<std::string> paths;
-  if (!given.event_type().empty()) paths.insert("event_type");
-  if (!given.function().empty()) paths.insert("function");
-  if (given.filters_size() > 0) paths.insert("filters");
-  if (!given.metadata().empty()) paths.insert("metadata");
-  if (given.max_in_flight() != 0) paths.insert("max_in_flight");
-  if (given.has_retry()) paths.insert("retry");
-  if (given.has_timeout()) paths.insert("timeout");
-  if (given.has_http()) paths.insert("http");
-  return paths;
-}
-
-// What a client may change, carried from `edited` into `current`.
-void TakeUserFields(Subscription edited, Subscription& current) {
-  current.event_type = std::move(edited.event_type);
-  current.function = std::move(edited.function);
-  current.filters = std::move(edited.filters);
-  current.metadata = std::move(edited.metadata);
-  current.retry = edited.retry;
-  current.timeout = edited.timeout;
-  current.in_flight_max = edited.in_flight_max;
-  current.http = std::move(edited.http);
+  return PathsSet(request.subscription());
 }
 
 }  // namespace
@@ -92,7 +70,7 @@ grpc::ServerUnaryReactor* EventCatalogApi::CreateSubscription(
         if (!subscription.ok()) return done(subscription.status());
         subscription->id = given.subscription_id();
         subscription->creator = PrincipalOf(call);
-        ports_.catalog.Create(*std::move(subscription), given.validate_only(),
+        ports_.catalog.Create({*std::move(subscription), given.validate_only(), given.adopt_uid()},
                               Answer(call, done, answer));
       });
 }
@@ -138,7 +116,10 @@ grpc::ServerUnaryReactor* EventCatalogApi::ListSubscriptions(
                   const auto at = subscription.metadata.find(key);
                   if (at == subscription.metadata.end() || at->second != value) return false;
                 }
-                return (function.empty() || subscription.function == function) &&
+                const auto held = subscription.FunctionsHeld();
+                const bool has_function =
+                    function.empty() || std::find(held.begin(), held.end(), function) != held.end();
+                return has_function &&
                        (given.event_type().empty() ||
                         subscription.event_type == given.event_type()) &&
                        (given.creator().empty() || subscription.creator == creator);
@@ -171,17 +152,13 @@ grpc::ServerUnaryReactor* EventCatalogApi::UpdateSubscription(
           if (!created.ok()) return done(created.status());
           created->id = name->second;
           created->creator = PrincipalOf(call);
-          return ports_.catalog.Create(*std::move(created), given.validate_only(),
+          return ports_.catalog.Create({*std::move(created), given.validate_only(), ""},
                                        Answer(call, done, answer));
         }
         SubscriptionCatalog::UpdateRequest update{
             name->first, name->second, given.subscription().etag(), given.validate_only(), nullptr};
-        update.edit = [&given, space = name->first](Subscription& current) -> absl::Status {
-          pb::Subscription merged = ToProto(current);
-          RETURN_IF_ERROR(ApplyMask(PathsOf(given), given.subscription(), merged));
-          ASSIGN_OR_RETURN(Subscription edited, FromProto(merged, space));
-          TakeUserFields(std::move(edited), current);
-          return absl::OkStatus();
+        update.edit = [&given](Subscription& current) {
+          return ApplyUpdate(PathsOf(given), given.subscription(), current);
         };
         ports_.catalog.Update(std::move(update), Answer(call, done, answer));
       });
@@ -204,73 +181,6 @@ grpc::ServerUnaryReactor* EventCatalogApi::DeleteSubscription(
                 return done(absl::OkStatus());
               }
               answer(std::move(changed));
-            });
-      });
-}
-
-void EventCatalogApi::SetPaused(const std::string& name, bool paused, rpc::CallContext& context,
-                                pb::Subscription* response, const rpc::ServerDone& done) {
-  const auto parsed = NameOf("name", name);
-  if (!parsed.ok()) return done(parsed.status());
-  SubscriptionCatalog::UpdateRequest update{parsed->first, parsed->second, "", false, nullptr};
-  update.edit = [paused](Subscription& current) -> absl::Status {
-    if (current.http) {
-      return absl::FailedPreconditionError("a subscription to a path cannot be paused");
-    }
-    current.state = paused ? SubscriptionState::kPaused : SubscriptionState::kActive;
-    return absl::OkStatus();
-  };
-  ports_.catalog.Update(std::move(update), Answer(context, done, response));
-}
-
-grpc::ServerUnaryReactor* EventCatalogApi::PauseSubscription(
-    grpc::CallbackServerContext* context, const pb::PauseSubscriptionRequest* request,
-    pb::Subscription* response) {
-  return rpc::ServeUnary(context, request, response,
-                         [this](const pb::PauseSubscriptionRequest& given, pb::Subscription* answer,
-                                rpc::CallContext& call, const rpc::ServerDone& done) {
-                           SetPaused(given.name(), true, call, answer, done);
-                         });
-}
-
-grpc::ServerUnaryReactor* EventCatalogApi::ResumeSubscription(
-    grpc::CallbackServerContext* context, const pb::ResumeSubscriptionRequest* request,
-    pb::Subscription* response) {
-  return rpc::ServeUnary(
-      context, request, response,
-      [this](const pb::ResumeSubscriptionRequest& given, pb::Subscription* answer,
-             rpc::CallContext& call,
-             const rpc::ServerDone& done) { SetPaused(given.name(), false, call, answer, done); });
-}
-
-grpc::ServerUnaryReactor* EventCatalogApi::GetSubscriptionStatus(
-    grpc::CallbackServerContext* context, const pb::GetSubscriptionStatusRequest* request,
-    pb::SubscriptionStatus* response) {
-  return rpc::ServeUnary(
-      context, request, response,
-      [this](const pb::GetSubscriptionStatusRequest& given, pb::SubscriptionStatus* answer,
-             rpc::CallContext&, const rpc::ServerDone& done) {
-        const auto name = NameOf("name", given.name());
-        if (!name.ok()) return done(name.status());
-        const auto found = ports_.catalog.Get(name->first, name->second);
-        if (!found.ok()) return done(found.status());
-        const std::string uid = found->uid;
-        ports_.delivery.GetProgress(
-            uid, [this, uid, answer, done](const std::optional<SubscriptionProgress>& progress) {
-              answer->set_head_sequence(static_cast<std::int64_t>(ports_.log.head()));
-              if (progress) {
-                answer->set_floor_sequence(static_cast<std::int64_t>(progress->floor));
-                answer->set_in_flight(static_cast<std::int32_t>(progress->in_flight));
-                answer->set_retrying(static_cast<std::int64_t>(progress->retrying));
-                if (progress->oldest_pending) {
-                  SetTimestamp(*progress->oldest_pending, answer->mutable_oldest_pending_time());
-                }
-              }
-              ports_.store.CountDeadLetters(
-                  uid, [answer, done](const absl::StatusOr<std::int64_t>& count) {
-                    if (count.ok()) answer->set_dead_letters(*count);
-                    done(count.status());
-                  });
             });
       });
 }

@@ -194,25 +194,24 @@ absl::StatusOr<pb::ReadEventsResponse> ReadEvents(EventLog& log, const PublishRu
   return response;
 }
 
-absl::StatusOr<pb::StoredEvent> GetEvent(EventLog& log, const PublishRules& rules,
-                                         const pb::GetEventRequest& request) {
-  ASSIGN_OR_RETURN(const std::string space, rules.ResolveSpace(request.space()));
-  if (request.id().empty()) return FieldError("id", "must not be empty");
+absl::StatusOr<EventRecord> FindEvent(EventLog& log, const PublishRules& rules,
+                                      const EventReference& reference) {
+  ASSIGN_OR_RETURN(const std::string space, rules.ResolveSpace(reference.space));
+  if (reference.id.empty()) return FieldError("id", "must not be empty");
   const absl::Status not_found = absl::NotFoundError(
-      fmt::format("event \"{}\" not found in space \"{}\"", request.id(), space));
+      fmt::format("event \"{}\" not found in space \"{}\"", reference.id, space));
   constexpr std::string_view kBySequence = "sequence:";
-  if (request.id().starts_with(kBySequence)) {
+  if (reference.id.starts_with(kBySequence)) {
     ASSIGN_OR_RETURN(
         const Sequence sequence,
-        ParseSequence("id", std::string_view(request.id()).substr(kBySequence.size())));
-    const auto record = log.Read(sequence);
-    if (!record.ok()) return record.status();
-    if (record->kind != RecordKind::kEvent || record->space != space) return not_found;
-    return ToProto(*record);
+        ParseSequence("id", std::string_view(reference.id).substr(kBySequence.size())));
+    ASSIGN_OR_RETURN(EventRecord record, log.Read(sequence));
+    if (record.kind != RecordKind::kEvent || record.space != space) return not_found;
+    return record;
   }
-  FindByIdRequest find{space, request.id(), std::nullopt};
-  if (!request.source().empty()) find.source = request.source();
-  ASSIGN_OR_RETURN(const std::vector<EventRecord> records, log.FindById(find));
+  FindByIdRequest find{space, reference.id, std::nullopt};
+  if (!reference.source.empty()) find.source = reference.source;
+  ASSIGN_OR_RETURN(std::vector<EventRecord> records, log.FindById(find));
   if (records.empty()) return not_found;
   for (const EventRecord& other : records) {
     if (other.source == records.front().source) continue;
@@ -222,9 +221,16 @@ absl::StatusOr<pb::StoredEvent> GetEvent(EventLog& log, const PublishRules& rule
                           record.sequence);
     }
     return absl::AbortedError(fmt::format(
-        "id: several events have the id \"{}\": {}; name one by its source", request.id(), list));
+        "id: several events have the id \"{}\": {}; name one by its source", reference.id, list));
   }
-  return ToProto(records.front());
+  return std::move(records.front());
+}
+
+absl::StatusOr<pb::StoredEvent> GetEvent(EventLog& log, const PublishRules& rules,
+                                         const pb::GetEventRequest& request) {
+  ASSIGN_OR_RETURN(const EventRecord record,
+                   FindEvent(log, rules, {request.space(), request.id(), request.source()}));
+  return ToProto(record);
 }
 
 }  // namespace penstock::broker

@@ -23,33 +23,43 @@ constexpr std::size_t kReceiptsMax = 65'536;
 
 class PublishSession : public std::enable_shared_from_this<PublishSession> {
  public:
-  PublishSession(std::shared_ptr<Stream> stream, EventLog& log, const PublishRules& rules)
-      : stream_(std::move(stream)), log_(log), rules_(rules) {}
+  PublishSession(std::shared_ptr<Stream> stream, EventLog& log, ScheduleIntake& schedule,
+                 const PublishRules& rules, const Clock& clock)
+      : stream_(std::move(stream)), log_(log), schedule_(schedule), rules_(rules), clock_(clock) {}
 
-  // All events of a message go to the log in one piece, in their order.
+  // All events of a message go to the log in one piece, in their order; those that are published
+  // later go to the schedule.
   void Take(pb::PublishStreamRequest& message) {
+    Part now;
+    Part later;
+    std::vector<CheckedEvent> scheduled;
     std::vector<AppendRequest> requests;
-    std::vector<Entry> entries;
     std::vector<pb::PublishReceipt> refused;
-    std::size_t bytes = 0;
+    const WallTime time = clock_.Wall();
     for (pb::PublishStreamEntry& entry : *message.mutable_entries()) {
-      auto request = MakeAppendRequest(rules_, entry.space(), *entry.mutable_event());
-      if (request.ok() && !Reserve(request->body.size())) {
-        request = WithRetryAfter(
+      auto event = CheckEvent(rules_, entry.space(), time, *entry.mutable_event());
+      if (event.ok() && !Reserve(event->append.body.size())) {
+        event = WithRetryAfter(
             absl::ResourceExhaustedError("too many events of this stream wait for their receipts"),
             absl::Seconds(1));
       }
-      if (!request.ok()) {
-        refused.push_back(MakeRefusal(entry.event().id(), request.status()));
+      if (!event.ok()) {
+        refused.push_back(MakeRefusal(entry.event().id(), event.status()));
         refused.back().set_correlation_id(entry.correlation_id());
         continue;
       }
-      bytes += request->body.size();
-      entries.push_back({entry.correlation_id(), request->id});
-      requests.push_back(*std::move(request));
+      Part& part = event->due ? later : now;
+      part.bytes += event->append.body.size();
+      part.entries.push_back({entry.correlation_id(), event->append.id});
+      if (event->due) {
+        scheduled.push_back(*std::move(event));
+      } else {
+        requests.push_back(std::move(event->append));
+      }
     }
     if (!refused.empty()) Answer(std::move(refused), 0, 0);
-    if (!requests.empty()) Append(std::move(requests), std::move(entries), bytes);
+    if (!requests.empty()) Append(std::move(requests), std::move(now));
+    if (!scheduled.empty()) Schedule(std::move(scheduled), std::move(later));
   }
 
   bool Fill(pb::PublishStreamResponse& message) {
@@ -77,6 +87,11 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
     std::int64_t correlation_id = 0;
     std::string id;
   };
+  // Events of one message that get their receipts together.
+  struct Part {
+    std::vector<Entry> entries;
+    std::size_t bytes = 0;
+  };
 
   bool Reserve(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
@@ -86,30 +101,41 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
     return true;
   }
 
-  void Append(std::vector<AppendRequest> requests, std::vector<Entry> entries, std::size_t bytes) {
-    auto shared = std::make_shared<std::vector<Entry>>(std::move(entries));
-    const absl::Status queued = log_.Append(
-        std::move(requests),
-        [self = shared_from_this(), shared, bytes](const std::vector<AppendResult>& results) {
-          std::vector<pb::PublishReceipt> receipts;
-          receipts.reserve(results.size());
-          for (std::size_t i = 0; i < results.size(); ++i) {
-            Entry& entry = (*shared)[i];
-            receipts.push_back(
-                MakeReceipt(std::move(entry.id), results[i], self->log_.durability()));
-            receipts.back().set_correlation_id(entry.correlation_id);
-          }
-          const std::size_t count = receipts.size();
-          self->Answer(std::move(receipts), count, bytes);
-        });
+  void Append(std::vector<AppendRequest> requests, Part part) {
+    auto shared = std::make_shared<Part>(std::move(part));
+    const absl::Status queued =
+        log_.Append(std::move(requests),
+                    [self = shared_from_this(), shared](const std::vector<AppendResult>& results) {
+                      std::vector<pb::PublishReceipt> receipts;
+                      receipts.reserve(results.size());
+                      for (std::size_t i = 0; i < results.size(); ++i) {
+                        receipts.push_back(MakeReceipt(std::move(shared->entries[i].id), results[i],
+                                                       self->log_.durability()));
+                      }
+                      self->AnswerPart(*shared, std::move(receipts));
+                    });
     if (queued.ok()) return;
     std::vector<pb::PublishReceipt> receipts;
-    for (Entry& entry : *shared) {
+    for (Entry& entry : shared->entries) {
       receipts.push_back(MakeRefusal(std::move(entry.id), queued));
-      receipts.back().set_correlation_id(entry.correlation_id);
+    }
+    AnswerPart(*shared, std::move(receipts));
+  }
+
+  void Schedule(std::vector<CheckedEvent> events, Part part) {
+    auto shared = std::make_shared<Part>(std::move(part));
+    schedule_.Take(std::move(events),
+                   [self = shared_from_this(), shared](ScheduleIntake::Receipts receipts) {
+                     self->AnswerPart(*shared, std::move(receipts));
+                   });
+  }
+
+  void AnswerPart(const Part& part, std::vector<pb::PublishReceipt> receipts) {
+    for (std::size_t i = 0; i < receipts.size(); ++i) {
+      receipts[i].set_correlation_id(part.entries[i].correlation_id);
     }
     const std::size_t count = receipts.size();
-    Answer(std::move(receipts), count, bytes);
+    Answer(std::move(receipts), count, part.bytes);
   }
 
   void Answer(std::vector<pb::PublishReceipt> receipts, std::size_t events, std::size_t bytes) {
@@ -132,7 +158,9 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
 
   const std::shared_ptr<Stream> stream_;
   EventLog& log_;
+  ScheduleIntake& schedule_;
   const PublishRules& rules_;
+  const Clock& clock_;
   std::mutex mutex_;
   std::deque<pb::PublishReceipt> receipts_;
   std::size_t events_ = 0;
@@ -143,9 +171,10 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
 }  // namespace
 
 grpc::ServerBidiReactor<pb::PublishStreamRequest, pb::PublishStreamResponse>* ServePublishStream(
-    grpc::CallbackServerContext* context, EventLog& log, const PublishRules& rules) {
+    grpc::CallbackServerContext* context, EventLog& log, ScheduleIntake& schedule,
+    const PublishRules& rules, const Clock& clock) {
   return Stream::Serve(context, [&](std::shared_ptr<Stream> stream) {
-    auto session = std::make_shared<PublishSession>(std::move(stream), log, rules);
+    auto session = std::make_shared<PublishSession>(std::move(stream), log, schedule, rules, clock);
     Stream::Handlers handlers;
     handlers.fill = [session](pb::PublishStreamResponse& message) {
       return session->Fill(message);

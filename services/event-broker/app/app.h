@@ -14,6 +14,8 @@
 
 namespace penstock::broker {
 
+struct StreamInvokerOptions;
+
 // The name under which the service is reachable in its process: "inproc:event-broker".
 inline constexpr char kServiceName[] = "event-broker";
 
@@ -49,6 +51,7 @@ class App final : public lifecycle::App {
   struct Parts;
 
   App(Config config, Shared shared);
+  absl::StatusOr<StreamInvokerOptions> MakeInvokerOptions() const;
   absl::Status StartDelivery();
   absl::Status Serve();
 

@@ -43,6 +43,19 @@ std::vector<metrics::Registration> RegisterBrokerMetrics(metrics::Registry& regi
   counter("penstock_broker_deliveries_retried_total", "Failed attempts that are tried again.",
           stats.retried);
   counter("penstock_broker_dead_letters_total", "Deliveries that became dead letters.", stats.dead);
+  counter("penstock_broker_deliveries_sunk_total", "Deliveries to dead-letter sinks.", stats.sunk);
+  counter("penstock_broker_deliveries_expired_total",
+          "Deliveries given up because their event was too old.", stats.expired);
+  counter("penstock_broker_breakers_opened_total", "Times that the breaker of a function opened.",
+          stats.breakers_opened);
+  counter("penstock_broker_replies_published_total", "Answers that were published as events.",
+          stats.replies);
+  counter("penstock_broker_catch_up_passes_total", "Passes over older parts of the log.",
+          stats.scan_passes);
+  counter("penstock_broker_catch_up_records_total", "Records looked at in them.",
+          stats.scan_records);
+  counter("penstock_broker_skipped_ranges_total",
+          "Ranges that left the log before a subscription came to them.", stats.skipped_ranges);
   counter("penstock_broker_deliveries_rejected_total", "Attempts that were not started.",
           stats.rejected);
   counter("penstock_broker_deliveries_lost_total", "Attempts whose executor was lost.", stats.lost);

@@ -56,10 +56,35 @@ void Bind(config::Binder& binder, Config& config) {
                   "events older than this may go; 0s keeps them for ever");
   binder.Bytes("log.retention_bytes", &config.retention_bytes,
                "the oldest events go when the log is larger; 0 means no limit");
+  binder.Duration("log.pin.age_max", &config.pin_age_max,
+                  "subscriptions that are behind keep events of up to this age",
+                  {std::chrono::seconds(1), Microseconds::max()});
+  binder.Bytes("log.pin.bytes_max", &config.pin_bytes_max,
+               "and up to this size; 0 is half of log.retention_bytes");
+  binder.Enum("log.on_pin_limit", &config.on_pin_limit,
+              {{"skip", OnPinLimit::kSkip}, {"refuse", OnPinLimit::kRefuse}},
+              "beyond that: skip loses the range as a dead letter of the subscription; refuse "
+              "refuses publishes to its space");
+  binder.Bytes("log.scrub_bytes_per_second", &config.scrub_bytes_per_second,
+               "rate at which sealed log files are read again to find damage; 0 turns it off");
+  binder.Duration("log.scrub_interval", &config.scrub_interval,
+                  "all of them are read again this often");
   binder.Duration("dedup.window", &config.dedup_window,
                   "how long the same source and id is recognised as a duplicate");
   binder.Int("dedup.entries_max", &config.dedup_entries_max,
              "ids kept for that; under more load the window shrinks", {1000, 100'000'000});
+  binder.Int("dead_letters.count_max", &config.dead_letters_max,
+             "dead letters of a subscription; beyond it the subscription stops", {1, 100'000'000});
+  binder.Bytes("dead_letters.bytes_max", &config.dead_letter_bytes_max,
+               "their events; beyond it the subscription stops");
+  binder.Int("breaker.failures_min", &config.breaker.failures_min,
+             "failures in a row that open a function's breaker", {1, 1'000'000});
+  binder.Double("breaker.failure_share", &config.breaker.failure_share,
+                "share of failures in breaker.window that opens it too", {0.01, 1});
+  binder.Duration("breaker.window", &config.breaker.window, "what breaker.failure_share looks at");
+  binder.Duration("breaker.open_first", &config.breaker.open_first,
+                  "how long it stays open before a probe; doubled each time that fails");
+  binder.Duration("breaker.open_max", &config.breaker.open_max, "no longer than this");
 }
 
 }  // namespace penstock::broker

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "libs/config/binder.h"
+#include "services/event-broker/domain/delivery/engine_options.h"
+#include "services/event-broker/storage/retention_rules.h"
 
 namespace penstock::broker {
 
@@ -30,8 +32,21 @@ struct Config {
   std::chrono::seconds retention_age{7 * 86'400};
   // The oldest events go when the log is larger. Zero: no limit.
   std::uint64_t retention_bytes = 0;
+  // What readers that are behind may hold back of the log. Bytes zero: half of retention_bytes.
+  std::chrono::seconds pin_age_max{14 * 86'400};
+  std::uint64_t pin_bytes_max = 0;
+  OnPinLimit on_pin_limit = OnPinLimit::kSkip;
+  // Sealed segments are read again and verified at this rate. Zero: never.
+  std::uint64_t scrub_bytes_per_second = 8u << 20;
+  std::chrono::seconds scrub_interval{86'400};
   std::chrono::seconds dedup_window{300};
   std::uint64_t dedup_entries_max = 4'000'000;
+
+  // Of a subscription: beyond either it stops until some are redriven or purged.
+  std::uint64_t dead_letters_max = 100'000;
+  std::uint64_t dead_letter_bytes_max = 1u << 30;
+  // When a function's breaker opens and for how long.
+  BreakerOptions breaker;
 
   // INVALID_ARGUMENT naming the keys.
   absl::Status Validate() const;

@@ -1,28 +1,41 @@
-// Keeps the log within its limits and verified, and the catalog tidy, on a thread of its own.
+// Keeps the log within its limits and verified, on a thread of its own.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
+#include <functional>
 #include <mutex>
 #include <thread>
 
-#include "services/event-broker/domain/catalog/subscription_catalog.h"
+#include "services/event-broker/app/log_alarms.h"
 #include "services/event-broker/storage/segment_log.h"
 
 namespace penstock::broker {
 
-// Once a second the catalog's maintenance; once a minute retention, then one sealed segment is read
-// again and verified. What it is given must outlive it.
+struct LogKeeperOptions {
+  std::uint64_t scrub_bytes_per_tick = 8u << 20;  // Of sealed segments read again; 0: none.
+  std::chrono::milliseconds tick{1000};
+};
+
+// Once a tick: retention, a piece of the scrub, and what else is to be done that often. Logs what
+// operators should know. What it is given must outlive it.
 class LogKeeper {
  public:
-  LogKeeper(SegmentLog& log, SubscriptionCatalog& catalog);
+  // `also` may be empty.
+  LogKeeper(SegmentLog& log, LogKeeperOptions options, std::function<void()> also);
   ~LogKeeper();
 
  private:
   void Run();
-  void KeepLog();
+  void Retain();
+  void Scrub();
 
   SegmentLog& log_;
-  SubscriptionCatalog& catalog_;
+  const LogKeeperOptions options_;
+  const std::function<void()> also_;
+  LogAlarms alarms_;
+  bool failing_ = false;  // Retention failed at the last tick.
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

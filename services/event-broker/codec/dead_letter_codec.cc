@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "libs/base/ids.h"
+#include "libs/base/status.h"
 #include "services/event-broker/codec/time_codec.h"
 
 namespace penstock::broker {
@@ -18,6 +19,9 @@ pb::DeadLetter::Reason ToProto(DeadReason reason) {
     case DeadReason::kExpired: return pb::DeadLetter::EXPIRED;
     case DeadReason::kPermanent: return pb::DeadLetter::PERMANENT_FAILURE;
     case DeadReason::kExecutorLost: return pb::DeadLetter::EXECUTOR_LOST;
+    case DeadReason::kKeyFailed: return pb::DeadLetter::KEY_FAILED;
+    case DeadReason::kHopLimit: return pb::DeadLetter::HOP_LIMIT;
+    case DeadReason::kRetention: return pb::DeadLetter::RETENTION;
   }
   return pb::DeadLetter::REASON_UNSPECIFIED;
 }
@@ -60,7 +64,9 @@ pb::DeadLetter ToProto(const StoredDeadLetter& letter) {
   message.set_subscription(
       fmt::format("spaces/{}/subscriptions/{}", letter.space, letter.subscription));
   message.set_subscription_uid(delivery.key.uid);
-  message.set_function(fmt::format("spaces/{}/functions/{}", letter.space, letter.function));
+  if (!letter.function.empty()) {
+    message.set_function(fmt::format("spaces/{}/functions/{}", letter.space, letter.function));
+  }
   message.set_sequence(static_cast<std::int64_t>(delivery.key.sequence));
   if (!letter.event.empty()) message.mutable_event()->ParseFromString(letter.event);
   message.set_reason(ToProto(delivery.reason));
@@ -69,7 +75,14 @@ pb::DeadLetter ToProto(const StoredDeadLetter& letter) {
   if (!delivery.log.empty()) FillError(delivery.log.back().error, *message.mutable_last_error());
   SetTimestamp(delivery.time, message.mutable_create_time());
   message.set_redrive_count(delivery.redrives);
-  message.set_etag(Sha256Hex(fmt::format("{}/{}", delivery.key.Id(), ToUnixMicros(delivery.time)))
+  if (letter.edits > 0) message.mutable_original_event()->ParseFromString(letter.original_event);
+  if (delivery.reason == DeadReason::kRetention) {
+    message.set_last_sequence(static_cast<std::int64_t>(delivery.last_sequence));
+    message.set_lost_count(
+        static_cast<std::int64_t>(delivery.last_sequence - delivery.key.sequence + 1));
+  }
+  message.set_etag(Sha256Hex(fmt::format("{}/{}/{}", delivery.key.Id(), ToUnixMicros(delivery.time),
+                                         letter.edits))
                        .substr(0, 16));
   return message;
 }
@@ -87,13 +100,31 @@ absl::StatusOr<pb::StoredEvent> ToProto(const EventRecord& record) {
   return message;
 }
 
+absl::StatusOr<DeadReason> FromProto(const std::string& field, pb::DeadLetter::Reason reason) {
+  switch (reason) {
+    case pb::DeadLetter::ATTEMPTS_EXHAUSTED: return DeadReason::kAttemptsExhausted;
+    case pb::DeadLetter::EXPIRED: return DeadReason::kExpired;
+    case pb::DeadLetter::PERMANENT_FAILURE: return DeadReason::kPermanent;
+    case pb::DeadLetter::EXECUTOR_LOST: return DeadReason::kExecutorLost;
+    case pb::DeadLetter::KEY_FAILED: return DeadReason::kKeyFailed;
+    case pb::DeadLetter::HOP_LIMIT: return DeadReason::kHopLimit;
+    case pb::DeadLetter::RETENTION: return DeadReason::kRetention;
+    default:
+      return FieldError(field,
+                        "expected ATTEMPTS_EXHAUSTED, EXPIRED, PERMANENT_FAILURE, EXECUTOR_LOST, "
+                        "KEY_FAILED, HOP_LIMIT or RETENTION");
+  }
+}
+
 std::string SerializeAttempts(const std::vector<AttemptRecord>& attempts) {
+  if (attempts.empty()) return {};
   pb::DeadLetter message;
   for (const AttemptRecord& attempt : attempts) *message.add_attempt_log() = ToProto(attempt);
   return message.SerializeAsString();
 }
 
 absl::StatusOr<std::vector<AttemptRecord>> ParseAttempts(std::string_view bytes) {
+  if (bytes.empty()) return std::vector<AttemptRecord>();
   pb::DeadLetter message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return absl::DataLossError("stored attempts cannot be read");

@@ -18,6 +18,10 @@ namespace penstock::broker {
 // As clients see it.
 penstock::events::v1::DeadLetter ToProto(const StoredDeadLetter& letter);
 
+// A reason that clients ask for; the error names `field`.
+absl::StatusOr<DeadReason> FromProto(const std::string& field,
+                                     penstock::events::v1::DeadLetter::Reason reason);
+
 // The record with its event. DATA_LOSS when the body cannot be read.
 absl::StatusOr<penstock::events::v1::StoredEvent> ToProto(const EventRecord& record);
 

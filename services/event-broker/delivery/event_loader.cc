@@ -1,7 +1,6 @@
 #include "services/event-broker/delivery/event_loader.h"
 
 #include <cstddef>
-#include <limits>
 #include <utility>
 
 namespace penstock::broker {
@@ -11,18 +10,6 @@ constexpr std::size_t kAheadEvents = 512;
 constexpr std::size_t kAheadBytes = 1u << 20;
 
 }  // namespace
-
-// What is queued is bounded by what the engine has in flight.
-EventLoader::EventLoader(EventLog& log)
-    : log_(log),
-      thread_({.name = "event-loader",
-               .threads = 1,
-               .queue_max = std::numeric_limits<std::size_t>::max()}) {}
-
-void EventLoader::Post(std::function<void()> job) {
-  // Refused only after Stop.
-  [[maybe_unused]] const bool queued = thread_.TryPost(std::move(job));
-}
 
 absl::StatusOr<EventRecord> EventLoader::Read(Sequence sequence) {
   const auto known = ahead_.find(sequence);

@@ -1,35 +1,25 @@
-// Reads events that have left the log's cache, off the delivery thread.
+// Reads events that have left the log's cache.
 #pragma once
 
-#include <functional>
 #include <map>
 
 #include "absl/status/statusor.h"
-#include "libs/base/worker_pool.h"
 #include "services/event-broker/ports/event_log.h"
 
 namespace penstock::broker {
 
-// One thread with a read-ahead: neighbours are asked for one after the other. Thread-safe but for
-// Read. `log` must outlive it.
+// Reads ahead: neighbours are asked for one after the other. Used by work of Background::kLoad
+// alone. `log` must outlive it. May block.
 class EventLoader {
  public:
-  explicit EventLoader(EventLog& log);
-  // Stops as Stop() does.
-  ~EventLoader() { Stop(); }
+  explicit EventLoader(EventLog& log) : log_(log) {}
 
-  // Runs `job` on the loader's thread, in the order of the calls; never after Stop.
-  void Post(std::function<void()> job);
-  // Ends after the jobs that are queued. Idempotent.
-  void Stop() { thread_.Stop(); }
-
-  // For jobs only. Errors as those of EventLog::Read.
+  // Errors as those of EventLog::Read.
   absl::StatusOr<EventRecord> Read(Sequence sequence);
 
  private:
   EventLog& log_;
   std::map<Sequence, EventRecord> ahead_;
-  WorkerPool thread_;
 };
 
 }  // namespace penstock::broker

@@ -3,8 +3,10 @@
 #include <penstock/internal/v1/invocation.pb.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "libs/rpc/bidi_client.h"
+#include "services/event-broker/invoker/invocation_messages.h"
 
 namespace penstock::broker {
 namespace {
@@ -14,51 +16,8 @@ namespace pb = penstock::internal::v1;
 constexpr std::size_t kOrdersPerMessage = 256;
 constexpr std::size_t kBytesPerMessage = 512u << 10;
 
-DeliveryOutcome FromProto(pb::InvocationResult::Outcome outcome) {
-  switch (outcome) {
-    case pb::InvocationResult::SUCCEEDED: return DeliveryOutcome::kSucceeded;
-    case pb::InvocationResult::PERMANENT: return DeliveryOutcome::kPermanent;
-    case pb::InvocationResult::REJECTED: return DeliveryOutcome::kRejected;
-    default: return DeliveryOutcome::kRetryable;
-  }
-}
-
-Microseconds ToMicros(const google::protobuf::Duration& duration) {
-  return Microseconds(duration.seconds() * 1'000'000 + duration.nanos() / 1'000);
-}
-
-void SetMicros(Microseconds value, google::protobuf::Duration* duration) {
-  duration->set_seconds(value.count() / 1'000'000);
-  duration->set_nanos(static_cast<int>(value.count() % 1'000'000 * 1'000));
-}
-
-std::optional<DeliveryKey> ParseKey(const std::string& id) {
-  const std::size_t dash = id.rfind('-');
-  if (dash == std::string::npos) return std::nullopt;
-  return DeliveryKey{id.substr(0, dash), std::strtoull(id.c_str() + dash + 1, nullptr, 10)};
-}
-
-void Fill(const InvocationOrder& order, pb::Invocation& message) {
-  message.set_delivery_id(order.key.Id());
-  message.set_attempt(order.attempt);
-  message.set_epoch(order.epoch);
-  message.set_function(order.function);
-  message.set_subscription(order.subscription);
-  if (order.timeout) SetMicros(*order.timeout, message.mutable_timeout());
-  message.set_min_function_revision(order.function_revision_min);
-  message.set_event(order.event.view().data(), order.event.size());
-  message.set_traceparent(order.traceparent);
-  message.set_sequence(static_cast<std::int64_t>(order.key.sequence));
-}
-
-DeliveryResult MakeResult(DeliveryKey key, int attempt, DeliveryOutcome outcome,
-                          std::string message) {
-  DeliveryResult result;
-  result.key = std::move(key);
-  result.attempt = attempt;
-  result.outcome = outcome;
-  result.error = {"SystemError", "ExecutorLost", std::move(message)};
-  return result;
+void Append(std::vector<DeliveryResult> from, std::vector<DeliveryResult>* to) {
+  std::move(from.begin(), from.end(), std::back_inserter(*to));
 }
 
 }  // namespace
@@ -68,15 +27,14 @@ class ExecutorStream::Call {
  public:
   using Client = rpc::BidiClient<pb::InvokeStreamRequest, pb::InvokeStreamResponse>;
 
-  static void Open(const std::shared_ptr<ExecutorStream>& stream, const rpc::Replica& replica,
-                   std::shared_ptr<const rpc::PeerAuth> auth) {
+  static void Open(const std::shared_ptr<ExecutorStream>& stream, const rpc::Replica& replica) {
     auto call = std::make_shared<Call>();
     {
       const std::lock_guard lock(stream->mutex_);
       stream->call_ = call;
     }
     rpc::CallOptions options;
-    options.peer_auth = std::move(auth);
+    options.peer_auth = stream->options_.auth;
     auto client = Client::Start(
         replica.channel, "/penstock.internal.v1.InvocationService/InvokeStream", options,
         {
@@ -108,37 +66,54 @@ class ExecutorStream::Call {
 
   static bool Fill(ExecutorStream& stream, pb::InvokeStreamRequest& message) {
     const std::lock_guard lock(stream.mutex_);
+    // The first message goes out at once: credit is the answer to it.
+    const bool is_first = !std::exchange(stream.introduced_, true);
+    if (is_first) message.set_broker(stream.options_.broker);
     std::size_t bytes = 0;
-    const auto now = std::chrono::steady_clock::now();
     while (!stream.waiting_.empty() &&
            static_cast<std::size_t>(message.invocations_size()) < kOrdersPerMessage) {
       const InvocationOrder& order = stream.waiting_.front();
-      if (bytes > 0 && bytes + order.event.size() > kBytesPerMessage) break;
-      bytes += order.event.size() + 1;
-      broker::Fill(order, *message.add_invocations());
-      stream.sent_.emplace(AttemptId{order.key, order.attempt}, now);
+      const std::size_t size = EventBytes(order);
+      if (bytes > 0 && bytes + size > kBytesPerMessage) break;
+      bytes += size + 1;
+      ToProto(order, message.add_invocations());
+      stream.sent_.emplace(AttemptId{order.key, order.attempt},
+                           ToSentCall(order, stream.options_.call_time_max));
       stream.waiting_.pop_front();
     }
     while (!stream.cancels_.empty()) {
+      const auto& [id, epoch] = stream.cancels_.front();
       auto* cancel = message.add_cancels();
-      cancel->set_delivery_id(stream.cancels_.front().first.Id());
-      cancel->set_attempt(stream.cancels_.front().second);
+      cancel->set_delivery_id(id.first.Id());
+      cancel->set_attempt(id.second);
+      cancel->set_epoch(epoch);
       stream.cancels_.pop_front();
     }
-    return message.invocations_size() + message.cancels_size() > 0;
+    return is_first || message.invocations_size() + message.cancels_size() > 0;
   }
 
   static void OnMessage(ExecutorStream& stream, const pb::InvokeStreamResponse& message) {
     std::vector<DeliveryResult> results;
+    std::size_t unknown = 0;
+    std::string instance;
+    bool is_first_credit = false;
     bool credit_changed = false;
     {
       const std::lock_guard lock(stream.mutex_);
       for (const pb::InvocationResult& result : message.results()) {
-        auto key = ParseKey(result.delivery_id());
-        if (!key || stream.sent_.erase({*key, result.attempt()}) == 0) continue;
-        results.push_back(Convert(*std::move(key), result));
+        auto key = ParseDeliveryId(result.delivery_id());
+        const auto sent =
+            key ? stream.sent_.find({*std::move(key), result.attempt()}) : stream.sent_.end();
+        if (sent == stream.sent_.end() || sent->second.epoch != result.epoch()) {
+          ++unknown;
+          continue;
+        }
+        Append(FromProto(sent->second, result), &results);
+        stream.sent_.erase(sent);
       }
+      if (!message.instance().empty()) stream.instance_ = message.instance();
       if (message.credit() > 0) {
+        is_first_credit = stream.credit_ == 0;
         stream.credit_ = static_cast<std::size_t>(message.credit());
         credit_changed = true;
       }
@@ -146,22 +121,11 @@ class ExecutorStream::Call {
         stream.draining_ = true;
         credit_changed = true;
       }
+      instance = stream.instance_;
     }
     if (!results.empty()) stream.listener_.on_results(std::move(results));
-    if (credit_changed) stream.listener_.on_credit();
-  }
-
-  static DeliveryResult Convert(DeliveryKey key, const pb::InvocationResult& message) {
-    DeliveryResult result;
-    result.key = std::move(key);
-    result.attempt = message.attempt();
-    result.outcome = FromProto(message.outcome());
-    result.error = {message.error().category(), message.error().type(), message.error().message()};
-    if (message.has_retry_after()) result.retry_after = ToMicros(message.retry_after());
-    result.duration = ToMicros(message.duration());
-    result.execution = message.execution();
-    result.http_status = message.http_status();
-    return result;
+    if (unknown > 0) stream.listener_.on_unknown(unknown);
+    if (credit_changed) stream.listener_.on_credit(instance, is_first_credit);
   }
 
   std::mutex mutex_;
@@ -169,11 +133,11 @@ class ExecutorStream::Call {
   std::shared_ptr<Client> client_;
 };
 
-std::shared_ptr<ExecutorStream> ExecutorStream::Start(const rpc::Replica& replica,
-                                                      std::shared_ptr<const rpc::PeerAuth> auth,
+std::shared_ptr<ExecutorStream> ExecutorStream::Start(const rpc::Replica& replica, Options options,
                                                       Listener listener) {
-  std::shared_ptr<ExecutorStream> stream(new ExecutorStream(std::move(listener)));
-  Call::Open(stream, replica, std::move(auth));
+  std::shared_ptr<ExecutorStream> stream(
+      new ExecutorStream(std::move(options), std::move(listener)));
+  Call::Open(stream, replica);
   return stream;
 }
 
@@ -193,12 +157,25 @@ void ExecutorStream::TakeFrom(std::vector<InvocationOrder>& orders) {
 
 bool ExecutorStream::Cancel(const DeliveryKey& key, int attempt) {
   std::shared_ptr<Call> call;
+  std::vector<DeliveryResult> results;
   {
     const std::lock_guard lock(mutex_);
-    if (!sent_.contains({key, attempt})) return false;
-    cancels_.emplace_back(key, attempt);
-    call = call_;
+    const auto waiting = std::find_if(
+        waiting_.begin(), waiting_.end(),
+        [&](const InvocationOrder& order) { return order.key == key && order.attempt == attempt; });
+    if (waiting != waiting_.end()) {
+      results = ResultsWithoutAnswer(ToSentCall(*waiting, options_.call_time_max),
+                                     DeliveryOutcome::kRejected, "Cancelled",
+                                     "it was given up before it was sent");
+      waiting_.erase(waiting);
+    } else {
+      const auto sent = sent_.find({key, attempt});
+      if (sent == sent_.end()) return false;
+      cancels_.emplace_back(sent->first, sent->second.epoch);
+      call = call_;
+    }
   }
+  if (!results.empty()) listener_.on_results(std::move(results));
   if (call) call->Notify();
   return true;
 }
@@ -222,29 +199,46 @@ std::size_t ExecutorStream::in_flight() const {
   return waiting_.size() + sent_.size();
 }
 
-bool ExecutorStream::worked() const {
+std::string ExecutorStream::instance() const {
   const std::lock_guard lock(mutex_);
-  return credit_ > 0;
+  return instance_;
+}
+
+bool ExecutorStream::HasCallsBefore(SteadyTime time) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(sent_.begin(), sent_.end(),
+                     [&](const auto& entry) { return entry.second.ends_by < time; });
 }
 
 void ExecutorStream::OnEnd(const absl::Status& status) {
+  const std::string reason = "the executor was lost: " + std::string(status.message());
   std::vector<DeliveryResult> results;
+  std::vector<SentCall> doubtful;
+  std::string instance;
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;
-    for (const auto& [id, time] : sent_) {
-      results.push_back(MakeResult(id.first, id.second, DeliveryOutcome::kUnknown,
-                                   "the executor was lost: " + std::string(status.message())));
+    instance = instance_;
+    for (auto& [id, call] : sent_) {
+      if (call.ordered) {
+        doubtful.push_back(std::move(call));
+      } else {
+        Append(ResultsWithoutAnswer(call, DeliveryOutcome::kUnknown, "ExecutorLost", reason),
+               &results);
+      }
     }
     for (const InvocationOrder& order : waiting_) {
-      results.push_back(MakeResult(order.key, order.attempt, DeliveryOutcome::kRejected,
-                                   "the executor was lost before this was sent"));
+      Append(ResultsWithoutAnswer(ToSentCall(order, options_.call_time_max),
+                                  DeliveryOutcome::kRejected, "ExecutorLost",
+                                  "the executor was lost before this was sent"),
+             &results);
     }
     sent_.clear();
     waiting_.clear();
     call_.reset();
   }
   if (!results.empty()) listener_.on_results(std::move(results));
+  if (!doubtful.empty()) listener_.on_doubtful(instance, std::move(doubtful), reason);
   listener_.on_end(status);
 }
 

@@ -35,9 +35,23 @@ class DeliveryControl {
   // How the subscription stands; nothing when delivery does not know it (yet).
   virtual void GetProgress(const std::string& uid,
                            std::function<void(std::optional<SubscriptionProgress>)> done) = 0;
-  // Sends dead letters again. `done` gets how many once that is durable.
-  virtual void Redrive(std::vector<StoredDeadLetter> letters,
+  // Where a delivery is; nothing when delivery does not know its lane.
+  virtual void FindDelivery(const DeliveryKey& key,
+                            std::function<void(std::optional<DeliveryWhereabouts>)> done) = 0;
+  // Sends dead letters again, at `per_second` (0: at once). `done` gets how many once that is
+  // durable.
+  virtual void Redrive(std::vector<StoredDeadLetter> letters, int per_second,
                        std::function<void(absl::StatusOr<std::int64_t>)> done) = 0;
+  // Dead letters were purged from the store.
+  virtual void Purged(const std::vector<StoredDeadLetter>& letters) = 0;
+  // Starts a stored replay.
+  virtual void StartReplay(const StoredReplay& replay) = 0;
+  virtual void SetReplayPaused(const std::string& lane, bool paused) = 0;
+  // Ends a replay: cancels what is in flight and forgets its rows.
+  virtual void EndReplay(const std::string& lane) = 0;
+  // Counts what of [from, to] matches the subscription, in the background. Blocks nobody.
+  virtual void CountMatches(const std::string& uid, Sequence from, Sequence to,
+                            std::function<void(absl::StatusOr<std::int64_t>)> done) = 0;
 };
 
 // The content of a control record: the revision that takes effect at the record's sequence.

@@ -17,11 +17,13 @@
 namespace penstock::broker {
 
 // Reasons (ReasonOf) of UNAVAILABLE answers.
-inline constexpr char kReasonDiskFull[] = "DISK_FULL";           // Goes away when space is back.
-inline constexpr char kReasonReadOnly[] = "READ_ONLY";           // The folder cannot be written.
-inline constexpr char kReasonLogFailed[] = "LOG_FAILED";         // Until Reopen() succeeds.
-inline constexpr char kReasonLogStopped[] = "LOG_STOPPED";       // After Stop().
-inline constexpr char kReasonQueueFull[] = "APPEND_QUEUE_FULL";  // With RESOURCE_EXHAUSTED.
+inline constexpr char kReasonDiskFull[] = "DISK_FULL";      // Goes away when space is back.
+inline constexpr char kReasonReadOnly[] = "READ_ONLY";      // The folder cannot be written.
+inline constexpr char kReasonLogFailed[] = "LOG_FAILED";    // Until Reopen() succeeds.
+inline constexpr char kReasonLogStopped[] = "LOG_STOPPED";  // After Stop().
+// Reasons of RESOURCE_EXHAUSTED answers.
+inline constexpr char kReasonQueueFull[] = "APPEND_QUEUE_FULL";
+inline constexpr char kReasonPinLimit[] = "PIN_LIMIT";  // Events of the space wait for too long.
 
 // A record to append. Limits: each attribute 65,535 bytes, the whole record 1.25 MiB by default.
 struct AppendRequest {
@@ -101,6 +103,47 @@ struct FindByIdRequest {
   std::size_t matches_max = 16;
 };
 
+// Who holds a pin, for people, and whose publishes may be refused for it.
+struct PinOwner {
+  std::string label;  // Like "subscription billing", "replay 17 of billing", "matcher".
+  std::string space;  // Empty: of no space; then nothing is ever refused for it.
+};
+
+// How much of what a pin may hold it does hold.
+struct PinUse {
+  PinOwner owner;
+  Sequence sequence = kNoSequence;
+  std::uint64_t bytes = 0;  // Stored from there on.
+  Microseconds age{0};      // Of the newest event in the segment that holds the sequence.
+  double share = 0;  // Of the limit that is nearer; from 1 on the pin holds nothing any more.
+};
+
+// Events that retention removed though a pin needed them.
+struct SkippedRange {
+  PinOwner owner;
+  Sequence first = kNoSequence;
+  Sequence last = kNoSequence;
+};
+
+// As the last check found it; see the log's owner for how often that is.
+struct PinHealth {
+  std::optional<PinUse> worst;  // The one with the highest share.
+  std::vector<std::string> refused_spaces;
+  std::uint64_t refused_events = 0;  // Since the start.
+  std::uint64_t skipped_ranges = 0;  // Since the start.
+};
+
+// What re-reading sealed segments has found since the start.
+struct ScrubHealth {
+  std::uint64_t bytes_read = 0;
+  std::uint64_t segments_verified = 0;
+  std::uint64_t damaged_ranges = 0;
+  std::uint64_t damaged_footers = 0;  // Their events are intact and indexed in memory.
+  std::uint64_t read_errors = 0;
+  std::uint64_t passes = 0;  // Over all segments.
+  std::optional<WallTime> last_pass_ended;
+};
+
 // The log's state, for readiness, metrics and the console.
 struct LogHealth {
   bool writable = true;
@@ -115,10 +158,13 @@ struct LogHealth {
   std::uint64_t append_queue_bytes = 0;
   std::uint64_t dedup_entries = 0;
   double dedup_window_seconds = 0;  // The window really kept.
+  PinHealth pins;
+  ScrubHealth scrub;
 };
 
-// Keeps records from `sequence` on from being removed by retention while it lives. Must not outlive
-// its log.
+// Keeps records from `sequence` on from being removed by retention while it lives, within the log's
+// limits for pins. Beyond them they go: then horizon() is above `sequence`, and what lies between
+// is gone for the holder. Must not outlive its log.
 class LogPin {
  public:
   virtual ~LogPin() = default;
@@ -142,8 +188,8 @@ class EventLog {
   // Queues `requests` and returns at once; `done` runs once they are durable, on the log's own
   // thread: it must not block. Calls of `done` come in log order. When the answer is an error
   // (RESOURCE_EXHAUSTED for a full queue, UNAVAILABLE with one of the reasons above), nothing was
-  // queued and `done` never runs. A single unacceptable request (too large) fails alone, in its
-  // result. Never blocks.
+  // queued and `done` never runs. A single unacceptable request (too large, or of a space whose
+  // publishes are refused) fails alone, in its result. Never blocks.
   [[nodiscard]] virtual absl::Status Append(std::vector<AppendRequest> requests,
                                             AppendDone done) = 0;
 
@@ -159,8 +205,8 @@ class EventLog {
   [[nodiscard]] virtual std::unique_ptr<HeadListener> OnHeadAdvanced(
       std::function<void(Sequence head)> listener) = 0;
 
-  // Reads forward. OUT_OF_RANGE below the horizon, naming it. Damage comes in the result. May
-  // block.
+  // Reads forward. OUT_OF_RANGE below the horizon, naming it: exactly [from, horizon() - 1] is
+  // gone. Damage comes in the result. May block.
   virtual absl::StatusOr<ScanResult> Scan(const ScanRequest& request) = 0;
   // The same from the cache of recent batches only; nothing when `from` is not in it. Never blocks.
   virtual std::optional<ScanResult> ScanCached(const ScanRequest& request) = 0;
@@ -175,7 +221,8 @@ class EventLog {
   virtual absl::StatusOr<std::vector<EventRecord>> FindById(const FindByIdRequest& request) = 0;
 
   // Pins everything from `sequence` on (at least from the horizon on).
-  [[nodiscard]] virtual std::unique_ptr<LogPin> Pin(Sequence sequence) = 0;
+  [[nodiscard]] virtual std::unique_ptr<LogPin> Pin(Sequence sequence, const PinOwner& owner) = 0;
+  [[nodiscard]] std::unique_ptr<LogPin> Pin(Sequence sequence) { return Pin(sequence, {}); }
 
   virtual LogHealth Health() const = 0;
   // After a failed write or sync: verifies what is stored and accepts appends again. May block.

@@ -36,6 +36,8 @@ class File {
   // Makes the file `size` bytes long with space set aside for them.
   virtual absl::Status Allocate(std::uint64_t size) = 0;
   virtual absl::StatusOr<std::uint64_t> Size() = 0;
+  // Asks that the next read of these bytes comes from the device, not from a cache. Best effort.
+  virtual void DropCache(std::uint64_t offset, std::uint64_t size) = 0;
 };
 
 enum class OpenMode : std::uint8_t { kRead, kReadWrite };

@@ -18,6 +18,7 @@ class BatchCache {
   struct Batch {
     BatchHeader header;
     std::shared_ptr<const std::string> bytes;  // Header first.
+    RecordMarks marks;
   };
 
   explicit BatchCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "libs/base/crc32c.h"
@@ -94,6 +95,15 @@ RecordCursor::RecordCursor(const BatchHeader& header, std::string_view body)
       time_min_(header.time_min),
       rest_(body) {}
 
+void RecordCursor::SkipTo(Sequence sequence, const RecordMarks& marks) {
+  if (marks == nullptr || sequence <= first_) return;
+  const std::uint64_t mark =
+      std::min<std::uint64_t>(sequence - first_, count_ - 1) / kRecordsPerMark;
+  if (mark >= marks->size()) return;
+  index_ = static_cast<std::uint32_t>(mark) * kRecordsPerMark;
+  rest_.remove_prefix((*marks)[mark]);
+}
+
 bool RecordCursor::Next(RecordView& record) {
   if (index_ == count_) return false;
   WireReader reader(rest_);
@@ -174,6 +184,9 @@ Sequence BatchBuilder::Add(const AppendRequest& request, std::uint64_t content_h
   Store(head + 28, static_cast<std::uint16_t>(request.ordering_key.size()));
   Store(head + 30, static_cast<std::uint8_t>(request.kind));
   Store(head + 31, std::uint8_t{0});
+  if (count_ % kRecordsPerMark == 0) {
+    marks_.push_back(static_cast<std::uint32_t>(bytes_.size() - kBatchHeaderBytes));
+  }
   bytes_.append(head, sizeof head);
   bytes_.append(request.space).append(request.type).append(request.source);
   bytes_.append(request.id).append(request.ordering_key).append(request.body.view());

@@ -4,8 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "services/event-broker/domain/event_record.h"
 #include "services/event-broker/ports/event_log.h"
@@ -67,11 +70,19 @@ struct RecordView {
   EventRecord ToRecord(const std::shared_ptr<const void>& owner) const;
 };
 
+// Where the first of every so many records of a batch begins in its body, so that one of many is
+// found without a walk over all before it. Shared, as batches are; null: not known.
+inline constexpr std::uint32_t kRecordsPerMark = 16;
+using RecordMarks = std::shared_ptr<const std::vector<std::uint32_t>>;
+
 // Walks over the records of a batch's body.
 class RecordCursor {
  public:
   // `body` must outlive the cursor.
   RecordCursor(const BatchHeader& header, std::string_view body);
+
+  // Goes to a record at or shortly before `sequence`. Before the first Next.
+  void SkipTo(Sequence sequence, const RecordMarks& marks);
 
   // False at the end, and when the body does not hold what the header promises.
   bool Next(RecordView& record);
@@ -110,12 +121,16 @@ class BatchBuilder {
   // Completes `header` (count, sizes, times, checksums) and gives the batch's bytes, header first.
   // Once only.
   std::string Finish(BatchHeader& header);
+  RecordMarks TakeMarks() {
+    return std::make_shared<const std::vector<std::uint32_t>>(std::move(marks_));
+  }
 
  private:
   const Sequence first_;
   const std::int64_t time_;
   std::uint32_t count_ = 0;
   std::string bytes_;
+  std::vector<std::uint32_t> marks_;
 };
 
 }  // namespace penstock::broker

@@ -47,7 +47,7 @@ Committer::Outcome Committer::Commit(
     auto batch = std::make_shared<const std::string>(builder.Finish(header));
     outcome.status = writer_.Commit(header, *batch);
     if (outcome.status.ok()) {
-      cache_.Add({header, std::move(batch)});
+      cache_.Add({header, std::move(batch), builder.TakeMarks()});
       outcome.head = header.last_sequence();
       return outcome;
     }
@@ -77,6 +77,14 @@ void Committer::Decide(const AppendRequest& request, const Hash128& hash, BatchB
       result.verdict = AppendVerdict::kDuplicate;
       result.sequence = known->sequence;
       result.content_differs = known->content != content;
+      return;
+    }
+  }
+  // After the table: what is stored already is a duplicate whatever the space may take. Control
+  // records are the broker's own.
+  if (request.kind == RecordKind::kEvent) {
+    if (absl::Status open = gate_.Check(request.space); !open.ok()) {
+      result.status = std::move(open);
       return;
     }
   }

@@ -8,6 +8,7 @@
 #include "services/event-broker/storage/append_queue.h"
 #include "services/event-broker/storage/batch_cache.h"
 #include "services/event-broker/storage/dedup_table.h"
+#include "services/event-broker/storage/publish_gate.h"
 #include "services/event-broker/storage/segment_writer.h"
 
 namespace penstock::broker {
@@ -16,11 +17,12 @@ namespace penstock::broker {
 class Committer {
  public:
   Committer(SegmentWriter& writer, DedupTable& dedup, const HashKey& dedup_key, BatchCache& cache,
-            const Clock& clock, std::size_t record_bytes_max)
+            PublishGate& gate, const Clock& clock, std::size_t record_bytes_max)
       : writer_(writer),
         dedup_(dedup),
         dedup_key_(dedup_key),
         cache_(cache),
+        gate_(gate),
         clock_(clock),
         record_bytes_max_(record_bytes_max) {}
 
@@ -43,6 +45,7 @@ class Committer {
   DedupTable& dedup_;
   const HashKey dedup_key_;
   BatchCache& cache_;
+  PublishGate& gate_;
   const Clock& clock_;
   const std::size_t record_bytes_max_;
   std::vector<Hash128> hashes_;

@@ -60,4 +60,57 @@ absl::StatusOr<std::string> ReadSmallFile(Folder& folder, const std::string& nam
   return text;
 }
 
+absl::Status NewerFormatError(const std::string& name) {
+  return absl::FailedPreconditionError(fmt::format(
+      "{} has a newer format than {}, the newest this version reads", name, kLogFormat));
+}
+
+absl::StatusOr<std::unique_ptr<File>> CreateOrEmpty(Folder& folder, const std::string& name) {
+  auto file = folder.Create(name);
+  if (!absl::IsAlreadyExists(file.status())) return file;
+  file = folder.Open(name, OpenMode::kReadWrite);
+  if (file.ok()) RETURN_IF_ERROR((*file)->Truncate(0));
+  return file;
+}
+
+absl::StatusOr<FoundLogId> FindLogId(Folder& folder, const std::vector<std::string>& names) {
+  FoundLogId found;
+  auto text = ReadSmallFile(folder, kManifestName);
+  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  if (text.ok()) {
+    auto id = DecodeManifest(*text);
+    if (id.ok()) return FoundLogId{.id = *id, .known = true, .in_manifest = true};
+    if (!absl::IsDataLoss(id.status())) return id.status();
+    found.manifest_damaged = true;
+  }
+  // Every batch carries the id, so any intact one tells it.
+  bool any_content = false;
+  for (const std::string& name : names) {
+    if (!ParseSegmentFileName(name).has_value()) continue;
+    ASSIGN_OR_RETURN(const std::string start, ReadSmallFile(folder, name));
+    any_content = any_content || !start.empty();
+    BatchHeader header;
+    const HeaderVerdict verdict = DecodeBatchHeader(start, header);
+    if (verdict == HeaderVerdict::kNewer) return NewerFormatError(name);
+    if (verdict != HeaderVerdict::kValid) continue;
+    found.id = header.log_id;
+    found.known = true;
+    return found;
+  }
+  if (!any_content) return found;
+  return absl::DataLossError(
+      fmt::format("{} is missing or damaged and no segment tells the log's id", kManifestName));
+}
+
+absl::Status WriteManifest(Folder& folder, const LogId& log_id) {
+  const std::string temporary = std::string(kManifestName) + ".tmp";
+  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, CreateOrEmpty(folder, temporary));
+  const std::string text = EncodeManifest(log_id);
+  const std::string_view pieces[] = {text};
+  RETURN_IF_ERROR(file->WriteAt(0, pieces));
+  RETURN_IF_ERROR(file->Sync());
+  RETURN_IF_ERROR(folder.Rename(temporary, kManifestName));
+  return folder.Sync();
+}
+
 }  // namespace penstock::broker

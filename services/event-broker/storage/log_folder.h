@@ -52,6 +52,27 @@ struct RecoveredLog {
 absl::StatusOr<RecoveredLog> RecoverLog(Folder& folder, SegmentSet& segments, LostRanges& lost,
                                         RecoveryNotes& notes);
 
+// The id of the log in a folder, and where it is known from.
+struct FoundLogId {
+  LogId id{};
+  bool known = false;             // From the manifest or a batch; else the folder holds no log yet.
+  bool in_manifest = false;       // Else from a batch.
+  bool manifest_damaged = false;  // It is there and cannot be read.
+};
+
+// Looks for the log's id in the folder with these `names`. FAILED_PRECONDITION for a newer format,
+// DATA_LOSS when there are segments and none tells the id.
+absl::StatusOr<FoundLogId> FindLogId(Folder& folder, const std::vector<std::string>& names);
+
+// Writes the manifest, durably and in one step.
+absl::Status WriteManifest(Folder& folder, const LogId& log_id);
+
+// "… has a newer format than …".
+absl::Status NewerFormatError(const std::string& name);
+
+// Creates a file, or empties the one of that name.
+absl::StatusOr<std::unique_ptr<File>> CreateOrEmpty(Folder& folder, const std::string& name);
+
 // Reads a whole small file.
 absl::StatusOr<std::string> ReadSmallFile(Folder& folder, const std::string& name);
 

@@ -29,8 +29,10 @@ class LogReader::Collector {
 
   // Takes the records of a batch from `from` on; gives the sequence to go on with.
   Sequence Take(const BatchHeader& header, std::string_view bytes,
-                const std::shared_ptr<const void>& owner, Sequence from) {
+                const std::shared_ptr<const void>& owner, Sequence from,
+                const RecordMarks& marks = nullptr) {
     RecordCursor cursor(header, bytes.substr(kBatchHeaderBytes, header.body_bytes));
+    cursor.SkipTo(from, marks);
     RecordView record;
     while (cursor.Next(record)) {
       if (record.sequence < from) continue;
@@ -86,7 +88,7 @@ absl::StatusOr<ScanResult> LogReader::Scan(const ScanRequest& request) {
       break;
     }
     if (const auto batch = cache_.Find(from)) {
-      from = collector.Take(batch->header, *batch->bytes, batch->bytes, from);
+      from = collector.Take(batch->header, *batch->bytes, batch->bytes, from, batch->marks);
       continue;
     }
     ASSIGN_OR_RETURN(from, ScanFile(from, collector));
@@ -106,7 +108,7 @@ std::optional<ScanResult> LogReader::ScanCached(const ScanRequest& request) cons
       if (from == request.from) return std::nullopt;
       break;
     }
-    from = collector.Take(batch->header, *batch->bytes, batch->bytes, from);
+    from = collector.Take(batch->header, *batch->bytes, batch->bytes, from, batch->marks);
   }
   collector.result.next = from;
   return std::move(collector.result);

@@ -1,12 +1,11 @@
 // Recovery: see FORMAT.md for the cases.
 #include <fmt/format.h>
 
-#include <array>
+#include <cstring>
 
 #include "libs/base/status.h"
 #include "services/event-broker/storage/keyed_hash.h"
 #include "services/event-broker/storage/log_folder.h"
-#include "services/event-broker/storage/wire.h"
 
 namespace penstock::broker {
 namespace {
@@ -29,11 +28,6 @@ struct Found {
   }
 };
 
-absl::Status NewerFormat(const std::string& name) {
-  return absl::FailedPreconditionError(fmt::format(
-      "{} has a newer format than {}, the newest this version reads", name, kLogFormat));
-}
-
 class Recovery {
  public:
   Recovery(Folder& folder, SegmentSet& segments, LostRanges& lost, RecoveryNotes& notes)
@@ -41,12 +35,12 @@ class Recovery {
 
   absl::StatusOr<RecoveredLog> Run() {
     ASSIGN_OR_RETURN(const std::vector<std::string> names, folder_.List());
-    RETURN_IF_ERROR(FindLogId(names));
+    RETURN_IF_ERROR(TakeLogId(names));
     for (const std::string& name : names) {
       if (ParseSegmentFileName(name).has_value()) RETURN_IF_ERROR(Inspect(name));
     }
     RETURN_IF_ERROR(ProbeWritable(names));
-    RETURN_IF_ERROR(WriteManifest());
+    RETURN_IF_ERROR(EnsureManifest());
     for (std::size_t i = 0; i < found_.size(); ++i) {
       const bool newest = i + 1 == found_.size();
       const Sequence behind = newest ? kNoSequence : found_[i + 1].identity.segment_id;
@@ -64,10 +58,10 @@ class Recovery {
  private:
   void Note(std::string sentence) { notes_.sentences.push_back(std::move(sentence)); }
 
-  absl::Status FindLogId(const std::vector<std::string>& names);
+  absl::Status TakeLogId(const std::vector<std::string>& names);
   absl::Status Inspect(const std::string& name);
   absl::Status ProbeWritable(const std::vector<std::string>& names);
-  absl::Status WriteManifest();
+  absl::Status EnsureManifest();
   void FenceDamage(const Found& found, Sequence behind);
   absl::Status SettleOlder(Found& found, Sequence behind);
   absl::Status SettleNewest(Found& found);
@@ -87,46 +81,18 @@ class Recovery {
   LostRanges& lost_;
   RecoveryNotes& notes_;
   RecoveredLog log_;
-  bool have_manifest_ = false;
-  bool have_log_id_ = false;
+  FoundLogId found_id_;
   bool full_ = false;  // No space for what recovery would like to write.
   std::vector<Found> found_;
 };
 
-absl::Status Recovery::FindLogId(const std::vector<std::string>& names) {
-  auto text = ReadSmallFile(folder_, kManifestName);
-  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  if (text.ok()) {
-    auto id = DecodeManifest(*text);
-    if (id.ok()) {
-      log_.log_id = *id;
-      have_manifest_ = have_log_id_ = true;
-      return absl::OkStatus();
-    }
-    if (!absl::IsDataLoss(id.status())) return id.status();
+absl::Status Recovery::TakeLogId(const std::vector<std::string>& names) {
+  ASSIGN_OR_RETURN(found_id_, FindLogId(folder_, names));
+  if (found_id_.manifest_damaged) {
     Note(fmt::format("{} is damaged and is written again", kManifestName));
   }
-  // Every batch carries the id, so any intact one tells it.
-  for (const std::string& name : names) {
-    if (!ParseSegmentFileName(name).has_value()) continue;
-    auto start = ReadSmallFile(folder_, name);
-    if (!start.ok()) return start.status();
-    BatchHeader header;
-    const HeaderVerdict verdict = DecodeBatchHeader(*start, header);
-    if (verdict == HeaderVerdict::kNewer) return NewerFormat(name);
-    if (verdict != HeaderVerdict::kValid) continue;
-    log_.log_id = header.log_id;
-    have_log_id_ = true;
-    return absl::OkStatus();
-  }
-  for (const std::string& name : names) {
-    if (!ParseSegmentFileName(name).has_value()) continue;
-    ASSIGN_OR_RETURN(const std::string start, ReadSmallFile(folder_, name));
-    if (!start.empty()) {
-      return absl::DataLossError(
-          fmt::format("{} is missing or damaged and no segment tells the log's id", kManifestName));
-    }
-  }
+  log_.log_id = found_id_.id;
+  if (found_id_.known) return absl::OkStatus();
   const HashKey random = HashKey::Random();
   std::memcpy(log_.log_id.data(), &random, log_.log_id.size());
   return absl::OkStatus();
@@ -140,7 +106,7 @@ absl::Status Recovery::Inspect(const std::string& name) {
   ASSIGN_OR_RETURN(found.file_bytes, found.file->Size());
   ASSIGN_OR_RETURN(const TrailerVerdict verdict,
                    ReadTrailer(*found.file, found.file_bytes, found.trailer));
-  if (verdict == TrailerVerdict::kNewer) return NewerFormat(name);
+  if (verdict == TrailerVerdict::kNewer) return NewerFormatError(name);
   if (verdict == TrailerVerdict::kValid) {
     if (found.trailer.log_id != log_.log_id ||
         found.trailer.summary.segment_id != found.identity.segment_id) {
@@ -153,9 +119,9 @@ absl::Status Recovery::Inspect(const std::string& name) {
   } else {
     found.index = std::make_shared<ActiveIndex>(log_.log_id, found.identity.segment_id);
     ASSIGN_OR_RETURN(found.scan,
-                     ScanSegment(*found.file, found.file_bytes, found.identity, found.index.get()));
-    if (found.scan.newer_format) return NewerFormat(name);
-    found.holes = found.scan.holes;
+                     IndexSegment(*found.file, found.file_bytes, found.identity, *found.index));
+    if (found.scan.newer_format) return NewerFormatError(name);
+    for (const ScanHole& hole : found.scan.holes) found.holes.emplace_back(hole.first, hole.last);
   }
   found_.push_back(std::move(found));
   return absl::OkStatus();
@@ -182,20 +148,13 @@ absl::Status Recovery::ProbeWritable(const std::vector<std::string>& names) {
   return folder_.Sync();
 }
 
-absl::Status Recovery::WriteManifest() {
-  if (have_manifest_) return absl::OkStatus();
-  if (log_.read_only && !have_log_id_) {
+absl::Status Recovery::EnsureManifest() {
+  if (found_id_.in_manifest) return absl::OkStatus();
+  if (log_.read_only && !found_id_.known) {
     return absl::FailedPreconditionError("the folder holds no log and cannot be written");
   }
   if (log_.read_only || full_) return absl::OkStatus();
-  const std::string temporary = std::string(kManifestName) + ".tmp";
-  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, folder_.Create(temporary));
-  const std::string text = EncodeManifest(log_.log_id);
-  const std::string_view pieces[] = {text};
-  RETURN_IF_ERROR(file->WriteAt(0, pieces));
-  RETURN_IF_ERROR(file->Sync());
-  RETURN_IF_ERROR(folder_.Rename(temporary, kManifestName));
-  return folder_.Sync();
+  return WriteManifest(folder_, log_.log_id);
 }
 
 void Recovery::FenceDamage(const Found& found, Sequence behind) {

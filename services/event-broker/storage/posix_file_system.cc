@@ -118,6 +118,10 @@ class PosixFile final : public File {
     return static_cast<std::uint64_t>(info.st_size);
   }
 
+  void DropCache(std::uint64_t offset, std::uint64_t size) override {
+    posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_DONTNEED);
+  }
+
  private:
   const int fd_;
   const std::string name_;

@@ -80,9 +80,9 @@ absl::Status Segment::OpenLocked() {
     // The footer is damaged, not the batches: they are indexed afresh, in memory.
     memory_ = std::make_shared<ActiveIndex>(identity_.log_id, identity_.segment_id);
     ASSIGN_OR_RETURN(const SegmentScan scan,
-                     ScanSegment(*file, trailer_->summary.batches_end, identity_, memory_.get()));
-    for (const auto& [first, last] : scan.holes) {
-      lost_.Add({first, last, name_, "checksum mismatch"});
+                     IndexSegment(*file, trailer_->summary.batches_end, identity_, *memory_));
+    for (const ScanHole& hole : scan.holes) {
+      lost_.Add({hole.first, hole.last, name_, "checksum mismatch"});
     }
     index_ = memory_;
   }
@@ -110,20 +110,6 @@ void Segment::Seal(const SegmentTrailer& trailer, std::uint64_t file_bytes) {
 void Segment::ReplaceFile(std::shared_ptr<File> file) {
   const std::lock_guard lock(mutex_);
   file_ = std::move(file);
-}
-
-absl::Status Segment::Verify() {
-  const SegmentSummary expected = summary();
-  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, folder_.Open(name_, OpenMode::kRead));
-  ASSIGN_OR_RETURN(const SegmentScan scan,
-                   ScanSegment(*file, expected.batches_end, identity_, nullptr));
-  const auto lose = [this](Sequence first, Sequence last) {
-    lost_.Add({first, last, name_, "checksum mismatch"});
-  };
-  for (const auto& [first, last] : scan.holes) lose(first, last);
-  lose(scan.last.has_value() ? scan.last->last_sequence() + 1 : identity_.segment_id,
-       expected.last_sequence);
-  return absl::OkStatus();
 }
 
 void SegmentSet::PushBack(std::shared_ptr<Segment> segment) {

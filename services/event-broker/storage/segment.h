@@ -57,9 +57,6 @@ class Segment {
   // Replaces the active segment's file handle.
   void ReplaceFile(std::shared_ptr<File> file);
 
-  // Reads everything again and verifies it; damage goes to the lost ranges.
-  absl::Status Verify();
-
  private:
   absl::Status OpenLocked();
 

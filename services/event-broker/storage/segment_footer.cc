@@ -174,6 +174,16 @@ absl::StatusOr<std::string> ReadSection(File& file, const SegmentTrailer& traile
   return bytes;
 }
 
+absl::Status VerifyFooter(File& file, std::uint64_t file_bytes) {
+  SegmentTrailer trailer;
+  ASSIGN_OR_RETURN(const TrailerVerdict verdict, ReadTrailer(file, file_bytes, trailer));
+  if (verdict != TrailerVerdict::kValid) return absl::DataLossError("the footer is damaged");
+  for (std::size_t section = 0; section < kFooterSections; ++section) {
+    RETURN_IF_ERROR(ReadSection(file, trailer, static_cast<FooterSection>(section)).status());
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::pair<Sequence, Sequence>>> ReadHoles(
     File& file, const SegmentTrailer& trailer) {
   std::vector<std::pair<Sequence, Sequence>> holes;

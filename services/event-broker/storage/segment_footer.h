@@ -52,6 +52,9 @@ absl::StatusOr<TrailerVerdict> ReadTrailer(File& file, std::uint64_t file_bytes,
 absl::StatusOr<std::string> ReadSection(File& file, const SegmentTrailer& trailer,
                                         FooterSection section);
 
+// Reads the whole footer of a sealed file again. DATA_LOSS when any of it is damaged.
+absl::Status VerifyFooter(File& file, std::uint64_t file_bytes);
+
 // The lost ranges noted in the footer.
 absl::StatusOr<std::vector<std::pair<Sequence, Sequence>>> ReadHoles(File& file,
                                                                      const SegmentTrailer& trailer);

@@ -24,6 +24,8 @@ absl::Status SegmentLogOptions::Validate() const {
   check(dedup_entries_max >= 16 && dedup_entries_max <= (1u << 30), "log.dedup.entries_max",
         "must be between 16 and 1073741824");
   check(dedup_window.count() >= 1, "log.dedup.window", "must be at least 1 s");
+  check(retention.pin_age_max.count() > 0, "log.pin.age_max", "must be more than 0");
+  check(scrub_interval.count() >= 0, "log.scrub_interval", "must not be negative");
   check(disk_full_probe_interval.count() >= 0, "log.disk_full_probe_interval",
         "must not be negative");
   return FieldErrors(wrong);
@@ -69,12 +71,14 @@ absl::StatusOr<Sequence> SegmentLog::FirstAtOrAfter(WallTime time) {
 absl::StatusOr<std::vector<EventRecord>> SegmentLog::FindById(const FindByIdRequest& request) {
   return impl_->reader().FindById(request);
 }
-std::unique_ptr<LogPin> SegmentLog::Pin(Sequence sequence) { return impl_->Pin(sequence); }
+std::unique_ptr<LogPin> SegmentLog::Pin(Sequence sequence, const PinOwner& owner) {
+  return impl_->Pin(sequence, owner);
+}
 LogHealth SegmentLog::Health() const { return impl_->Health(); }
 absl::Status SegmentLog::Reopen() { return impl_->Reopen(); }
 void SegmentLog::Stop() { impl_->Stop(); }
 absl::StatusOr<RetentionResult> SegmentLog::ApplyRetention() { return impl_->ApplyRetention(); }
-absl::StatusOr<std::string> SegmentLog::ScrubNext() { return impl_->ScrubNext(); }
+absl::Status SegmentLog::Scrub(std::uint64_t bytes_max) { return impl_->Scrub(bytes_max); }
 bool SegmentLog::Pump() { return impl_->Pump(); }
 
 }  // namespace penstock::broker

@@ -15,6 +15,7 @@
 #include "libs/base/time.h"
 #include "services/event-broker/ports/event_log.h"
 #include "services/event-broker/ports/file_system.h"
+#include "services/event-broker/storage/retention_rules.h"
 
 namespace penstock::broker {
 
@@ -29,8 +30,8 @@ struct SegmentLogOptions {
   std::uint64_t reserve_bytes = 64u << 20;  // Set aside on disk, given back when the disk is full.
   std::chrono::seconds dedup_window{300};
   std::size_t dedup_entries_max = 4'000'000;
-  std::optional<Microseconds> retention_age;     // None: keep for ever.
-  std::optional<std::uint64_t> retention_bytes;  // None: no limit.
+  RetentionLimits retention;                             // By default everything is kept for ever.
+  Microseconds scrub_interval = std::chrono::hours(24);  // Between passes over all segments.
   Microseconds disk_full_probe_interval = std::chrono::seconds(1);
   // The highest sequence that anyone is known to have seen (from the state store's cursors). A log
   // that ends below it has lost its end: the missing range is reported and its sequences are not
@@ -42,9 +43,6 @@ struct SegmentLogOptions {
   // Told one sentence per thing recovery or the writer did that an operator should know. May be
   // empty. Called on the thread that did it: must not block.
   std::function<void(const std::string& sentence)> on_note;
-  // The lowest sequence that some cursor still needs, asked at each retention run beside the pins;
-  // kMaxSequence: none. May be empty.
-  std::function<Sequence()> pin_floor;
 
   absl::Status Validate() const;
 };
@@ -52,7 +50,8 @@ struct SegmentLogOptions {
 struct RetentionResult {
   std::uint64_t segments_removed = 0;
   std::uint64_t bytes_removed = 0;
-  bool held_by_pin = false;  // More would have gone but for a pin.
+  bool held_by_pin = false;           // More would have gone but for a pin.
+  std::vector<SkippedRange> skipped;  // What went though a pin needed it.
 };
 
 class SegmentLog final : public EventLog {
@@ -76,19 +75,21 @@ class SegmentLog final : public EventLog {
   std::optional<EventRecord> ReadCached(Sequence sequence) override;
   absl::StatusOr<Sequence> FirstAtOrAfter(WallTime time) override;
   absl::StatusOr<std::vector<EventRecord>> FindById(const FindByIdRequest& request) override;
-  std::unique_ptr<LogPin> Pin(Sequence sequence) override;
+  using EventLog::Pin;
+  std::unique_ptr<LogPin> Pin(Sequence sequence, const PinOwner& owner) override;
   LogHealth Health() const override;
   absl::Status Reopen() override;
   void Stop() override;
 
   // Unlinks whole sealed segments that are over age or size, oldest first, never one that a pin
-  // needs. May block; to be called from time to time (a minute) by the owner.
+  // holds within its limits, and brings Health().pins up to date. May block; to be called by the
+  // owner every second.
   absl::StatusOr<RetentionResult> ApplyRetention();
 
-  // Reads one sealed segment again and verifies every checksum; each call takes the next segment,
-  // and starts over at the end. What is damaged appears in Health(). Gives the file's name, empty
-  // when there is none. May block.
-  absl::StatusOr<std::string> ScrubNext();
+  // Reads about `bytes_max` bytes more of the sealed segments again and verifies them; rests when
+  // all were read within the interval. What is damaged appears in Health(). An error means that a
+  // file could not be read. May block; `bytes_max` a second is the owner's rate.
+  absl::Status Scrub(std::uint64_t bytes_max);
 
   // With own_thread false: commits what waits, one batch a call, and runs the callbacks; false when
   // nothing waited.

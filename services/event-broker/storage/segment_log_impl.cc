@@ -31,7 +31,10 @@ SegmentLog::Impl::Impl(SegmentLogOptions options, const Clock& clock,
       cache_(options_.cache_bytes_max),
       reader_(segments_, cache_, lost_, head_),
       dedup_(options_.dedup_entries_max, options_.dedup_window),
-      queue_(options_.queue_events_max, options_.queue_bytes_max) {}
+      queue_(options_.queue_events_max, options_.queue_bytes_max),
+      scrubber_(*folder_, segments_, lost_, clock_,
+                {.interval = options_.scrub_interval,
+                 .note = [this](const std::string& sentence) { Note(sentence); }}) {}
 
 SegmentLog::Impl::~Impl() { Stop(); }
 
@@ -42,7 +45,7 @@ absl::Status SegmentLog::Impl::Start() {
   head_ = recovered.position.next_sequence - 1;
   writer_ = std::make_unique<SegmentWriter>(*folder_, segments_, lost_, recovered.log_id,
                                             options_.segment_bytes, std::move(recovered.position));
-  committer_ = std::make_unique<Committer>(*writer_, dedup_, dedup_key_, cache_, clock_,
+  committer_ = std::make_unique<Committer>(*writer_, dedup_, dedup_key_, cache_, gate_, clock_,
                                            options_.record_bytes_max);
   if (recovered.read_only) {
     SetState(State::kReadOnly,
@@ -81,8 +84,10 @@ absl::Status SegmentLog::Impl::FillDedup() {
   const Sequence last = head();
   ASSIGN_OR_RETURN(Sequence from,
                    reader_.FirstAtOrAfter(ToUnixMicros(wall - options_.dedup_window)));
-  const bool cut = last + 1 - std::min(from, last + 1) > options_.dedup_entries_max;
-  if (cut) from = last + 1 - options_.dedup_entries_max;
+  const bool too_many = last + 1 - std::min(from, last + 1) > options_.dedup_entries_max;
+  if (too_many) from = last + 1 - options_.dedup_entries_max;
+  // Retention may have taken a part of the window too.
+  const bool cut = too_many || (from > 1 && from == reader_.horizon());
   bool first = true;
   while (from <= last) {
     ASSIGN_OR_RETURN(const ScanResult result, reader_.Scan({.from = from,
@@ -188,6 +193,12 @@ LogHealth SegmentLog::Impl::Health() const {
   health.append_queue_bytes = queue_.bytes();
   health.dedup_entries = dedup_entries_.load();
   health.dedup_window_seconds = static_cast<double>(dedup_window_micros_.load()) / 1e6;
+  health.pins.refused_spaces = gate_.closed();
+  health.pins.refused_events = gate_.refused();
+  health.scrub = scrubber_.health();
+  const std::lock_guard lock(state_mutex_);
+  health.pins.worst = worst_pin_;
+  health.pins.skipped_ranges = skipped_ranges_;
   return health;
 }
 

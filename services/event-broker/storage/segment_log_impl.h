@@ -16,6 +16,8 @@
 #include "services/event-broker/storage/log_reader.h"
 #include "services/event-broker/storage/lost_ranges.h"
 #include "services/event-broker/storage/pin_set.h"
+#include "services/event-broker/storage/publish_gate.h"
+#include "services/event-broker/storage/scrubber.h"
 #include "services/event-broker/storage/segment_log.h"
 #include "services/event-broker/storage/segment_writer.h"
 
@@ -31,12 +33,14 @@ class SegmentLog::Impl {
 
   absl::Status Append(std::vector<AppendRequest> requests, AppendDone done);
   std::unique_ptr<HeadListener> Listen(std::function<void(Sequence)> listener);
-  std::unique_ptr<LogPin> Pin(Sequence sequence) { return pins_.Pin(sequence); }
+  std::unique_ptr<LogPin> Pin(Sequence sequence, const PinOwner& owner) {
+    return pins_.Pin(sequence, owner);
+  }
   LogHealth Health() const;
   absl::Status Reopen();
   void Stop();
   absl::StatusOr<RetentionResult> ApplyRetention();
-  absl::StatusOr<std::string> ScrubNext();
+  absl::Status Scrub(std::uint64_t bytes_max) { return scrubber_.Step(bytes_max); }
   bool Pump();
 
   LogReader& reader() { return reader_; }
@@ -64,6 +68,12 @@ class SegmentLog::Impl {
   void ReleaseReserve();
   absl::Status FillDedup();
   absl::Status ApplyFloor(bool read_only);
+  // The stored segments for the rules of retention.
+  RetentionView ViewSegments() const;
+  // Closes spaces and notes the worst pin.
+  void JudgePins(const RetentionView& view);
+  // Takes the oldest segment out of the set when it is due and no pin holds it; null otherwise.
+  std::shared_ptr<Segment> TakeDue(RetentionView& view, RetentionResult& result);
   void Publish(Sequence head);
   void Note(const std::string& sentence);
 
@@ -79,6 +89,7 @@ class SegmentLog::Impl {
   LogReader reader_;
   DedupTable dedup_;
   PinSet pins_;
+  PublishGate gate_;
   AppendQueue queue_;
 
   std::mutex commit_mutex_;  // Held while writer_, dedup_ and the reserve are used.
@@ -89,6 +100,8 @@ class SegmentLog::Impl {
   mutable std::mutex state_mutex_;  // Innermost.
   State state_ = State::kWritable;
   absl::Status status_;
+  std::optional<PinUse> worst_pin_;
+  std::uint64_t skipped_ranges_ = 0;
   MonotonicTime probe_at_ = MonotonicTime::min();  // When a full disk is tried again.
   std::atomic<std::size_t> dedup_entries_{0};
   std::atomic<std::int64_t> dedup_window_micros_{0};
@@ -97,8 +110,8 @@ class SegmentLog::Impl {
   std::uint64_t next_listener_ = 0;
   std::map<std::uint64_t, std::function<void(Sequence)>> listeners_;
 
-  std::mutex maintenance_mutex_;  // One retention run or scrub at a time.
-  std::uint64_t scrubbed_id_ = 0;
+  std::mutex maintenance_mutex_;  // One retention run at a time.
+  Scrubber scrubber_;
 
   std::mutex stop_mutex_;
   std::thread thread_;

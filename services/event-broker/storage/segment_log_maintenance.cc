@@ -1,7 +1,6 @@
-// States of a log that cannot write, the reserve, retention and scrubbing.
+// States of a log that cannot write, and the reserve.
 #include <fmt/format.h>
 
-#include "libs/base/callback_guard.h"
 #include "libs/base/status.h"
 #include "services/event-broker/storage/segment_log_impl.h"
 
@@ -83,59 +82,6 @@ void SegmentLog::Impl::ReleaseReserve() {
   if (const absl::Status released = reserve_->Truncate(0); !released.ok()) {
     Note(fmt::format("the reserve could not be given back: {}", std::string(released.message())));
   }
-}
-
-absl::StatusOr<RetentionResult> SegmentLog::Impl::ApplyRetention() {
-  AssertMayBlock("removing old segments");
-  const std::lock_guard lock(maintenance_mutex_);
-  RetentionResult result;
-  if (!options_.retention_age.has_value() && !options_.retention_bytes.has_value()) return result;
-  const Sequence floor = options_.pin_floor ? options_.pin_floor() : kMaxSequence;
-  std::uint64_t stored = segments_.bytes();
-  while (true) {
-    const std::vector<std::shared_ptr<Segment>> segments = segments_.All();
-    // The newest stays, whatever its age: its name tells the next sequence.
-    if (segments.size() < 2) break;
-    const std::shared_ptr<Segment>& oldest = segments.front();
-    const std::uint64_t bytes = oldest->bytes();
-    const bool too_old =
-        options_.retention_age.has_value() &&
-        oldest->summary().time_max < ToUnixMicros(clock_.Wall() - *options_.retention_age);
-    const bool too_much =
-        options_.retention_bytes.has_value() && stored > *options_.retention_bytes;
-    if (!too_old && !too_much) break;
-    const Sequence behind = segments[1]->id();
-    if (floor < behind || !pins_.RunUnlessPinnedBelow(behind, [this] { segments_.PopFront(); })) {
-      result.held_by_pin = true;
-      break;
-    }
-    RETURN_IF_ERROR(folder_->Unlink(oldest->name()));
-    // Each by itself: a power cut must never bring an old one back without its successor.
-    RETURN_IF_ERROR(folder_->Sync());
-    stored -= bytes;
-    ++result.segments_removed;
-    result.bytes_removed += bytes;
-    lost_.ForgetBelow(behind);
-  }
-  return result;
-}
-
-absl::StatusOr<std::string> SegmentLog::Impl::ScrubNext() {
-  AssertMayBlock("verifying a segment");
-  const std::lock_guard lock(maintenance_mutex_);
-  std::shared_ptr<Segment> chosen;
-  for (const std::shared_ptr<Segment>& segment : segments_.All()) {
-    if (!segment->sealed()) continue;
-    if (chosen == nullptr) chosen = segment;
-    if (segment->id() > scrubbed_id_) {
-      chosen = segment;
-      break;
-    }
-  }
-  if (chosen == nullptr) return std::string();
-  scrubbed_id_ = chosen->id();
-  RETURN_IF_ERROR(chosen->Verify());
-  return chosen->name();
 }
 
 }  // namespace penstock::broker

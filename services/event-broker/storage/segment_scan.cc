@@ -42,36 +42,57 @@ bool Belongs(const BatchHeader& header, const SegmentIdentity& identity) {
   return header.log_id == identity.log_id && header.segment_id == identity.segment_id;
 }
 
-class Scanner {
+// Fills the index of a segment.
+class IndexFiller final : public ScanVisitor {
  public:
-  Scanner(File& file, std::uint64_t end, const SegmentIdentity& identity, ActiveIndex* index)
-      : window_(file, end), end_(end), identity_(identity), index_(index) {}
-
-  absl::StatusOr<SegmentScan> Run() {
-    std::uint64_t offset = 0;
-    while (offset < end_ && !scan_.newer_format) {
-      BatchHeader header;
-      ASSIGN_OR_RETURN(const bool valid, Check(offset, header));
-      if (scan_.newer_format) break;
-      if (valid && Follows(header)) {
-        RETURN_IF_ERROR(Take(offset, header));
-        offset = scan_.valid_end;
-        continue;
-      }
-      ASSIGN_OR_RETURN(const std::uint64_t next, FindIntact(offset, header));
-      if (next == end_) break;
-      const Sequence expected = Expected();
-      scan_.holes.emplace_back(expected, header.first_sequence - 1);
-      if (index_ != nullptr && expected < header.first_sequence) {
-        index_->AddHole(expected, header.first_sequence - 1);
-      }
-      RETURN_IF_ERROR(Take(next, header));
-      offset = scan_.valid_end;
-    }
-    return std::move(scan_);
+  explicit IndexFiller(ActiveIndex& index) : index_(index) {}
+  absl::Status OnBatch(const BatchHeader& header, std::uint64_t offset,
+                       std::string_view bytes) override {
+    index_.AddBatch(header, offset, bytes);
+    return absl::OkStatus();
+  }
+  void OnHole(const ScanHole& hole) override {
+    if (hole.first <= hole.last) index_.AddHole(hole.first, hole.last);
   }
 
  private:
+  ActiveIndex& index_;
+};
+
+}  // namespace
+
+class SegmentScanner::Impl {
+ public:
+  Impl(File& file, std::uint64_t end, const SegmentIdentity& identity, ScanVisitor* visitor)
+      : window_(file, end), end_(end), identity_(identity), visitor_(visitor) {}
+
+  absl::StatusOr<bool> Step(std::uint64_t bytes_max) {
+    const std::uint64_t stop = offset_ + std::min(bytes_max, end_ - offset_);
+    while (offset_ < stop) {
+      BatchHeader header;
+      ASSIGN_OR_RETURN(const bool valid, Check(offset_, header));
+      if (scan_.newer_format) return Finish();
+      if (valid && Follows(header)) {
+        RETURN_IF_ERROR(Take(offset_, header));
+        continue;
+      }
+      ASSIGN_OR_RETURN(const std::uint64_t next, FindIntact(offset_, header));
+      if (next == end_) return Finish();
+      scan_.holes.push_back({Expected(), header.first_sequence - 1, offset_, next - offset_});
+      if (visitor_ != nullptr) visitor_->OnHole(scan_.holes.back());
+      RETURN_IF_ERROR(Take(next, header));
+    }
+    return offset_ < end_;
+  }
+  const SegmentScan& scan() const { return scan_; }
+  std::uint64_t offset() const { return offset_; }
+
+ private:
+  bool Finish() {
+    offset_ = end_;
+    return false;
+  }
+
   Sequence Expected() const {
     return scan_.last.has_value() ? scan_.last->last_sequence() + 1 : identity_.segment_id;
   }
@@ -96,13 +117,13 @@ class Scanner {
   }
 
   absl::Status Take(std::uint64_t offset, const BatchHeader& header) {
-    if (index_ != nullptr) {
+    if (visitor_ != nullptr) {
       ASSIGN_OR_RETURN(const std::string_view bytes, window_.View(offset, header.total_bytes()));
-      index_->AddBatch(header, offset, bytes.substr(0, header.total_bytes()));
+      RETURN_IF_ERROR(visitor_->OnBatch(header, offset, bytes.substr(0, header.total_bytes())));
     }
     scan_.last = header;
     scan_.last_offset = offset;
-    scan_.valid_end = offset + header.total_bytes();
+    offset_ = scan_.valid_end = offset + header.total_bytes();
     return absl::OkStatus();
   }
 
@@ -128,11 +149,20 @@ class Scanner {
   FileWindow window_;
   const std::uint64_t end_;
   const SegmentIdentity identity_;
-  ActiveIndex* const index_;
+  ScanVisitor* const visitor_;
+  std::uint64_t offset_ = 0;
   SegmentScan scan_;
 };
 
-}  // namespace
+SegmentScanner::SegmentScanner(File& file, std::uint64_t end, const SegmentIdentity& identity,
+                               ScanVisitor* visitor)
+    : impl_(std::make_unique<Impl>(file, end, identity, visitor)) {}
+SegmentScanner::~SegmentScanner() = default;
+absl::StatusOr<bool> SegmentScanner::Step(std::uint64_t bytes_max) {
+  return impl_->Step(bytes_max);
+}
+const SegmentScan& SegmentScanner::scan() const { return impl_->scan(); }
+std::uint64_t SegmentScanner::offset() const { return impl_->offset(); }
 
 HeaderVerdict CheckBatch(std::string_view bytes, const SegmentIdentity& identity,
                          BatchHeader& header) {
@@ -146,8 +176,16 @@ HeaderVerdict CheckBatch(std::string_view bytes, const SegmentIdentity& identity
 }
 
 absl::StatusOr<SegmentScan> ScanSegment(File& file, std::uint64_t end,
-                                        const SegmentIdentity& identity, ActiveIndex* index) {
-  return Scanner(file, end, identity, index).Run();
+                                        const SegmentIdentity& identity, ScanVisitor* visitor) {
+  SegmentScanner scanner(file, end, identity, visitor);
+  RETURN_IF_ERROR(scanner.Step(end).status());
+  return scanner.scan();
+}
+
+absl::StatusOr<SegmentScan> IndexSegment(File& file, std::uint64_t end,
+                                         const SegmentIdentity& identity, ActiveIndex& index) {
+  IndexFiller filler(index);
+  return ScanSegment(file, end, identity, &filler);
 }
 
 std::size_t FindNextHeader(std::string_view bytes, std::size_t from,

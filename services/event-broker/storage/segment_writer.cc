@@ -133,8 +133,8 @@ absl::Status SegmentWriter::Reopen() {
   RETURN_IF_ERROR(file->Truncate(position_.durable_offset));
   ASSIGN_OR_RETURN(const SegmentScan scan, ScanSegment(*file, position_.durable_offset,
                                                        position_.active->identity(), nullptr));
-  for (const auto& [first, last] : scan.holes) {
-    lost_.Add({first, last, position_.active->name(), "checksum mismatch"});
+  for (const ScanHole& hole : scan.holes) {
+    lost_.Add({hole.first, hole.last, position_.active->name(), "checksum mismatch"});
   }
   const SegmentSummary summary = position_.index->summary();
   const Sequence verified =

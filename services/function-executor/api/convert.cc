@@ -183,6 +183,7 @@ pb::Execution ToProto(const ExecutionRecord& record) {
   *proto.mutable_duration() = ToProto(record.duration);
   proto.set_attempt(record.attempt);
   proto.set_delivery_id(record.delivery_id);
+  for (const std::string& id : record.delivery_ids) proto.add_delivery_ids(id);
   if (!record.subscription.empty()) {
     proto.set_subscription(name("subscriptions", record.subscription));
   }

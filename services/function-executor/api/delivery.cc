@@ -8,6 +8,7 @@
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/http_binding.h"
 #include "libs/cloudevents/json_format.h"
+#include "services/function-executor/api/batch.h"
 #include "services/function-executor/api/convert.h"
 
 namespace penstock::executor {
@@ -15,19 +16,8 @@ namespace {
 
 namespace pb = internal::v1;
 
-constexpr std::string_view kTraceparent = "traceparent";
-
-EventAttributes AttributesOf(const cloudevents::CloudEvent& event) {
-  EventAttributes attributes;
-  attributes.id = event.id();
-  attributes.source = event.source();
-  attributes.type = event.type();
-  if (!event.spec_version().empty()) attributes.spec_version = event.spec_version();
-  for (const auto& [name, value] : event.attributes()) {
-    attributes.others.emplace(name, cloudevents::AttributeText(value));
-  }
-  return attributes;
-}
+constexpr int kHttpAccepted = 202;
+constexpr char kTraceparent[] = "traceparent";
 
 pb::InvocationResult::Outcome ToProto(DeliveryOutcome outcome) {
   switch (outcome) {
@@ -43,6 +33,18 @@ bool HasMediaType(std::string_view content_type, std::string_view media_type) {
   return content_type.starts_with(media_type) &&
          (content_type.size() == media_type.size() || content_type[media_type.size()] == ';' ||
           content_type[media_type.size()] == ' ');
+}
+
+absl::Status SetEvent(const pb::Invocation& invocation, InvokeOrder* order) {
+  cloudevents::CloudEvent event;
+  if (!event.ParseFromString(invocation.event())) {
+    return FieldError("event", "is no serialized io.cloudevents.v1.CloudEvent");
+  }
+  BatchedEvent parts = ToDomain(&event);
+  order->event = std::move(parts.event);
+  order->payload = std::move(parts.payload);
+  order->content_type = std::move(parts.content_type);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -66,20 +68,17 @@ absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation) {
     ASSIGN_OR_RETURN(order.timeout, FromProto("timeout", invocation.timeout()));
   }
   order.min_revision = invocation.min_function_revision();
-  cloudevents::CloudEvent event;
-  if (!event.ParseFromString(invocation.event())) {
-    return FieldError("event", "is no serialized io.cloudevents.v1.CloudEvent");
-  }
-  order.event = AttributesOf(event);
-  order.content_type = std::string(cloudevents::DataContentType(event));
-  if (event.has_binary_data()) {
-    order.payload = std::make_shared<const std::string>(std::move(*event.mutable_binary_data()));
+  order.replay = invocation.replay();
+  if (IsBatch(invocation)) {
+    RETURN_IF_ERROR(SetBatch(invocation, &order));
   } else {
-    order.payload = std::make_shared<const std::string>(cloudevents::Data(event));
+    RETURN_IF_ERROR(SetEvent(invocation, &order));
   }
   order.traceparent = invocation.traceparent();
-  if (order.traceparent.empty()) {
-    order.traceparent = std::string(cloudevents::StringAttribute(event, kTraceparent));
+  // Events of one batch belong to different traces: their call begins one of its own.
+  if (order.traceparent.empty() && order.batch == nullptr) {
+    const auto of_event = order.event->others.find(kTraceparent);
+    if (of_event != order.event->others.end()) order.traceparent = of_event->second;
   }
   if (order.traceparent.empty()) order.traceparent = NewTraceparent();
   return order;
@@ -91,10 +90,13 @@ void FillResult(const DeliveryVerdict& verdict, pb::InvocationResult* result) {
   if (verdict.retry_after) {
     *result->mutable_retry_after() = executor::ToProto(*verdict.retry_after);
   }
+  result->set_timed_out(verdict.timed_out);
 }
 
 std::string ReplyOf(const Outcome& outcome) {
   if (outcome.error || outcome.payload == nullptr) return {};
+  // Knative's data plane contract: what comes with 202 is no reply.
+  if (outcome.http_status == kHttpAccepted) return {};
   if (HasMediaType(outcome.content_type, cloudevents::kJsonType)) {
     const auto event = cloudevents::FromJson(*outcome.payload);
     return event.ok() ? cloudevents::ToProtobuf(*event) : std::string();

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "libs/base/names.h"
 #include "libs/base/status.h"
+#include "libs/log/log.h"
+#include "services/function-executor/api/batch.h"
 #include "services/function-executor/api/convert.h"
 #include "services/function-executor/api/delivery.h"
 #include "services/function-executor/domain/classify.h"
@@ -23,6 +26,10 @@ constexpr std::size_t kMessageBytesMax = 512 * 1024;
 // What a peer may send beyond its credit, all of it refused, before the stream is ended: refusals
 // take memory too while they wait to be read.
 constexpr std::size_t kBeyondCreditMax = 65'536;
+constexpr std::size_t kBrokerBytesMax = 128;
+// Calls of a stream that is over are cancelled, so a wait of this length says that one does not let
+// go.
+constexpr std::chrono::seconds kLongWait{10};
 
 template <typename Message>
 auto KeyOf(const Message& message) {
@@ -57,7 +64,7 @@ InvocationStream::Server::Handlers InvocationStream::Handlers(std::function<void
     self->OnEnd();
     on_end();
   };
-  // The greeting: instance and credit.
+  // The greeting.
   server_->Notify();
   return handlers;
 }
@@ -68,8 +75,8 @@ bool InvocationStream::Fill(Response& message) {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(greeted_, true)) {
       message.set_instance(parts_.instance);
-      message.set_credit(parts_.credit);
     }
+    if (has_credit_ && !std::exchange(told_credit_, true)) message.set_credit(parts_.credit);
     if (draining_ && !std::exchange(told_draining_, true)) message.set_draining(true);
     std::size_t bytes = 0;
     while (!results_.empty() && message.results_size() < kResultsMax && bytes < kMessageBytesMax) {
@@ -82,10 +89,56 @@ bool InvocationStream::Fill(Response& message) {
   }
   // Closes once nothing is left to fill: after this message.
   if (is_last) server_->Finish(absl::OkStatus());
-  return message.results_size() > 0 || message.credit() > 0 || message.draining();
+  return message.results_size() > 0 || message.credit() > 0 || message.draining() ||
+         !message.instance().empty();
+}
+
+void InvocationStream::Enter(const std::string& broker) {
+  if (broker.empty()) return GiveCredit();
+  const auto ticket =
+      parts_.fence.Enter(broker, [self = shared_from_this()] { self->GiveCredit(); });
+  bool is_waiting = false;
+  {
+    const std::lock_guard lock(mutex_);
+    broker_ = broker;
+    ticket_ = ticket;
+    is_waiting = !has_credit_;
+  }
+  if (!is_waiting) return;
+  parts_.loops.RunAfter(loop_, kLongWait, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->WarnOfWaiting();
+  });
+}
+
+void InvocationStream::GiveCredit() {
+  bool was_long = false;
+  {
+    const std::lock_guard lock(mutex_);
+    has_credit_ = true;
+    was_long = warned_of_waiting_;
+  }
+  if (was_long) log::Info("a stream of deliveries got its credit after a long wait");
+  server_->Notify();
+}
+
+void InvocationStream::WarnOfWaiting() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (has_credit_ || ended_) return;
+    warned_of_waiting_ = true;
+  }
+  log::Warn("a stream of deliveries waits for credit: calls of its broker's earlier streams run",
+            {{"broker", broker_}, {"earlier_streams", parts_.fence.Ahead(broker_, ticket_)}});
 }
 
 void InvocationStream::OnMessage(Request& message) {
+  if (!std::exchange(entered_, true)) {
+    if (message.broker().size() > kBrokerBytesMax) {
+      return server_->Finish(
+          FieldError("broker", fmt::format("expected at most {} bytes", kBrokerBytesMax)));
+    }
+    Enter(message.broker());
+  }
   auto taken = std::make_shared<Request>();
   std::vector<pb::Invocation> refused;
   std::size_t outstanding = 0;
@@ -94,7 +147,7 @@ void InvocationStream::OnMessage(Request& message) {
     const std::lock_guard lock(mutex_);
     if (ended_) return;
     draining = draining_;
-    const auto credit = static_cast<std::size_t>(parts_.credit);
+    const auto credit = static_cast<std::size_t>(has_credit_ ? parts_.credit : 0);
     for (pb::Invocation& invocation : *message.mutable_invocations()) {
       Key key = KeyOf(invocation);
       // The same attempt again: the result of the first is for both.
@@ -116,8 +169,8 @@ void InvocationStream::OnMessage(Request& message) {
   }
   for (const pb::Invocation& invocation : refused) {
     Refuse(invocation, draining ? absl::UnavailableError("the executor is stopping")
-                                : absl::ResourceExhaustedError(fmt::format(
-                                      "the stream's credit of {} is used up", parts_.credit)));
+                                : absl::ResourceExhaustedError(
+                                      "the stream's credit is used up, or was not given yet"));
   }
   parts_.loops.Post(loop_, [self = shared_from_this(), taken] { self->Process(*taken); });
 }
@@ -128,10 +181,13 @@ void InvocationStream::Process(const Request& message) {
 }
 
 void InvocationStream::Start(const pb::Invocation& invocation) {
+  const Key key = KeyOf(invocation);
+  bool is_over = false;
   {
     const std::lock_guard lock(mutex_);
-    if (ended_) return;
+    is_over = ended_;
   }
+  if (is_over) return Drop(key);
   if (!parts_.epochs.Admit(invocation.subscription(), invocation.epoch())) {
     return Refuse(invocation, absl::FailedPreconditionError(
                                   fmt::format("epoch {} of {} is over: another broker owns it now",
@@ -139,13 +195,12 @@ void InvocationStream::Start(const pb::Invocation& invocation) {
   }
   auto order = ToOrder(invocation);
   if (!order.ok()) return Refuse(invocation, order.status());
-  const Key key = KeyOf(invocation);
   const std::string space = order->space;
-  const auto call = parts_.invoker.Invoke(
-      *std::move(order), [self = shared_from_this(), key, space](const InvokeResult& result) {
-        self->OnResult(key, space, result);
-      });
-  bool is_over = false;
+  const std::shared_ptr<const Batch> batch = order->batch;
+  const auto call = parts_.invoker.Invoke(*std::move(order), [self = shared_from_this(), key, space,
+                                                              batch](const InvokeResult& result) {
+    self->OnResult(key, space, batch.get(), result);
+  });
   {
     const std::lock_guard lock(mutex_);
     const auto place = calls_.find(key);
@@ -167,7 +222,7 @@ void InvocationStream::Cancel(const pb::InvocationCancel& cancel) {
   if (call) call->Cancel();
 }
 
-void InvocationStream::OnResult(const Key& key, const std::string& space,
+void InvocationStream::OnResult(const Key& key, const std::string& space, const Batch* batch,
                                 const InvokeResult& result) {
   pb::InvocationResult message;
   message.set_delivery_id(std::get<0>(key));
@@ -176,7 +231,10 @@ void InvocationStream::OnResult(const Key& key, const std::string& space,
   if (!result.refusal.ok()) {
     FillResult(ClassifyRefusal(result.refusal), &message);
   } else {
-    FillResult(Classify(result.outcome), &message);
+    DeliveryVerdict verdict = Classify(result.outcome);
+    if (batch != nullptr)
+      verdict = FillFailed(*batch, result.outcome, std::move(verdict), &message);
+    FillResult(verdict, &message);
     if (!result.execution_id.empty()) {
       message.set_execution(ResourceName{space, "executions", result.execution_id}.ToString());
     }
@@ -200,24 +258,41 @@ void InvocationStream::Add(pb::InvocationResult result, const Key& ended) {
   {
     const std::lock_guard lock(mutex_);
     calls_.erase(ended);
-    if (ended_) return;
-    results_.push_back(std::move(result));
+    if (!ended_) results_.push_back(std::move(result));
   }
   server_->Notify();
+  LeaveIfOver();
+}
+
+void InvocationStream::Drop(const Key& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    calls_.erase(key);
+  }
+  LeaveIfOver();
+}
+
+void InvocationStream::LeaveIfOver() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_ || !calls_.empty() || ticket_ == 0 || std::exchange(left_, true)) return;
+  }
+  parts_.fence.Leave(broker_, ticket_);
 }
 
 void InvocationStream::OnEnd() {
-  std::map<Key, std::shared_ptr<Invoker::Call>> calls;
+  std::vector<std::shared_ptr<Invoker::Call>> calls;
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;
     outstanding_ = 0;
     results_.clear();
-    calls.swap(calls_);
+    for (const auto& [key, call] : calls_) {
+      if (call) calls.push_back(call);
+    }
   }
-  for (const auto& [key, call] : calls) {
-    if (call) call->Cancel();
-  }
+  for (const auto& call : calls) call->Cancel();
+  LeaveIfOver();
 }
 
 void InvocationStream::Drain() {

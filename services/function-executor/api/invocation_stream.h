@@ -15,6 +15,7 @@
 
 #include "libs/http/event_loops.h"
 #include "libs/rpc/bidi_server.h"
+#include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
 
@@ -24,15 +25,17 @@ namespace penstock::executor {
 struct InvocationParts {
   Invoker& invoker;
   EpochGuard& epochs;
+  BrokerFence& fence;
   http::EventLoops& loops;
   std::string instance;
   // Deliveries that one stream may have in flight.
   int credit = 256;
 };
 
-// Takes attempts, gives results. A message is only read on the gRPC thread: its attempts are
-// started on an event loop, always the same one, so that cancels come after what they cancel. Lives
-// as long as the stream or a call of it. Thread-safe.
+// Takes attempts, gives results. Credit is the answer to the broker's first message; it waits while
+// something of the broker's earlier streams may still run. A message is only read on the gRPC
+// thread: its attempts are started on an event loop, always the same one, so that cancels come
+// after what they cancel. Lives as long as the stream or a call of it. Thread-safe.
 class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
  public:
   using Request = internal::v1::InvokeStreamRequest;
@@ -60,14 +63,23 @@ class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
   bool Fill(Response& message);
   void OnMessage(Request& message);
   void OnEnd();
+  // On the first message.
+  void Enter(const std::string& broker);
+  void GiveCredit();
+  void WarnOfWaiting();
+  // Tells the fence, once, when the stream is over and its last call has ended. Without the lock.
+  void LeaveIfOver();
   // On the loop.
   void Process(const Request& message);
   void Start(const internal::v1::Invocation& invocation);
   void Cancel(const internal::v1::InvocationCancel& cancel);
-  void OnResult(const Key& key, const std::string& space, const InvokeResult& result);
+  void OnResult(const Key& key, const std::string& space, const Batch* batch,
+                const InvokeResult& result);
   // Answers without a call.
   void Refuse(const internal::v1::Invocation& invocation, const absl::Status& status);
   void Add(internal::v1::InvocationResult result, const Key& ended);
+  // A call that will give no result: the stream is over.
+  void Drop(const Key& key);
 
   const InvocationParts parts_;
   const std::shared_ptr<Server> server_;
@@ -75,12 +87,19 @@ class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
 
   mutable std::mutex mutex_;
   bool greeted_ = false;
+  bool entered_ = false;
+  bool has_credit_ = false;
+  bool told_credit_ = false;
+  bool warned_of_waiting_ = false;
+  bool left_ = false;
+  std::string broker_;  // Set once, before credit is given; as is `ticket_`.
+  BrokerFence::Ticket ticket_ = 0;
   bool draining_;
   bool told_draining_ = false;
   bool half_closed_ = false;
   bool ended_ = false;
   std::size_t outstanding_ = 0;
-  // What runs; null while it is being started.
+  // What runs, also after the stream's end; null while it is being started.
   std::map<Key, std::shared_ptr<Invoker::Call>> calls_;
   std::deque<internal::v1::InvocationResult> results_;
 };

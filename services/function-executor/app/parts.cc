@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/lifecycle/instance_id.h"
 #include "services/function-executor/app/egress.h"
-#include "services/function-executor/storage/instance_id.h"
 
 namespace penstock::executor {
 namespace {
@@ -48,7 +48,7 @@ JournalOptions JournalOptionsOf(const Config& config) {
 
 absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lock,
                                                     const Config& config, const Shared& shared) {
-  ASSIGN_OR_RETURN(std::string instance, LoadInstanceId(config.data_dir));
+  ASSIGN_OR_RETURN(std::string instance, lifecycle::LoadInstanceId(config.data_dir));
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config.peer_token_file));
   ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(config));
   http::EventLoopsOptions loop_options;
@@ -103,7 +103,7 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       reader(invoker, *store),
       directory(reader, instance, peers.get(), peer_auth),
       executor_api(invoker, journal, directory, shared.clock, peer_auth),
-      invocation_api({invoker, epochs, *loops, instance, config.deliveries_credit}, reader,
+      invocation_api({invoker, epochs, fence, *loops, instance, config.deliveries_credit}, reader,
                      peer_auth),
       revision_gauge(shared.metrics.GaugeCallback(
           "penstock_executor_registry_revision", "The function-manager's revision known here.",

@@ -18,6 +18,7 @@
 #include "services/function-executor/api/invocation_api.h"
 #include "services/function-executor/app/app.h"
 #include "services/function-executor/app/call_metrics.h"
+#include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
 #include "services/function-executor/drivers/http/http_driver.h"
@@ -67,6 +68,8 @@ struct App::Parts {
   FunctionWatcher watcher;
   ExecutionJournal journal;
   ExecutionIds ids;
+  // Calls may end as late as Stop: what they tell lives longer than the invoker.
+  BrokerFence fence;
   Invoker invoker;
   EpochGuard epochs;
   std::unique_ptr<rpc::ReplicaSet> peers;  // Null when there are none.

@@ -11,9 +11,11 @@ namespace {
 // What a broker waits at least before it offers a refused attempt again.
 constexpr Microseconds kRetryAfterRefusal{1'000'000};
 
-// Knative's data plane contract, section "Status codes", for all that is not 2xx.
+// Knative's data plane contract, section "Event Acknowledgement and Delivery Retry", for all that
+// is not 2xx. 408 stands under "other 4xx" there; Knative's own senders try it again, as do we.
 DeliveryOutcome OfHttpStatus(int status) {
-  const bool is_retryable = status >= 500 || status == 404 || status == 408 || status == 429;
+  const bool is_retryable =
+      status >= 500 || status == 404 || status == 408 || status == 409 || status == 429;
   return is_retryable ? DeliveryOutcome::kRetryable : DeliveryOutcome::kPermanent;
 }
 
@@ -29,7 +31,8 @@ bool IsBusy(const Outcome& outcome) {
 }
 
 DeliveryVerdict Classify(const Outcome& outcome) {
-  DeliveryVerdict verdict{DeliveryOutcome::kSucceeded, outcome.error, outcome.retry_after};
+  DeliveryVerdict verdict{DeliveryOutcome::kSucceeded, outcome.error, outcome.retry_after,
+                          outcome.timed_out};
   if (!outcome.error) return verdict;
   if (IsBusy(outcome)) {
     verdict.outcome = DeliveryOutcome::kRejected;
@@ -48,11 +51,11 @@ DeliveryVerdict ClassifyRefusal(const absl::Status& refusal) {
   const std::string_view message(refusal.message().data(), refusal.message().size());
   switch (refusal.code()) {
     case absl::StatusCode::kNotFound:
-      return {DeliveryOutcome::kRetryable, SystemError("NotFound", message), std::nullopt};
+      return {DeliveryOutcome::kRetryable, SystemError("NotFound", message), std::nullopt, false};
     case absl::StatusCode::kInvalidArgument:
       return {DeliveryOutcome::kPermanent,
               FunctionError{ErrorCategory::kInput, "InvalidArgument", std::string(message), {}},
-              std::nullopt};
+              std::nullopt, false};
     default: break;
   }
   std::string_view type = "Unavailable";
@@ -64,7 +67,8 @@ DeliveryVerdict ClassifyRefusal(const absl::Status& refusal) {
   const Microseconds wait = asked > absl::ZeroDuration()
                                 ? Microseconds(absl::ToInt64Microseconds(asked))
                                 : kRetryAfterRefusal;
-  return {DeliveryOutcome::kRejected, SystemError(type, message), wait};
+  return {DeliveryOutcome::kRejected, SystemError(type, message), wait,
+          absl::IsDeadlineExceeded(refusal)};
 }
 
 std::string_view CategoryName(ErrorCategory category) {

@@ -21,6 +21,7 @@ struct DeliveryVerdict {
   DeliveryOutcome outcome = DeliveryOutcome::kSucceeded;
   std::optional<FunctionError> error;  // Set unless it succeeded.
   std::optional<Microseconds> retry_after;
+  bool timed_out = false;  // The deadline passed.
 };
 
 // How a run that a driver answered ended.

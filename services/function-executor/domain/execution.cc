@@ -20,6 +20,11 @@ ExecutionPosition PositionOf(const ExecutionRecord& record) {
 }
 
 bool Matches(const ExecutionRecord& record, const ExecutionQuery& query) {
+  const auto is_delivery = [&] {
+    return query.delivery_id.empty() || query.delivery_id == record.delivery_id ||
+           std::find(record.delivery_ids.begin(), record.delivery_ids.end(), query.delivery_id) !=
+               record.delivery_ids.end();
+  };
   const auto is = [](const std::string& wanted, const std::string& value) {
     return wanted.empty() || wanted == value;
   };
@@ -27,8 +32,7 @@ bool Matches(const ExecutionRecord& record, const ExecutionQuery& query) {
          (!query.state || *query.state == record.state) &&
          (!query.trigger || *query.trigger == record.trigger) &&
          is(query.event_id, record.event_id) && is(query.subscription, record.subscription) &&
-         is(query.delivery_id, record.delivery_id) &&
-         (!query.start_from || record.start >= *query.start_from) &&
+         is_delivery() && (!query.start_from || record.start >= *query.start_from) &&
          (!query.start_to || record.start < *query.start_to) &&
          (!query.before || PositionOf(record) < *query.before);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libs/base/time.h"
 #include "services/function-executor/domain/invocation.h"
@@ -38,8 +39,9 @@ struct ExecutionRecord {
   ExecutionState state = ExecutionState::kRunning;
   WallTime start;
   Microseconds duration{0};
-  int attempt = 0;  // 0 when it is no delivery; so are the next five when it is no event.
+  int attempt = 0;  // 0 when it is no delivery; so are the next six when it is no event.
   std::string delivery_id;
+  std::vector<std::string> delivery_ids;  // Of a batch: all of them; the first is `delivery_id`.
   std::string subscription;
   std::string event_id;
   std::string event_type;

@@ -88,6 +88,17 @@ struct EventAttributes {
   std::map<std::string, std::string> others;  // datacontenttype, subject, time, extensions, …
 };
 
+// One event of a batch.
+struct BatchedEvent {
+  std::string delivery_id;
+  EventAttributes event;
+  Bytes payload;  // Never null.
+  std::string content_type;
+};
+
+// In their order; at least one.
+using Batch = std::vector<BatchedEvent>;
+
 struct HttpRequestContext {
   std::string method;
   std::string path;
@@ -109,6 +120,10 @@ struct Invocation {
   std::map<std::string, std::string> secrets;  // By name, for the function's context. Never logged.
   std::string delivery_id;                     // Stable over retries; empty when not a delivery.
   int attempt = 1;
+  bool replay = false;  // The event is delivered again on purpose.
+  // Set for a delivery of several events in one call. `payload` is then the batch in the
+  // CloudEvents JSON batch format; `event` and `delivery_id` are the first one's.
+  std::shared_ptr<const Batch> batch;
   std::string traceparent;
   MonotonicTime
       deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
@@ -123,6 +138,7 @@ struct Outcome {
   Logs logs;
   int http_status = 0;                      // Of an HTTP function's answer; 0 for others.
   std::optional<Microseconds> retry_after;  // From a Retry-After header.
+  bool timed_out = false;                   // The error is that the deadline passed.
 };
 
 }  // namespace penstock::executor

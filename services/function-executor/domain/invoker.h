@@ -38,6 +38,8 @@ struct InvokeOrder {
   std::string subscription;  // The id; empty when it is no delivery, as the next.
   std::string delivery_id;
   int attempt = 1;
+  bool replay = false;                 // As in Invocation, like the next.
+  std::shared_ptr<const Batch> batch;  // Null unless it is one.
   std::string caller;
   std::string traceparent;
   // The call ends within this time; the function's own limit counts too.

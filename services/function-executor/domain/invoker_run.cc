@@ -150,6 +150,9 @@ void Invoker::Run::StartDriver() {
   record_.start = parts.clock.Wall();
   if (!order_.delivery_id.empty()) record_.attempt = order_.attempt;
   record_.delivery_id = order_.delivery_id;
+  if (order_.batch) {
+    for (const BatchedEvent& one : *order_.batch) record_.delivery_ids.push_back(one.delivery_id);
+  }
   record_.subscription = order_.subscription;
   if (order_.event) {
     record_.event_id = order_.event->id;
@@ -198,6 +201,8 @@ Invocation Invoker::Run::MakeInvocation() const {
   invocation.http = order_.http;
   invocation.delivery_id = order_.delivery_id;
   invocation.attempt = order_.attempt;
+  invocation.replay = order_.replay;
+  invocation.batch = order_.batch;
   invocation.traceparent = order_.traceparent;
   invocation.deadline = deadline_;
   invocation.deadline_wall = record_.start + (deadline_ - started_);

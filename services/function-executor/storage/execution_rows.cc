@@ -20,7 +20,8 @@ constexpr char kColumns[] =
     "id, space, function, function_version, trigger_kind, state, start_micros, duration_micros, "
     "attempt, delivery_id, subscription, event_id, event_type, event_source, caller, "
     "input_type, input, input_size, output_type, output, output_size, error_category, error_type, "
-    "error_message, error_stack, log_out, log_err, log_truncated, instance, traceparent";
+    "error_message, error_stack, log_out, log_err, log_truncated, instance, traceparent, "
+    "delivery_ids";
 
 // Lines hold no line end, so one separates them.
 std::string Join(const std::vector<std::string>& lines) {
@@ -90,6 +91,7 @@ ExecutionRecord ReadRecord(const sqlite::Statement& row) {
   record.logs.truncated = row.Int(27) != 0;
   record.instance = row.String(28);
   record.traceparent = row.String(29);
+  record.delivery_ids = Split(row.Text(30));
   return record;
 }
 
@@ -117,7 +119,15 @@ Conditions ConditionsOf(const ExecutionQuery& query) {
     conditions.Add(fmt::format("{}{} = ?", has_index ? "+" : "", column), value);
     has_index = true;
   };
-  add("delivery_id", query.delivery_id);
+  if (!query.delivery_id.empty()) {
+    conditions.Add("(delivery_id = ?", query.delivery_id);
+    conditions.sql.append(" OR seq IN (SELECT seq FROM batch_deliveries WHERE delivery_id = ?))");
+    conditions.binds.push_back(
+        [id = query.delivery_id](sqlite::Statement& statement, int parameter) {
+          statement.Bind(parameter, id);
+        });
+    has_index = true;
+  }
   add("event_id", query.event_id);
   add("subscription", query.subscription);
   add("function", query.function);
@@ -140,7 +150,8 @@ Conditions ConditionsOf(const ExecutionQuery& query) {
 }  // namespace
 
 sqlite::Schema ExecutionSchema() {
-  return {kApplicationId, {R"sql(
+  return {kApplicationId,
+          {R"sql(
             CREATE TABLE executions (
               seq INTEGER PRIMARY KEY,  -- In the order of writing, oldest first: what retention goes by.
               id TEXT NOT NULL UNIQUE,
@@ -172,14 +183,43 @@ sqlite::Schema ExecutionSchema() {
             CREATE INDEX executions_by_event ON executions (event_id) WHERE event_id IS NOT NULL;
             CREATE INDEX executions_by_delivery
               ON executions (delivery_id) WHERE delivery_id IS NOT NULL;
+          )sql",
+           R"sql(
+            ALTER TABLE executions ADD COLUMN delivery_ids TEXT;  -- Of a batch, one a line.
+            -- The further deliveries of batches, to be found by their ids.
+            CREATE TABLE batch_deliveries (
+              seq INTEGER NOT NULL,  -- Of the execution.
+              delivery_id TEXT NOT NULL,
+              PRIMARY KEY (seq, delivery_id)
+            ) WITHOUT ROWID;
+            CREATE INDEX batch_deliveries_by_delivery ON batch_deliveries (delivery_id);
+            CREATE TRIGGER executions_deleted AFTER DELETE ON executions
+              WHEN old.delivery_ids IS NOT NULL
+            BEGIN
+              DELETE FROM batch_deliveries WHERE seq = old.seq;
+            END;
           )sql"}};
 }
+
+namespace {
+
+absl::Status InsertBatch(sqlite::Connection& db, const ExecutionRecord& record) {
+  const std::int64_t seq = db.last_insert_rowid();
+  for (const std::string& id : record.delivery_ids) {
+    if (id == record.delivery_id) continue;
+    RETURN_IF_ERROR(
+        db.Run("INSERT OR IGNORE INTO batch_deliveries (seq, delivery_id) VALUES (?, ?)", seq, id));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& record) {
   static const std::string sql = fmt::format(
       "INSERT OR IGNORE INTO executions ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
       "?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       kColumns);
   ASSIGN_OR_RETURN(sqlite::Statement statement, db.Prepare(sql));
   statement.BindAll(record.id, record.space, record.function, record.function_version,
@@ -201,7 +241,11 @@ absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& reco
   statement.Bind(28, record.logs.truncated ? 1 : 0);
   statement.Bind(29, record.instance);
   statement.Bind(30, OrNull(record.traceparent));
-  return statement.Run();
+  const std::string delivery_ids = Join(record.delivery_ids);
+  statement.Bind(31, OrNull(delivery_ids));
+  RETURN_IF_ERROR(statement.Run());
+  if (record.delivery_ids.empty() || db.changes() == 0) return absl::OkStatus();
+  return InsertBatch(db, record);
 }
 
 absl::StatusOr<ExecutionRecord> SelectExecution(sqlite::Connection& db, const std::string& space,

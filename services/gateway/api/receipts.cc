@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "libs/base/status.h"
+#include "libs/base/time.h"
 #include "libs/protojson/json_writer.h"
 #include "libs/protojson/status_json.h"
 #include "services/gateway/api/http_call.h"
@@ -21,11 +22,14 @@ std::string_view StatusName(const PublishResult& result) {
 void AppendReceipt(std::string_view id, const PublishResult& result, std::string& out) {
   out += "{\"id\":";
   protojson::AppendJsonString(id, &out);
-  if (!result.scheduled)
+  if (!result.scheduled && !result.due)
     fmt::format_to(std::back_inserter(out), ",\"sequence\":\"{}\"", result.sequence);
   out += ",\"status\":\"";
   out += StatusName(result);
   out += '"';
+  if (result.due) {
+    fmt::format_to(std::back_inserter(out), ",\"dueTime\":\"{}\"", FormatRfc3339(*result.due));
+  }
   if (result.content_differs) out += ",\"contentDiffers\":true";
   out += '}';
 }

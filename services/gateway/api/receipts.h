@@ -17,7 +17,8 @@ struct Receipt {
   PublishResult result;
 };
 
-// {"id":"…","sequence":"17","status":"ACCEPTED"}. For a result that is OK.
+// {"id":"…","sequence":"17","status":"ACCEPTED"}, or without a sequence
+// {"id":"…","status":"SCHEDULED","dueTime":"…"}. For a result that is OK.
 std::string ReceiptJson(std::string_view id, const PublishResult& result);
 
 // An array of receipts in order; a refused event has {"id":"…","error":{…}}. 202 when all were

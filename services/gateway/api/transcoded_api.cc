@@ -1,6 +1,7 @@
 #include "services/gateway/api/transcoded_api.h"
 
 #include <fmt/format.h>
+#include <penstock/events/v1/broker.pb.h>
 #include <penstock/events/v1/catalog.pb.h>
 #include <penstock/events/v1/subscription.pb.h>
 
@@ -14,6 +15,7 @@
 #include "libs/rpc/metadata.h"
 #include "libs/transcode/transcoder.h"
 #include "services/gateway/api/payload_type.h"
+#include "services/gateway/api/pull_answer.h"
 #include "services/gateway/api/route_wait.h"
 #include "services/gateway/api/stream_answer.h"
 
@@ -31,6 +33,19 @@ constexpr std::array kServices = {"penstock.events.v1.EventBrokerService",
 
 // The function's answer is the HTTP answer, unlike with every other method.
 constexpr std::string_view kInvoke = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+
+// With GET its path gives the same events as a stream.
+constexpr std::string_view kPullEvents = "/penstock.events.v1.EventBrokerService/PullEvents";
+
+// Whether a client takes server-sent events.
+bool TakesEventStream(const http::Headers& headers) {
+  const auto accept = headers.Find("Accept");
+  if (!accept) return true;
+  for (const std::string_view type : {"text/event-stream", "text/*", "*/*"}) {
+    if (accept->find(type) != std::string_view::npos) return true;
+  }
+  return false;
+}
 
 std::string Join(const std::vector<std::string>& words) {
   std::string text;
@@ -113,6 +128,7 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
                          .origin = request.headers.Get("Origin"),
                          .sec_fetch_site = request.headers.Get("Sec-Fetch-Site")});
   if (!allowed.ok()) return call->Fail(allowed);
+  if (Pull(call)) return;
   const std::string_view method = request.method == "HEAD" ? "GET" : request.method.c_str();
   const auto match = table_.Match(method, request.path());
   if (match.route == nullptr) {
@@ -133,6 +149,32 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
        .data = request.body});
   if (!message.ok()) return call->Fail(message.status());
   Call(call, *match.route, *std::move(message));
+}
+
+bool TranscodedApi::Pull(const std::shared_ptr<HttpCall>& call) const {
+  const http::Request& request = call->request;
+  if (request.method != "GET" || !request.path().ends_with(":pull")) return false;
+  const auto match = table_.Match("POST", request.path());
+  if (match.route == nullptr || match.route->full_method != kPullEvents) return false;
+  if (!TakesEventStream(request.headers)) {
+    call->Respond(ErrorAnswer(
+        406, FieldError("Accept", "expected text/event-stream; POST answers with JSON")));
+    return true;
+  }
+  const auto start = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const PullChoices choices, ParsePullQuery(request.query()));
+    ASSIGN_OR_RETURN(const auto message,
+                     transcode::BuildRequest(*match.route, match.bindings, {}, {}));
+    auto channel = deps_.backends.channel(Backend::kEventBroker).Get();
+    if (!channel.ok()) return deps_.backends.Named(Backend::kEventBroker, channel.status());
+    ASSIGN_OR_RETURN(auto options, deps_.call_options.For(*call, SpaceInName(request.path())));
+    const auto* pull = DynamicCastToGenerated<events::v1::PullEventsRequest>(message.get());
+    AnswerWithPull(*channel, {call, pull->subscription(), choices, std::move(options)},
+                   deps_.backends);
+    return absl::OkStatus();
+  };
+  if (const absl::Status status = start(); !status.ok()) call->Fail(status);
+  return true;
 }
 
 void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,

@@ -50,6 +50,8 @@ class TranscodedApi {
   TranscodedApi(const Deps& deps, Options options, transcode::RouteTable table)
       : deps_(deps), options_(options), table_(std::move(table)) {}
 
+  // False when the request is not for a pull subscription's events.
+  bool Pull(const std::shared_ptr<HttpCall>& call) const;
   void Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,
             std::unique_ptr<google::protobuf::Message> request) const;
   void CallUnary(std::shared_ptr<Unary> unary, const std::shared_ptr<grpc::Channel>& channel,

@@ -79,6 +79,10 @@ PublishResult ResultOf(const pb::PublishReceipt& receipt) {
   result.duplicate = receipt.status() == pb::PublishReceipt::DUPLICATE;
   result.scheduled = receipt.status() == pb::PublishReceipt::SCHEDULED;
   result.content_differs = receipt.content_differs();
+  if (receipt.has_due_time()) {
+    result.due = FromUnixMicros(receipt.due_time().seconds() * 1'000'000 +
+                                receipt.due_time().nanos() / 1'000);
+  }
   return result;
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "libs/base/time.h"
 
 namespace penstock::gateway {
 
@@ -22,6 +24,8 @@ struct PublishResult {
   bool content_differs = false;
   // Kept until it is due.
   bool scheduled = false;
+  // When it is published, of an event that is kept, and of a duplicate of one: it has no sequence.
+  std::optional<WallTime> due;
 };
 
 // Called exactly once, on the loop that published.

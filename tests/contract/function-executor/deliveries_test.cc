@@ -31,7 +31,7 @@ TEST_P(DeliveriesTest, GreetsThenAnswersEachAttempt) {
   StartNode();
   const auto stream = OpenStream();
   EXPECT_EQ(stream->WaitForInstance().size(), 8U);
-  EXPECT_EQ(stream->credit(), 256);
+  EXPECT_EQ(stream->WaitForCredit(), 256);
   stream->Send({Delivery("d1", "echo")});
   const Result result = stream->WaitForResult("d1");
   EXPECT_EQ(result.outcome(), Result::SUCCEEDED);

@@ -9,7 +9,8 @@
 namespace penstock::executor {
 
 DeliveryClient::DeliveryClient(const std::shared_ptr<grpc::Channel>& channel,
-                               std::shared_ptr<const rpc::PeerAuth> peer_auth) {
+                               std::shared_ptr<const rpc::PeerAuth> peer_auth, std::string broker)
+    : broker_(std::move(broker)) {
   rpc::CallOptions options;
   options.peer_auth = std::move(peer_auth);
   Call::Handlers handlers;
@@ -41,6 +42,10 @@ DeliveryClient::~DeliveryClient() {
 
 bool DeliveryClient::Fill(ipb::InvokeStreamRequest& message) {
   const std::lock_guard lock(mutex_);
+  if (!std::exchange(introduced_, true)) {
+    message.set_broker(broker_);
+    return true;
+  }
   if (invocations_.empty() && cancels_.empty()) return false;
   while (!invocations_.empty() && message.invocations_size() < 256) {
     *message.add_invocations() = std::move(invocations_.front());
@@ -110,6 +115,11 @@ std::string DeliveryClient::WaitForInstance() {
   EXPECT_TRUE(WaitFor([&] { return !instance_.empty(); }));
   const std::lock_guard lock(mutex_);
   return instance_;
+}
+
+int DeliveryClient::WaitForCredit() {
+  EXPECT_TRUE(WaitFor([&] { return credit_ > 0; }));
+  return credit();
 }
 
 int DeliveryClient::credit() const {

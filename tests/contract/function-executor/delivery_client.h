@@ -23,8 +23,9 @@ namespace ipb = internal::v1;
 // A broker's end of InvokeStream. Thread-safe.
 class DeliveryClient {
  public:
+  // Its first message names `broker`, and nothing else.
   DeliveryClient(const std::shared_ptr<grpc::Channel>& channel,
-                 std::shared_ptr<const rpc::PeerAuth> peer_auth);
+                 std::shared_ptr<const rpc::PeerAuth> peer_auth, std::string broker = "");
   ~DeliveryClient();
 
   // Queues attempts; messages take 256 of them.
@@ -40,6 +41,7 @@ class DeliveryClient {
   absl::Status WaitForEnd();
   bool WaitForDraining();
   std::string WaitForInstance();
+  int WaitForCredit();
   int credit() const;
   std::size_t results_in_largest_message() const;
 
@@ -58,6 +60,8 @@ class DeliveryClient {
   std::string instance_;
   int credit_ = 0;
   bool draining_ = false;
+  const std::string broker_;
+  bool introduced_ = false;
   std::optional<absl::Status> end_;
   std::shared_ptr<Call> call_;
 };

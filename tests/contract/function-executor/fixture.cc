@@ -8,6 +8,7 @@
 
 #include "libs/base/ids.h"
 #include "libs/cloudevents/http_binding.h"
+#include "libs/http/url.h"
 
 namespace penstock::executor {
 
@@ -183,6 +184,10 @@ ExecutorTest::ExecutorTest() {
   manager_ = std::make_unique<FakeManager>("manager-of-executor-test", peer_auth_);
   auto server = http::Server::Start(
       loops_, {}, [this](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+        {
+          const std::lock_guard lock(mutex_);
+          requests_.push_back(request);
+        }
         if (request.path() == "/hang") {
           exchange->OnClosed([this] {
             const std::lock_guard lock(mutex_);
@@ -194,6 +199,16 @@ ExecutorTest::ExecutorTest() {
         }
         if (request.path() == "/fail") {
           return exchange->Respond(http::Response::Text(500, "broken"));
+        }
+        if (request.path() == "/busy") {
+          auto response = http::Response::Text(429, "later");
+          response.headers.Set("Retry-After", "7");
+          return exchange->Respond(std::move(response));
+        }
+        if (request.path().starts_with("/json")) {
+          // Answers with what the query says.
+          auto answer = http::PercentDecode(request.query());
+          return exchange->Respond(http::Response::Json(200, answer.value_or("")));
         }
         exchange->Respond(http::Response::Text(200, request.method + " " + request.body));
       });
@@ -279,8 +294,8 @@ std::vector<std::string> ExecutorTest::NamesOf(const pb::ListExecutionsResponse&
   return names;
 }
 
-std::unique_ptr<DeliveryClient> ExecutorTest::OpenStream() {
-  return std::make_unique<DeliveryClient>(ChannelTo(*node_), peer_auth_);
+std::unique_ptr<DeliveryClient> ExecutorTest::OpenStream(const std::string& broker) {
+  return std::make_unique<DeliveryClient>(ChannelTo(*node_), peer_auth_, broker);
 }
 
 ipb::Invocation ExecutorTest::Delivery(const std::string& id, const std::string& function,
@@ -321,6 +336,11 @@ void ExecutorTest::Release() {
     waiting.swap(hanging_);
   }
   for (const auto& exchange : waiting) exchange->Respond(http::Response::Text(200, "released"));
+}
+
+std::vector<http::Request> ExecutorTest::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
 }
 
 std::size_t ExecutorTest::gone() const {

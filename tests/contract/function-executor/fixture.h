@@ -125,7 +125,7 @@ class ExecutorTest : public ::testing::TestWithParam<bool> {
   // The ids of what a list gives, without the instance.
   static std::vector<std::string> NamesOf(const pb::ListExecutionsResponse& response);
 
-  std::unique_ptr<DeliveryClient> OpenStream();
+  std::unique_ptr<DeliveryClient> OpenStream(const std::string& broker = "");
   // A delivery of an event `id` to `function`.
   static ipb::Invocation Delivery(const std::string& id, const std::string& function,
                                   const std::string& data = "{}");
@@ -135,6 +135,8 @@ class ExecutorTest : public ::testing::TestWithParam<bool> {
   void WaitForHanging(std::size_t count);
   void Release();
   std::size_t gone() const;
+  // The requests so far.
+  std::vector<http::Request> requests() const;
 
   TempFolder folder_;
   std::shared_ptr<const rpc::PeerAuth> peer_auth_;
@@ -144,6 +146,7 @@ class ExecutorTest : public ::testing::TestWithParam<bool> {
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<http::Exchange>> hanging_;
   std::size_t gone_ = 0;
+  std::vector<http::Request> requests_;
   std::unique_ptr<Node> node_;
 };
 

@@ -69,12 +69,30 @@ class FakeBroker final : public events::v1::EventBrokerService::CallbackService 
                                      events::v1::StoredEvent* response) override;
   grpc::ServerWriteReactor<events::v1::StoredEvent>* TailEvents(
       grpc::CallbackServerContext* context, const events::v1::TailEventsRequest* request) override;
+  grpc::ServerBidiReactor<events::v1::SubscribeRequest, events::v1::SubscribeResponse>* Subscribe(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* PullEvents(grpc::CallbackServerContext* context,
+                                       const events::v1::PullEventsRequest* request,
+                                       events::v1::PullEventsResponse* response) override;
+  grpc::ServerUnaryReactor* RejectDeliveries(
+      grpc::CallbackServerContext* context, const events::v1::RejectDeliveriesRequest* request,
+      events::v1::RejectDeliveriesResponse* response) override;
+
+  // Sends a message of `count` deliveries "d<n>" to every consumer; a subscription called "missing"
+  // is not found.
+  void Deliver(int first, int count, const std::string& data = "1");
+  void EndConsumers(const absl::Status& status);
+  std::size_t consumers() const;
+  // What consumers said, their first messages included.
+  std::vector<events::v1::SubscribeRequest> subscribe_requests() const;
 
   SeenCalls calls;
 
  private:
   struct Session;
   using Tail = rpc::ServerStream<events::v1::StoredEvent>;
+  using ConsumerStream =
+      rpc::BidiServer<events::v1::SubscribeRequest, events::v1::SubscribeResponse>;
 
   events::v1::PublishReceipt Receive(const events::v1::PublishStreamEntry& entry);
 
@@ -85,6 +103,8 @@ class FakeBroker final : public events::v1::EventBrokerService::CallbackService 
   std::map<std::pair<std::string, std::string>, std::int64_t> stored_;
   std::vector<events::v1::PublishStreamEntry> entries_;
   std::set<std::shared_ptr<Tail>> tails_;
+  std::map<std::shared_ptr<ConsumerStream>, std::vector<events::v1::SubscribeResponse>> consumers_;
+  std::vector<events::v1::SubscribeRequest> subscribe_requests_;
 };
 
 // Routes, and the subscriptions that make them.

@@ -89,6 +89,8 @@ class SimulatedDisk::SimulatedFile final : public File {
     return inode_->live.size();
   }
 
+  void DropCache(std::uint64_t, std::uint64_t) override {}
+
  private:
   absl::Status Begin(bool& cut) {
     if (!writable_) return absl::InternalError("the file is open for reading only");

@@ -18,6 +18,9 @@ class UnsyncedFile final : public File {
   absl::Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
   absl::Status Allocate(std::uint64_t size) override { return file_->Allocate(size); }
   absl::StatusOr<std::uint64_t> Size() override { return file_->Size(); }
+  void DropCache(std::uint64_t offset, std::uint64_t size) override {
+    file_->DropCache(offset, size);
+  }
 
  private:
   const std::unique_ptr<File> file_;

@@ -12,10 +12,22 @@ class Load:
     """Publishes `rate` events a second in its own thread, in batches over kept connections.
 
     A batch that got no answer, or one that asks to come again, is sent again with the same ids, as
-    a careful client does; an event counts as acknowledged once its receipt came.
+    a careful client does; an event counts as acknowledged once its receipt came. With `keys`, each
+    event has one of so many partition keys.
     """
 
-    def __init__(self, port, rate, event_type, prefix, connections=8, batch=25, payload_bytes=64):
+    def __init__(
+        self,
+        port,
+        rate,
+        event_type,
+        prefix,
+        connections=8,
+        batch=25,
+        payload_bytes=64,
+        keys=0,
+        space="default",
+    ):
         self.acknowledged = []
         self.refused = []  # (id, error) of what will never be taken.
         self.failures = {}  # How often a request failed, by what happened.
@@ -26,6 +38,8 @@ class Load:
         self._connections = connections
         self._batch = batch
         self._payload = "x" * payload_bytes
+        self._keys = keys
+        self._path = f"/spaces/{space}/events"
         self._stop = False
         self._next = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -79,16 +93,21 @@ class Load:
     def _count(self, what):
         self.failures[what] = self.failures.get(what, 0) + 1
 
+    def _key(self, event_id):
+        if not self._keys:
+            return ""
+        return f'"partitionkey":"k{int(event_id.rsplit("-", 1)[1]) % self._keys}",'
+
     def _request(self, ids):
         sent = time.time_ns() // 1000
         events = ",".join(
             f'{{"specversion":"1.0","id":"{one}","source":"/load","type":"{self._type}",'
-            f'"sentus":"{sent}","data":"{self._payload}"}}'
+            f'"sentus":"{sent}",{self._key(one)}"data":"{self._payload}"}}'
             for one in ids
         )
         body = f"[{events}]".encode()
         head = (
-            "POST /events HTTP/1.1\r\nHost: localhost\r\n"
+            f"POST {self._path} HTTP/1.1\r\nHost: localhost\r\n"
             f"Content-Type: application/cloudevents-batch+json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

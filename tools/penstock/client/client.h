@@ -11,6 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/base/status.h"
+#include "tools/penstock/client/exchange.h"
 
 namespace penstock::cli {
 
@@ -50,14 +52,17 @@ class Client {
   template <typename Response>
   absl::Status Stream(const std::string& method, const google::protobuf::Message& request,
                       const std::function<bool(const Response&)>& on_message) {
-    return StreamRaw(method, request, [&](const std::string& bytes) -> absl::StatusOr<bool> {
-      Response response;
-      if (!response.ParseFromString(bytes)) {
-        return absl::InternalError("the server's answer could not be read");
-      }
-      return on_message(response);
-    });
+    ASSIGN_OR_RETURN(const auto exchange, Open(method));
+    exchange->Send(request);
+    exchange->EndSending();
+    for (;;) {
+      ASSIGN_OR_RETURN(const auto response, exchange->Receive<Response>());
+      if (!response || !on_message(*response)) return absl::OkStatus();
+    }
   }
+
+  // Starts a call that streams. Other calls may be made while it runs.
+  absl::StatusOr<std::unique_ptr<Exchange>> Open(const std::string& method);
 
   const ClientOptions& options() const { return options_; }
 
@@ -67,8 +72,6 @@ class Client {
   absl::Status CallRaw(const std::string& method, const google::protobuf::Message& request,
                        google::protobuf::Message* response,
                        std::optional<std::chrono::milliseconds> timeout);
-  absl::Status StreamRaw(const std::string& method, const google::protobuf::Message& request,
-                         const std::function<absl::StatusOr<bool>(const std::string&)>& on_message);
   absl::Status Connect();
   // NotReachableError in place of `status` when it says that nothing answers.
   absl::Status Explain(const absl::Status& status) const;

@@ -15,6 +15,7 @@ enum ExitCode : int {
   kExitUsage = 2,         // The command line is wrong.
   kExitNotReachable = 3,  // No server answers.
   kExitFunctionFailed = 4,
+  kExitDamaged = 5,  // Stored events are damaged or missing.
 };
 
 // INVALID_ARGUMENT that ends with kExitUsage.

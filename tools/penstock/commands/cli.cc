@@ -21,7 +21,8 @@ constexpr char kFooter[] =
   penstock function invoke hello --data '{"a": 1}'   call it
   penstock emit user.created --data '{"name": "Ada"}'
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 server not reachable, 4 the function failed.)";
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 server not reachable, 4 the function failed,
+5 stored events are damaged.)";
 
 // The innermost command that was named.
 const CLI::App* DeepestParsed(const CLI::App* app) {

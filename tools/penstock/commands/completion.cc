@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,7 @@ std::string BashScript(const std::vector<Node>& nodes) {
       R"(# bash completion for penstock: source it, or put it into the completions folder.
 _penstock() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} path='' words='' word i
-  for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
+  for ((i = 1; i < COMP_CWORD && i < 4; i++)); do
     word=${{COMP_WORDS[i]}}
     [[ $word == -* ]] && break
     path="${{path:+$path }}$word"
@@ -89,11 +90,11 @@ std::string FishScript(const std::vector<Node>& nodes) {
     // True when the command so far is exactly this one.
     std::string condition = "__fish_use_subcommand";
     if (!node.path.empty()) {
-      const std::size_t space = node.path.find(' ');
-      condition = fmt::format("__fish_seen_subcommand_from {}", node.path.substr(0, space));
-      if (space != std::string::npos) {
-        condition +=
-            fmt::format("; and __fish_seen_subcommand_from {}", node.path.substr(space + 1));
+      condition.clear();
+      std::istringstream words(node.path);
+      for (std::string word; words >> word;) {
+        condition += fmt::format("{}__fish_seen_subcommand_from {}",
+                                 condition.empty() ? "" : "; and ", word);
       }
     }
     for (const CLI::App* const command : node.commands) {

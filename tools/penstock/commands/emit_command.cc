@@ -30,6 +30,8 @@ struct Options {
   std::string id;
   std::string subject;
   std::string time;
+  std::string deliver_at;
+  std::string deliver_after;
   std::vector<std::string> extensions;
   int count = 1;
 };
@@ -47,6 +49,12 @@ absl::StatusOr<cloudevents::CloudEvent> MakeEvent(const Options& options, Contex
   RETURN_IF_ERROR(set("subject", options.subject));
   RETURN_IF_ERROR(
       set("time", options.time.empty() ? FormatRfc3339(context.clock.Wall()) : options.time));
+  RETURN_IF_ERROR(set("deliverat", options.deliver_at));
+  if (!options.deliver_after.empty()) {
+    ASSIGN_OR_RETURN(const Microseconds delay,
+                     ParseTimeout("--deliver-after", options.deliver_after));
+    RETURN_IF_ERROR(set("deliverat", FormatRfc3339(context.clock.Wall() + delay)));
+  }
   google::protobuf::Map<std::string, std::string> extensions;
   RETURN_IF_ERROR(ParsePairs("--extension", options.extensions, &extensions));
   for (const auto& [name, value] : extensions) RETURN_IF_ERROR(set(name, value));
@@ -70,6 +78,9 @@ absl::Status PrintReceipt(const pb::PublishReceipt& receipt, Context& context) {
   std::string line = fmt::format("{} id={}", pb::PublishReceipt::Status_Name(receipt.status()),
                                  Printable(receipt.id()));
   if (receipt.sequence() > 0) line += fmt::format(" sequence={}", receipt.sequence());
+  if (receipt.has_due_time()) {
+    line += fmt::format(" due={}", FormatRfc3339(ToWallTime(receipt.due_time())));
+  }
   context.io.out << line << "\n";
   if (receipt.content_differs()) {
     context.io.err << "warning: an event with this source and id but other content is stored\n";
@@ -138,6 +149,7 @@ void AddEmitCommand(Cli& cli) {
       Cli::Add(&cli.root(), "emit", "Publishes an event; the answer comes when it is durable",
                "  penstock emit user.created --data '{\"name\": \"Ada\"}'\n"
                "  penstock emit order.paid --data @order.json --source /shop --subject 17\n"
+               "  penstock emit reminder --deliver-after 10m\n"
                "  penstock emit load.test --count 10000 --extension partitionkey=a");
   command->add_option("type", options->type, "the event's type")->required();
   command->add_option("-d,--data", options->data, "the data; @FILE reads a file, - standard input");
@@ -148,6 +160,10 @@ void AddEmitCommand(Cli& cli) {
   command->add_option("--id", options->id, "the event's id (default: a new uuid)");
   command->add_option("--subject", options->subject, "the event's subject");
   command->add_option("--time", options->time, "when it happened (default: now)");
+  const auto at = command->add_option("--deliver-at", options->deliver_at,
+                                      "publish it then, like 2026-01-02T03:04:05Z");
+  command->add_option("--deliver-after", options->deliver_after, "publish it after so long")
+      ->excludes(at);
   AddList(command, "--extension", &options->extensions, "NAME=VALUE attribute; repeatable");
   command->add_option("--count", options->count, "publish so many copies, each with its own id")
       ->check(CLI::Range(1, 10'000'000));

@@ -7,6 +7,7 @@
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/json_format.h"
 #include "tools/penstock/client/errors.h"
+#include "tools/penstock/commands/event_parts.h"
 #include "tools/penstock/commands/methods.h"
 #include "tools/penstock/commands/paging.h"
 #include "tools/penstock/commands/register.h"
@@ -26,14 +27,6 @@ struct Options {
   int limit = 50;
   bool is_oldest_first = false;
 };
-
-std::string DataText(const cloudevents::CloudEvent& event) {
-  const std::string_view data = cloudevents::Data(event);
-  if (GuessContentType(data) == "application/octet-stream") {
-    return fmt::format("({} bytes)", data.size());
-  }
-  return std::string(data.substr(0, 400));
-}
 
 Table MakeTable() { return Table({"SEQUENCE", "TYPE", "SOURCE", "ID", "AGE", "DATA"}); }
 
@@ -97,21 +90,6 @@ absl::Status Get(const Options& options, Context& context) {
   return context.PrintOne(event, table);
 }
 
-// The sequence to tail from; 0 means from now.
-absl::StatusOr<std::int64_t> TailFrom(const Options& options, Context& context) {
-  if (options.from.empty()) return 0;
-  ASSIGN_OR_RETURN(const LogPoint from,
-                   ParseLogPoint("--from", options.from, context.clock.Wall()));
-  if (const auto* sequence = std::get_if<std::int64_t>(&from)) return *sequence;
-  pb::ReadEventsRequest request;
-  request.set_space(context.options.space);
-  *request.mutable_from_time() = ToTimestamp(std::get<WallTime>(from));
-  request.set_page_size(1);
-  ASSIGN_OR_RETURN(const auto page,
-                   context.client().Call<pb::ReadEventsResponse>(kReadEvents, request));
-  return page.events_size() == 0 ? 0 : page.events(0).sequence();
-}
-
 void PrintTailed(const pb::StoredEvent& stored, Format format, Context& context) {
   if (format != Format::kTable) {
     // One CloudEvent a line, also where YAML was asked for: that is YAML too.
@@ -120,22 +98,11 @@ void PrintTailed(const pb::StoredEvent& stored, Format format, Context& context)
     }
     return;
   }
-  const auto& event = stored.event();
-  context.io.out << fmt::format("{} {} {} {} {} {}",
-                                FormatRfc3339(ToWallTime(stored.append_time())), stored.sequence(),
-                                CellText(event.type()), CellText(event.source()),
-                                CellText(event.id()), CellText(DataText(event)))
-                 << "\n"
-                 << std::flush;
+  context.io.out << EventLine(stored) << "\n" << std::flush;
 }
 
-absl::Status Tail(const Options& options, Context& context) {
-  pb::TailEventsRequest request;
-  request.set_space(context.options.space);
-  request.set_type(options.type);
-  request.set_source(options.source);
-  ASSIGN_OR_RETURN(const std::int64_t from, TailFrom(options, context));
-  request.set_from_sequence(from);
+absl::Status Tail(const TailOptions& options, Context& context) {
+  ASSIGN_OR_RETURN(const auto request, MakeTailRequest(options, context));
   const Format format = context.FormatOr(Format::kTable);
   int printed = 0;
   return context.client().Stream<pb::StoredEvent>(
@@ -146,7 +113,62 @@ absl::Status Tail(const Options& options, Context& context) {
       });
 }
 
+void AddTail(Cli& cli, CLI::App* parent) {
+  const auto options = std::make_shared<TailOptions>();
+  const auto is_explained = std::make_shared<bool>(false);
+  CLI::App* const tail = Cli::Add(parent, "tail", "Follows events as they are stored, until Ctrl-C",
+                                  "  penstock events tail --type 'user.*'\n"
+                                  "  penstock events tail --from 10m -o json | jq .type\n"
+                                  "  penstock events tail --explain");
+  tail->add_option("--type", options->type, "only types that match; * stands for any characters");
+  tail->add_option("--source", options->source, "only from this source");
+  tail->add_option("--from", options->from, "from this sequence, time or age on (default: now)");
+  tail->add_option("--limit", options->limit, "end after so many")->check(CLI::NonNegativeNumber);
+  tail->add_flag("--explain", *is_explained, "show the deliveries of each event too");
+  cli.SetAction(tail, [options, is_explained](Context& context) {
+    return *is_explained ? TailExplained(*options, context) : Tail(*options, context);
+  });
+}
+
 }  // namespace
+
+std::string DataText(const io::cloudevents::v1::CloudEvent& event) {
+  const std::string_view data = cloudevents::Data(event);
+  if (GuessContentType(data) == "application/octet-stream") {
+    return fmt::format("({} bytes)", data.size());
+  }
+  return std::string(data.substr(0, 400));
+}
+
+std::string EventLine(const pb::StoredEvent& stored) {
+  const auto& event = stored.event();
+  return fmt::format("{} {} {} {} {} {}", FormatRfc3339(ToWallTime(stored.append_time())),
+                     stored.sequence(), CellText(event.type()), CellText(event.source()),
+                     CellText(event.id()), CellText(DataText(event)));
+}
+
+absl::StatusOr<pb::TailEventsRequest> MakeTailRequest(const TailOptions& options,
+                                                      Context& context) {
+  pb::TailEventsRequest request;
+  request.set_space(context.options.space);
+  request.set_type(options.type);
+  request.set_source(options.source);
+  if (options.from.empty()) return request;
+  ASSIGN_OR_RETURN(const LogPoint from,
+                   ParseLogPoint("--from", options.from, context.clock.Wall()));
+  if (const auto* sequence = std::get_if<std::int64_t>(&from)) {
+    request.set_from_sequence(*sequence);
+    return request;
+  }
+  pb::ReadEventsRequest read;
+  read.set_space(context.options.space);
+  *read.mutable_from_time() = ToTimestamp(std::get<WallTime>(from));
+  read.set_page_size(1);
+  ASSIGN_OR_RETURN(const auto page,
+                   context.client().Call<pb::ReadEventsResponse>(kReadEvents, read));
+  if (page.events_size() > 0) request.set_from_sequence(page.events(0).sequence());
+  return request;
+}
 
 void AddEventCommands(Cli& cli) {
   CLI::App* const parent = Cli::Add(&cli.root(), "events", "Stored events", "");
@@ -174,16 +196,10 @@ void AddEventCommands(Cli& cli) {
   get->add_option("--source", got->source, "its source, where the id alone is not unique");
   cli.SetAction(get, [got](Context& context) { return Get(*got, context); });
 
-  const auto tailed = std::make_shared<Options>();
-  tailed->limit = 0;
-  CLI::App* const tail = Cli::Add(parent, "tail", "Follows events as they are stored, until Ctrl-C",
-                                  "  penstock events tail --type 'user.*'\n"
-                                  "  penstock events tail --from 10m -o json | jq .type");
-  tail->add_option("--type", tailed->type, "only types that match; * stands for any characters");
-  tail->add_option("--source", tailed->source, "only from this source");
-  tail->add_option("--from", tailed->from, "from this sequence, time or age on (default: now)");
-  tail->add_option("--limit", tailed->limit, "end after so many")->check(CLI::NonNegativeNumber);
-  cli.SetAction(tail, [tailed](Context& context) { return Tail(*tailed, context); });
+  AddTail(cli, parent);
+  AddExplainCommand(cli, parent);
+  AddScheduledCommands(cli, parent);
+  AddPullCommand(cli, parent);
 }
 
 }  // namespace penstock::cli

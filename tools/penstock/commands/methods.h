@@ -26,6 +26,14 @@ inline constexpr char kPublishBatch[] = "/penstock.events.v1.EventBrokerService/
 inline constexpr char kReadEvents[] = "/penstock.events.v1.EventBrokerService/ReadEvents";
 inline constexpr char kTailEvents[] = "/penstock.events.v1.EventBrokerService/TailEvents";
 inline constexpr char kGetEvent[] = "/penstock.events.v1.EventBrokerService/GetEvent";
+inline constexpr char kExplainEvent[] = "/penstock.events.v1.EventBrokerService/ExplainEvent";
+inline constexpr char kSubscribe[] = "/penstock.events.v1.EventBrokerService/Subscribe";
+inline constexpr char kListScheduledEvents[] =
+    "/penstock.events.v1.EventBrokerService/ListScheduledEvents";
+inline constexpr char kGetScheduledEvent[] =
+    "/penstock.events.v1.EventBrokerService/GetScheduledEvent";
+inline constexpr char kCancelScheduledEvent[] =
+    "/penstock.events.v1.EventBrokerService/CancelScheduledEvent";
 
 inline constexpr char kCreateSubscription[] =
     "/penstock.events.v1.EventCatalogService/CreateSubscription";
@@ -41,11 +49,22 @@ inline constexpr char kPauseSubscription[] =
     "/penstock.events.v1.EventCatalogService/PauseSubscription";
 inline constexpr char kResumeSubscription[] =
     "/penstock.events.v1.EventCatalogService/ResumeSubscription";
+inline constexpr char kDrainSubscription[] =
+    "/penstock.events.v1.EventCatalogService/DrainSubscription";
 inline constexpr char kGetSubscriptionStatus[] =
     "/penstock.events.v1.EventCatalogService/GetSubscriptionStatus";
+inline constexpr char kReplaySubscription[] =
+    "/penstock.events.v1.EventCatalogService/ReplaySubscription";
+inline constexpr char kListReplays[] = "/penstock.events.v1.EventCatalogService/ListReplays";
+inline constexpr char kGetReplay[] = "/penstock.events.v1.EventCatalogService/GetReplay";
+inline constexpr char kPauseReplay[] = "/penstock.events.v1.EventCatalogService/PauseReplay";
+inline constexpr char kResumeReplay[] = "/penstock.events.v1.EventCatalogService/ResumeReplay";
+inline constexpr char kCancelReplay[] = "/penstock.events.v1.EventCatalogService/CancelReplay";
 inline constexpr char kListDeadLetters[] =
     "/penstock.events.v1.EventCatalogService/ListDeadLetters";
 inline constexpr char kGetDeadLetter[] = "/penstock.events.v1.EventCatalogService/GetDeadLetter";
+inline constexpr char kUpdateDeadLetter[] =
+    "/penstock.events.v1.EventCatalogService/UpdateDeadLetter";
 inline constexpr char kRedriveDeadLetters[] =
     "/penstock.events.v1.EventCatalogService/RedriveDeadLetters";
 inline constexpr char kPurgeDeadLetters[] =

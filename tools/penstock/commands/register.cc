@@ -5,11 +5,14 @@ namespace penstock::cli {
 void AddClientCommands(Cli& cli) {
   AddFunctionCommands(cli);
   AddSubscriptionCommands(cli);
+  AddReplayCommands(cli);
   AddEmitCommand(cli);
   AddEventCommands(cli);
   AddExecutionCommands(cli);
   AddDeadLetterCommands(cli);
   AddDocumentCommands(cli);
+  AddLogFolderCommands(cli);
+  AddBackupCommand(cli);
   AddStatusCommand(cli);
   AddToolCommands(cli);
 }

@@ -12,17 +12,23 @@ void AddClientCommands(Cli& cli);
 void AddFunctionCommands(Cli& cli);
 void AddInvokeCommand(Cli& cli, CLI::App* function);
 void AddLogsCommand(Cli& cli, CLI::App* function);
-// `subscription create|list|get|delete|pause|resume|status`.
+// `subscription create|update|list|get|status|pause|resume|drain|delete`.
 void AddSubscriptionCommands(Cli& cli);
-// `emit` and `events list|get|tail`.
+// `replay start|list|get|pause|resume|cancel`.
+void AddReplayCommands(Cli& cli);
+// `emit`, and `events list|get|tail|explain|pull` and `events scheduled list|get|cancel`.
 void AddEmitCommand(Cli& cli);
 void AddEventCommands(Cli& cli);
-// `deadletters list|get|redrive|purge`.
+// `deadletters list|get|edit|redrive|purge`.
 void AddDeadLetterCommands(Cli& cli);
 // `executions list|get|tail`.
 void AddExecutionCommands(Cli& cli);
 // `apply` and `delete`.
 void AddDocumentCommands(Cli& cli);
+// `log verify|dump|repair`, on a data folder.
+void AddLogFolderCommands(Cli& cli);
+// `backup`, of a data folder.
+void AddBackupCommand(Cli& cli);
 // `status`.
 void AddStatusCommand(Cli& cli);
 // `completion` and `version`.

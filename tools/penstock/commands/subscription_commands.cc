@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "libs/base/status.h"
-#include "libs/protojson/protojson.h"
 #include "tools/penstock/client/errors.h"
 #include "tools/penstock/commands/methods.h"
 #include "tools/penstock/commands/paging.h"
 #include "tools/penstock/commands/register.h"
+#include "tools/penstock/commands/subscription_flags.h"
 #include "tools/penstock/input/values.h"
 
 namespace penstock::cli {
@@ -19,17 +19,12 @@ namespace pb = events::v1;
 
 struct Options {
   std::string id;
+  SubscriptionFlags flags;
+  std::vector<std::string> cleared;
+  std::string from;
+  std::string adopt_uid;
   std::string event_type;
   std::string function;
-  std::string route;
-  std::string host;
-  std::vector<std::string> exact;
-  std::vector<std::string> prefix;
-  std::vector<std::string> suffix;
-  std::string filters;
-  int max_attempts = 0;
-  int max_in_flight = 0;
-  std::string delivery_timeout;
   std::vector<std::string> metadata;
   int limit = 0;
   bool is_missing_ok = false;
@@ -43,78 +38,91 @@ std::string SourceText(const pb::Subscription& subscription) {
                      subscription.http().path());
 }
 
+// Who gets the events.
+std::string TargetText(const pb::Subscription& subscription) {
+  if (subscription.has_pull()) return "(pull)";
+  if (!subscription.has_group()) return IdOf(subscription.function());
+  std::string functions;
+  for (const std::string& function : subscription.group().functions()) {
+    functions += (functions.empty() ? "" : ",") + IdOf(function);
+  }
+  return functions;
+}
+
 Table MakeTable() { return Table({"NAME", "EVENTS", "FUNCTION", "STATE", "AGE"}); }
 
 void AddRow(const pb::Subscription& subscription, WallTime now, Table& table) {
-  table.AddRow({IdOf(subscription.name()), SourceText(subscription), IdOf(subscription.function()),
+  table.AddRow({IdOf(subscription.name()), SourceText(subscription), TargetText(subscription),
                 pb::Subscription::State_Name(subscription.state()),
                 AgeOf(subscription.create_time(), now)});
 }
 
-// "GET /path" or "/path", which means POST.
-absl::Status ApplyRoute(const Options& options, pb::Subscription* subscription) {
-  ASSIGN_OR_RETURN(const auto words, SplitWords("--route", options.route));
-  if (words.empty() || words.size() > 2 || !words.back().starts_with('/')) {
-    return UsageError(
-        fmt::format("--route: expected a method and a path like \"GET /hello\", but this is \"{}\"",
-                    options.route));
-  }
-  if (words.size() == 2) subscription->mutable_http()->set_method(words[0]);
-  subscription->mutable_http()->set_path(words.back());
-  subscription->mutable_http()->set_host(options.host);
-  return absl::OkStatus();
-}
-
-absl::Status ApplyFilters(const Options& options, pb::Subscription* subscription) {
-  if (!options.filters.empty()) {
-    RETURN_IF_ERROR(protojson::ParseJsonField(
-        options.filters, pb::Subscription::descriptor()->FindFieldByName("filters"), subscription));
-  }
-  if (!options.exact.empty()) {
-    RETURN_IF_ERROR(
-        ParsePairs("--exact", options.exact, subscription->add_filters()->mutable_exact()));
-  }
-  if (!options.prefix.empty()) {
-    RETURN_IF_ERROR(
-        ParsePairs("--prefix", options.prefix, subscription->add_filters()->mutable_prefix()));
-  }
-  if (!options.suffix.empty()) {
-    RETURN_IF_ERROR(
-        ParsePairs("--suffix", options.suffix, subscription->add_filters()->mutable_suffix()));
-  }
+absl::Status Report(const pb::Subscription& subscription, std::string_view done, Context& context) {
+  const Format format = context.FormatOr(Format::kTable);
+  if (format != Format::kTable) return context.Print(subscription, format);
+  context.io.out << fmt::format("subscription \"{}\" {} ({} -> {})\n", IdOf(subscription.name()),
+                                done, SourceText(subscription), TargetText(subscription));
   return absl::OkStatus();
 }
 
 absl::Status Create(const Options& options, Context& context) {
-  if (options.event_type.empty() == options.route.empty()) {
+  const SubscriptionFlags& flags = options.flags;
+  if (flags.event_type.empty() == flags.route.empty()) {
     return UsageError("give either --event-type or --route with a path");
+  }
+  const int targets = (flags.function.empty() ? 0 : 1) + (flags.functions.empty() ? 0 : 1) +
+                      (flags.is_pull ? 1 : 0);
+  if (targets != 1) {
+    return UsageError("give one of --function, --functions with --group-strategy, and --pull");
   }
   pb::CreateSubscriptionRequest request;
   request.set_parent(context.Parent());
   request.set_subscription_id(options.id);
   request.set_validate_only(options.is_validate_only);
+  request.set_adopt_uid(options.adopt_uid);
   pb::Subscription& subscription = *request.mutable_subscription();
-  subscription.set_event_type(options.event_type);
-  subscription.set_function(options.function);
-  if (!options.route.empty()) RETURN_IF_ERROR(ApplyRoute(options, &subscription));
-  RETURN_IF_ERROR(ApplyFilters(options, &subscription));
-  RETURN_IF_ERROR(ParsePairs("--metadata", options.metadata, subscription.mutable_metadata()));
-  if (options.max_attempts > 0)
-    subscription.mutable_retry()->set_max_attempts(options.max_attempts);
-  subscription.set_max_in_flight(options.max_in_flight);
-  if (!options.delivery_timeout.empty()) {
-    ASSIGN_OR_RETURN(const Microseconds timeout,
-                     ParseTimeout("--timeout", options.delivery_timeout));
-    *subscription.mutable_timeout() = ToProtoDuration(timeout);
+  RETURN_IF_ERROR(ApplySubscriptionFlags(flags, &subscription).status());
+  if (!options.from.empty() && options.from != "now") {
+    RETURN_IF_ERROR(SetStart(options.from, context.clock.Wall(), subscription.mutable_start()));
   }
   ASSIGN_OR_RETURN(const auto created,
                    context.client().Call<pb::Subscription>(kCreateSubscription, request));
-  const Format format = context.FormatOr(Format::kTable);
-  if (format != Format::kTable) return context.Print(created, format);
-  context.io.out << fmt::format("subscription \"{}\" {} ({} -> {})\n", IdOf(created.name()),
-                                options.is_validate_only ? "would be created" : "created",
-                                SourceText(created), IdOf(created.function()));
+  RETURN_IF_ERROR(
+      Report(created, options.is_validate_only ? "would be created" : "created", context));
+  if (!options.from.empty() && context.FormatOr(Format::kTable) == Format::kTable) {
+    context.io.out << fmt::format("events from sequence {} on\n",
+                                  created.start().resolved_sequence());
+  }
   return absl::OkStatus();
+}
+
+// Reads it, changes what was given, and writes it back unless somebody else changed it meanwhile.
+absl::Status Update(const Options& options, Context& context) {
+  pb::GetSubscriptionRequest get;
+  get.set_name(context.NameOf("subscriptions", options.id));
+  ASSIGN_OR_RETURN(auto current, context.client().Call<pb::Subscription>(kGetSubscription, get));
+  pb::UpdateSubscriptionRequest request;
+  request.set_validate_only(options.is_validate_only);
+  pb::Subscription& subscription = *request.mutable_subscription();
+  subscription = std::move(current);
+  ASSIGN_OR_RETURN(auto paths, ClearSubscriptionFields(options.cleared, &subscription));
+  ASSIGN_OR_RETURN(auto changed, ApplySubscriptionFlags(options.flags, &subscription));
+  // One kind of target takes the place of the other, so that no --clear is needed for that.
+  if (changed.contains("function") && !changed.contains("group") && subscription.has_group()) {
+    subscription.clear_group();
+    changed.insert("group");
+  }
+  if ((changed.contains("group") || changed.contains("pull")) && !changed.contains("function") &&
+      !subscription.function().empty()) {
+    subscription.clear_function();
+    changed.insert("function");
+  }
+  paths.merge(changed);
+  if (paths.empty()) return UsageError("give at least one flag that changes something");
+  for (const std::string& path : paths) request.mutable_update_mask()->add_paths(path);
+  ASSIGN_OR_RETURN(const auto updated,
+                   context.client().Call<pb::Subscription>(kUpdateSubscription, request));
+  return Report(updated, options.is_validate_only ? "would be updated" : "updated", context);
 }
 
 absl::Status List(const Options& options, Context& context) {
@@ -154,7 +162,7 @@ absl::Status Delete(const Options& options, Context& context) {
   return absl::OkStatus();
 }
 
-// `get`, `pause`, `resume`, `status`: a request with nothing but the name.
+// `get`, `pause`, `resume`, `drain`, `status`: a request with nothing but the name.
 template <typename Request, typename Response>
 absl::StatusOr<Response> CallByName(const char* method, const Options& options, Context& context) {
   Request request;
@@ -171,25 +179,37 @@ void AddCreate(Cli& cli, CLI::App* parent) {
       "source=/shop\n"
       "  penstock subscription create s3 --route 'GET /hello/:name' --function hello\n"
       "  penstock subscription create s4 --event-type '*' --function audit --filters '[{\"not\": "
-      "{\"prefix\": {\"type\": \"test.\"}}}]'");
+      "{\"prefix\": {\"type\": \"test.\"}}}]'\n"
+      "  penstock subscription create s5 --event-type 'order.*' --function bill --order-by "
+      "subject --retry-schedule 1s,10s,5m --dead-letter-function alarm\n"
+      "  penstock subscription create s6 --event-type 'order.*' --function report --from earliest "
+      "--rate 100 --batch 50 --batch-wait 1s\n"
+      "  penstock subscription create s7 --event-type job.new --pull --ack-timeout 1m\n"
+      "  penstock subscription create s8 --event-type mail.new --group-strategy first-success "
+      "--functions primary,backup");
   command->add_option("name", options->id, "the subscription's id")->required();
-  command->add_option("--event-type,--type", options->event_type,
-                      "event type; * stands for any characters");
-  command->add_option("--function", options->function, "the function's id")->required();
-  command->add_option("--route", options->route, "\"METHOD /path\" that the function answers");
-  command->add_option("--host", options->host, "only for this Host, with --route");
-  AddList(command, "--exact", &options->exact, "ATTRIBUTE=VALUE that must be equal; repeatable");
-  AddList(command, "--prefix", &options->prefix, "ATTRIBUTE=START; repeatable");
-  AddList(command, "--suffix", &options->suffix, "ATTRIBUTE=END; repeatable");
-  command->add_option("--filters", options->filters, "all filters as a JSON array");
-  command->add_option("--max-attempts", options->max_attempts, "attempts before the dead letter")
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--max-in-flight", options->max_in_flight, "deliveries at the same time")
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--timeout", options->delivery_timeout, "limit of one attempt, like 30s");
-  AddList(command, "--metadata", &options->metadata, "KEY=VALUE kept with it; repeatable");
+  AddSubscriptionFlags(command, &options->flags);
+  command->add_option("--from", options->from,
+                      "the first event: earliest, now (default), a sequence, time or age");
+  command->add_option("--adopt", options->adopt_uid,
+                      "go on where the deleted subscription with this uid stopped");
   command->add_flag("--dry-run", options->is_validate_only, "check everything and change nothing");
   cli.SetAction(command, [options](Context& context) { return Create(*options, context); });
+}
+
+void AddUpdate(Cli& cli, CLI::App* parent) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      Cli::Add(parent, "update", "Changes what is given, and leaves the rest as it is",
+               "  penstock subscription update s1 --max-attempts 20 --retry-backoff linear\n"
+               "  penstock subscription update s1 --rate 50 --burst 100\n"
+               "  penstock subscription update s1 --clear rate-limit --clear ordering");
+  command->add_option("name", options->id, "the subscription's id")->required();
+  AddSubscriptionFlags(command, &options->flags);
+  AddList(command, "--clear", &options->cleared,
+          "take this away, like rate-limit, ordering, batching, ttl; repeatable");
+  command->add_flag("--dry-run", options->is_validate_only, "check everything and change nothing");
+  cli.SetAction(command, [options](Context& context) { return Update(*options, context); });
 }
 
 void AddByName(Cli& cli, CLI::App* parent) {
@@ -200,11 +220,7 @@ void AddByName(Cli& cli, CLI::App* parent) {
     command->add_option("name", options->id, "the subscription's id")->required();
     cli.SetAction(command, [options, run](Context& context) -> absl::Status {
       ASSIGN_OR_RETURN(const auto answer, run(*options, context));
-      if constexpr (std::is_same_v<decltype(answer), const pb::Subscription>) {
-        return Show(answer, context);
-      } else {
-        return context.Print(answer, context.FormatOr(Format::kYaml));
-      }
+      return Show(answer, context);
     });
   };
   add("get", "Shows a subscription", [](const Options& chosen, Context& context) {
@@ -219,10 +235,48 @@ void AddByName(Cli& cli, CLI::App* parent) {
     return CallByName<pb::ResumeSubscriptionRequest, pb::Subscription>(kResumeSubscription, chosen,
                                                                        context);
   });
-  add("status", "Says how far it is behind", [](const Options& chosen, Context& context) {
-    return CallByName<pb::GetSubscriptionStatusRequest, pb::SubscriptionStatus>(
-        kGetSubscriptionStatus, chosen, context);
+  add("drain", "Delivers what is there, then pauses", [](const Options& chosen, Context& context) {
+    return CallByName<pb::DrainSubscriptionRequest, pb::Subscription>(kDrainSubscription, chosen,
+                                                                      context);
   });
+}
+
+std::string BreakerText(pb::SubscriptionStatus::Breaker breaker) {
+  switch (breaker) {
+    case pb::SubscriptionStatus::CLOSED: return "closed";
+    case pb::SubscriptionStatus::OPEN: return "open";
+    case pb::SubscriptionStatus::HALF_OPEN: return "half open";
+    default: return "";
+  }
+}
+
+absl::Status ShowStatus(const Options& options, Context& context) {
+  ASSIGN_OR_RETURN(const auto status,
+                   (CallByName<pb::GetSubscriptionStatusRequest, pb::SubscriptionStatus>(
+                       kGetSubscriptionStatus, options, context)));
+  const Format format = context.FormatOr(Format::kYaml);
+  if (format != Format::kTable) return context.Print(status, format);
+  Table table({"LAG", "OLDEST", "IN FLIGHT", "RETRYING", "HELD", "DEAD LETTERS", "PER SECOND",
+               "FAILING", "BREAKER", "REASON"});
+  std::string reason = status.state_reason();
+  for (const std::string& key : status.blocked_keys()) reason += " " + key;
+  table.AddRow(
+      {std::to_string(status.lag()), AgeOf(status.oldest_pending_time(), context.clock.Wall()),
+       std::to_string(status.in_flight()), std::to_string(status.retrying()),
+       std::to_string(status.held()), std::to_string(status.dead_letters()),
+       fmt::format("{:.1f}", status.delivered_per_second()),
+       fmt::format("{:.1f}", status.failed_per_second()), BreakerText(status.breaker()), reason});
+  context.io.out << table.ToString();
+  return absl::OkStatus();
+}
+
+void AddStatus(Cli& cli, CLI::App* parent) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = Cli::Add(parent, "status", "Says how far it is behind, and why",
+                                     "  penstock subscription status s1\n"
+                                     "  penstock subscription status s1 -o table");
+  command->add_option("name", options->id, "the subscription's id")->required();
+  cli.SetAction(command, [options](Context& context) { return ShowStatus(*options, context); });
 }
 
 }  // namespace
@@ -232,7 +286,9 @@ void AddSubscriptionCommands(Cli& cli) {
       Cli::Add(&cli.root(), "subscription", "Subscriptions: which events go to which function", "");
   parent->alias("subscriptions")->require_subcommand(1);
   AddCreate(cli, parent);
+  AddUpdate(cli, parent);
   AddByName(cli, parent);
+  AddStatus(cli, parent);
   const auto options = std::make_shared<Options>();
 
   CLI::App* const list = Cli::Add(parent, "list", "Lists subscriptions",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "libs/base/ids.h"
@@ -26,8 +27,18 @@ absl::Status CheckEtag(const Subscription& current, const std::string& etag) {
       "ETAG_MISMATCH");
 }
 
+// What the matcher makes of an event: whether it is one, and its ordering key.
 bool MatchesAlike(const Subscription& a, const Subscription& b) {
-  return a.event_type == b.event_type && a.filters == b.filters;
+  const auto key = [](const Subscription& s) { return s.ordering ? s.ordering->by : ""; };
+  return a.event_type == b.event_type && a.filters == b.filters && key(a) == key(b);
+}
+
+std::vector<std::string> Difference(const std::vector<std::string>& from,
+                                    const std::vector<std::string>& without) {
+  std::vector<std::string> rest;
+  std::set_difference(from.begin(), from.end(), without.begin(), without.end(),
+                      std::back_inserter(rest));
+  return rest;
 }
 
 }  // namespace
@@ -45,14 +56,23 @@ std::optional<ControlRecord> ControlRecord::Parse(std::string_view text) {
 }
 
 SubscriptionCatalog::SubscriptionCatalog(EventLog& log, StateStore& store,
-                                         FunctionReferences& references, const Clock& clock)
-    : log_(log), store_(store), references_(references), clock_(clock) {}
+                                         FunctionReferences& references, const Clock& clock,
+                                         RunBlocking run_blocking)
+    : log_(log),
+      store_(store),
+      references_(references),
+      clock_(clock),
+      run_blocking_(std::move(run_blocking)) {}
 
 void SubscriptionCatalog::Load(std::vector<StoredRevision> revisions) {
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::shared_ptr<const StoredRevision>> newest;  // By uid.
   for (StoredRevision& stored : revisions) {
-    const std::pair id{stored.subscription.uid, stored.subscription.match_revision};
+    Subscription& subscription = stored.subscription;
+    const std::pair id{subscription.uid, subscription.match_revision};
+    if (id.second == 1 && subscription.start.resolved == kNoSequence && !subscription.http) {
+      subscription.start.resolved = subscription.effective_sequence;
+    }
     const auto shared = std::make_shared<const StoredRevision>(std::move(stored));
     revisions_[id] = shared;
     auto& known = newest[id.first];
@@ -60,9 +80,16 @@ void SubscriptionCatalog::Load(std::vector<StoredRevision> revisions) {
   }
   for (const auto& [uid, stored] : newest) {
     if (stored->deleted) continue;
-    const Key key{stored->subscription.space, stored->subscription.id};
-    live_[key] = stored->subscription;
+    const Subscription& subscription = stored->subscription;
+    const Key key{subscription.space, subscription.id};
+    live_[key] = subscription;
     by_uid_[uid] = key;
+    // Whether delivery had come to know it before the restart is not known here.
+    const auto first = revisions_.find({uid, 1});
+    if (subscription.start.kind != StartPosition::Kind::kNow ||
+        (first != revisions_.end() && first->second->adopted != nullptr)) {
+      starting_[uid] = log_.Pin(subscription.start.resolved);
+    }
   }
   // Every revision announced before was the sequence of a control record, so the head is not below
   // it.
@@ -90,9 +117,13 @@ void SubscriptionCatalog::CompletePending() {
   for (MutationPtr& mutation : pending) AppendControl(std::move(mutation));
 }
 
-void SubscriptionCatalog::Create(Subscription subscription, bool validate_only, Done done) {
-  if (const absl::Status status = CheckAndNormalize(subscription); !status.ok()) {
-    return done(status);
+void SubscriptionCatalog::Create(CreateRequest request, Done done) {
+  auto mutation = std::make_shared<Mutation>();
+  Subscription& subscription = mutation->after;
+  subscription = std::move(request.subscription);
+  mutation->done = std::move(done);
+  if (const auto status = CheckAndNormalize(subscription); !status.ok()) {
+    return mutation->done(status);
   }
   subscription.uid = NewUuid().substr(0, 8) + RandomHex(4);
   subscription.revision = 1;
@@ -100,14 +131,21 @@ void SubscriptionCatalog::Create(Subscription subscription, bool validate_only, 
   subscription.create_time = clock_.Wall();
   subscription.update_time = subscription.create_time;
   subscription.state = SubscriptionState::kPending;
-  auto mutation = std::make_shared<Mutation>();
-  mutation->after = std::move(subscription);
+  subscription.start.resolved = kNoSequence;
   mutation->rematches = true;
-  mutation->done = std::move(done);
-  const absl::Status status = validate_only ? Check(*mutation) : Reserve(*mutation);
+  mutation->acquires = subscription.FunctionsHeld();
+  mutation->adopt_uid = std::move(request.adopt_uid);
+  absl::Status status = Check(*mutation);
+  if (status.ok()) status = CheckAdoption(*mutation);
   if (!status.ok()) return mutation->done(status);
-  if (validate_only) return mutation->done(Changed{mutation->after, revision()});
-  Run(std::move(mutation));
+  const auto resolved = [this, mutation,
+                         validate_only = request.validate_only](absl::Status result) {
+    if (result.ok()) result = validate_only ? Check(*mutation) : Reserve(*mutation);
+    if (!result.ok()) return mutation->done(result);
+    if (validate_only) return mutation->done(Changed{mutation->after, revision()});
+    Run(mutation);
+  };
+  ResolveStart(mutation, resolved);
 }
 
 absl::Status SubscriptionCatalog::CheckRouteIsFree(const Subscription& subscription) const {
@@ -187,7 +225,15 @@ void SubscriptionCatalog::Update(UpdateRequest request, Done done) {
                         "cannot be added to or taken from an existing subscription: delete it "
                         "and create it anew");
   }
+  if (status.ok() && !after.start.AsksLike(before.start)) {
+    status = FieldError("start", "can only be set when a subscription is created");
+  }
   if (!status.ok()) return mutation->done(status);
+  after.start = before.start;
+  if (after.state == SubscriptionState::kActive) after.drain_to = kNoSequence;
+  mutation->acquires = Difference(after.FunctionsHeld(), before.FunctionsHeld());
+  mutation->drains =
+      after.state == SubscriptionState::kDraining && before.state != SubscriptionState::kDraining;
   after.revision = before.revision + 1;
   after.update_time = clock_.Wall();
   if (!MatchesAlike(before, after)) {
@@ -224,9 +270,10 @@ void SubscriptionCatalog::Delete(DeleteRequest request, Done done) {
     std::size_t pending = 0;
     if (progress) {
       // What a subscription that catches up has not come to is not counted yet, but it is there.
-      pending = progress->in_flight + progress->retrying + progress->waiting +
+      pending = progress->in_flight + progress->retrying + progress->waiting + progress->held +
                 (progress->catching_up ? 1 : 0);
     }
+    mutation->dropped = static_cast<std::int64_t>(pending);
     if (pending > 0 && !force) {
       return mutation->done(WithReason(
           absl::FailedPreconditionError(fmt::format(

@@ -42,20 +42,27 @@ struct RouteChanges {
   std::vector<std::string> deleted;
 };
 
-// Every mutation goes the same way: it is checked, its function is held, the new revision is stored
-// as pending, a control record takes its place in the log, the revision is activated with that
-// sequence, and only then it is answered. The sequence is the catalog's revision. Thread-safe;
-// never blocks; `done` is called exactly once, on a thread of one of the ports.
+// Every mutation goes the same way: it is checked, its start is found in the log, its functions are
+// held, the new revision is stored as pending, a control record takes its place in the log, the
+// revision is activated with that sequence, and only then it is answered. The sequence is the
+// catalog's revision. Thread-safe; never blocks; `done` is called exactly once, in the call or on a
+// thread of one of the ports.
 class SubscriptionCatalog final : public RevisionSource {
  public:
   struct Changed {
     Subscription subscription;
     std::int64_t catalog_revision = 0;
+    // Of a deletion: deliveries that were given up with it. At least so many when the subscription
+    // was reading older parts of the log.
+    std::int64_t dropped = 0;
   };
   using Done = std::function<void(absl::StatusOr<Changed>)>;
+  // Runs work that may block on another thread; false when too much of it waits. What it was given
+  // ends before the catalog does.
+  using RunBlocking = std::function<bool(std::function<void()>)>;
 
   SubscriptionCatalog(EventLog& log, StateStore& store, FunctionReferences& references,
-                      const Clock& clock);
+                      const Clock& clock, RunBlocking run_blocking);
 
   // Takes over what the store holds. Before anything else.
   void Load(std::vector<StoredRevision> revisions);
@@ -78,8 +85,13 @@ class SubscriptionCatalog final : public RevisionSource {
   };
   ReferenceCounts reference_counts() const;
 
-  // `subscription` has its space, id and user fields; the rest is set here.
-  void Create(Subscription subscription, bool validate_only, Done done);
+  struct CreateRequest {
+    Subscription subscription;  // With space, id and user fields; the rest is set here.
+    bool validate_only = false;
+    // Of a deleted subscription of the same name: the new one goes on where it ended.
+    std::string adopt_uid;
+  };
+  void Create(CreateRequest request, Done done);
   // Replaces the user fields by what `edit` makes of the current ones. An empty `etag` is not
   // checked.
   struct UpdateRequest {
@@ -98,6 +110,16 @@ class SubscriptionCatalog final : public RevisionSource {
   };
   void Delete(DeleteRequest request, Done done);
 
+  // Nothing new is sent; the position is kept, and so is the end of a drain.
+  void Pause(const std::string& space, const std::string& id, Done done);
+  // Ends a pause or a drain.
+  void Resume(const std::string& space, const std::string& id, Done done);
+  // Nothing above the place of this change in the log is delivered; then it is paused.
+  void Drain(const std::string& space, const std::string& id, Done done);
+  // From delivery: everything up to `drain_to` is done. The pause is tried again until it is
+  // durable.
+  void Drained(const std::string& uid, Sequence drain_to);
+
   absl::StatusOr<Subscription> Get(const std::string& space, const std::string& id) const;
   // By id, from the first above `after` on, at most `limit` that `wanted` accepts.
   std::vector<Subscription> List(const std::string& space, const std::string& after,
@@ -112,6 +134,16 @@ class SubscriptionCatalog final : public RevisionSource {
   std::vector<std::shared_ptr<const StoredRevision>> Revisions() const;
   std::shared_ptr<const StoredRevision> FindRevision(const std::string& uid,
                                                      std::int64_t match_revision) const override;
+
+  // The revisions that were in force at `sequence` in a space, one of each subscription, also of
+  // those deleted since and kept; none of paths. By uid from the first above `after` on, out of at
+  // most `uids_max` uids of all spaces.
+  struct History {
+    std::vector<std::shared_ptr<const StoredRevision>> revisions;
+    std::string next;  // What to give as `after` to go on; empty at the end.
+  };
+  History InForce(const std::string& space, Sequence sequence, const std::string& after,
+                  std::size_t uids_max) const;
 
   // A snapshot at once, then changes, under the catalog's lock: the listener must not call back.
   // Returns an id for Unwatch.
@@ -128,9 +160,15 @@ class SubscriptionCatalog final : public RevisionSource {
     Subscription after;
     bool deletes = false;
     bool rematches = false;  // Needs a stored revision of its own.
-    bool acquires = false;   // In `acquiring_`.
-    bool holds = false;      // Holds `after.function` newly.
+    bool drains = false;     // Gets its `drain_to` from the control record, and is stored after it.
     bool resumed = false;    // Was pending at the start: nobody waits, and it is not given up.
+    std::vector<std::string> acquires;  // Functions to hold newly; in `acquiring_` meanwhile.
+    std::size_t held = 0;               // How many of them are held.
+    std::string adopt_uid;
+    int adopt_tries = 0;
+    std::shared_ptr<const SavedLane> adopted;
+    std::unique_ptr<LogPin> pin;  // Keeps the events that it starts with.
+    std::int64_t dropped = 0;
     Done done;
   };
   using MutationPtr = std::shared_ptr<Mutation>;
@@ -139,9 +177,16 @@ class SubscriptionCatalog final : public RevisionSource {
   absl::Status CheckNow(const Mutation& mutation) const;
   absl::Status Reserve(const Mutation& mutation);
   absl::Status CheckRouteIsFree(const Subscription& subscription) const;
+  absl::Status CheckAdoption(Mutation& mutation) const;
+  void ResolveStart(const MutationPtr& mutation, std::function<void(absl::Status)> done);
+  void ResolveStartTime(const MutationPtr& mutation, std::function<void(absl::Status)> done);
+  absl::Status StartAt(Mutation& mutation, Sequence sequence) const;
   void Run(MutationPtr mutation);
-  void AcquireFunction(MutationPtr mutation);
+  void AcquireNext(MutationPtr mutation);
   void Save(MutationPtr mutation);
+  void SaveAdopting(MutationPtr mutation);
+  void Saved(const MutationPtr& mutation);
+  void SaveDrain(const MutationPtr& mutation, Sequence sequence);
   void AppendControl(MutationPtr mutation);
   void Activate(MutationPtr mutation, Sequence sequence);
   void Finish(MutationPtr mutation, Sequence sequence);
@@ -149,8 +194,13 @@ class SubscriptionCatalog final : public RevisionSource {
   void Fail(const MutationPtr& mutation, const absl::Status& status);
   void Undo(const MutationPtr& mutation, const absl::Status& status);
   void Park(std::function<void()> again);
-  void Release(const Subscription& subscription, std::function<void()> done);
+  void Free(const Mutation& mutation);
+  void Release(std::vector<std::string> functions, const Subscription& holder,
+               std::function<void()> done);
+  void Steer(const std::string& space, const std::string& id, SubscriptionState state, Done done);
   void Forget(Sequence horizon);
+  void AskForStarted();
+  void Started(const std::string& uid);
   void NotifyRoutes(Sequence sequence);
   std::map<std::string, Route> ComputeRoutes() const;
 
@@ -158,6 +208,7 @@ class SubscriptionCatalog final : public RevisionSource {
   StateStore& store_;
   FunctionReferences& references_;
   const Clock& clock_;
+  const RunBlocking run_blocking_;
   DeliveryControl* delivery_ = nullptr;
 
   mutable std::mutex mutex_;
@@ -166,9 +217,12 @@ class SubscriptionCatalog final : public RevisionSource {
   std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const StoredRevision>> revisions_;
   std::set<Key> busy_;
   std::set<std::string> reserved_routes_;
-  std::multiset<std::pair<std::string, std::string>> acquiring_;  // Functions and their holders.
+  // Names of functions and of their holders.
+  std::multiset<std::pair<std::string, std::string>> acquiring_;
   ReferenceCounts
       reference_counts_;  // `in_flight` counts releases only; acquisitions are in `acquiring_`.
+  // By uid: pins of subscriptions that start in the past, until delivery has pins of its own.
+  std::map<std::string, std::unique_ptr<LogPin>> starting_;
   std::vector<std::function<void()>> parked_;  // Steps that Maintain tries again.
   Sequence pruned_to_ = kNoSequence;
   std::map<std::string, Route> routes_;  // By name of the subscription.

@@ -44,7 +44,9 @@ std::vector<FunctionReferences::Reference> SubscriptionCatalog::References() con
   const std::lock_guard lock(mutex_);
   std::vector<FunctionReferences::Reference> references;
   for (const auto& [key, subscription] : live_) {
-    references.push_back({subscription.FunctionName(), subscription.Name()});
+    for (const std::string& function : subscription.FunctionsHeld()) {
+      references.push_back({subscription.FunctionName(function), subscription.Name()});
+    }
   }
   for (const auto& [function, holder] : acquiring_) references.push_back({function, holder});
   return references;
@@ -107,7 +109,8 @@ std::map<std::string, Route> SubscriptionCatalog::ComputeRoutes() const {
   for (const auto& [key, subscription] : live_) {
     if (!subscription.http) continue;
     routes[subscription.Name()] = {subscription.uid, subscription.Name(), *subscription.http,
-                                   subscription.FunctionName(), publishing.contains(key.first)};
+                                   subscription.FunctionName(subscription.function),
+                                   publishing.contains(key.first)};
   }
   return routes;
 }

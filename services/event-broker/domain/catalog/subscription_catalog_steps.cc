@@ -2,63 +2,111 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "libs/base/status.h"
 #include "services/event-broker/domain/catalog/subscription_catalog.h"
 
 namespace penstock::broker {
+namespace {
 
-void SubscriptionCatalog::Run(MutationPtr mutation) {
-  if (mutation->before.uid.empty() || mutation->before.function != mutation->after.function) {
-    AcquireFunction(std::move(mutation));
-  } else {
-    Save(std::move(mutation));
+// How often a creation asks for what it is to adopt; a second or so each time.
+constexpr int kAdoptTriesMax = 8;
+
+// The field of `subscription` that names the function.
+std::string FieldNaming(const Subscription& subscription, const std::string& function) {
+  if (subscription.group) {
+    const std::vector<std::string>& members = subscription.group->functions;
+    const auto at = std::find(members.begin(), members.end(), function);
+    if (at != members.end()) return fmt::format("group.functions[{}]", at - members.begin());
   }
+  return subscription.function == function ? "function" : "deadLetterSink.function";
 }
 
-void SubscriptionCatalog::AcquireFunction(MutationPtr mutation) {
-  const std::pair hold{mutation->after.FunctionName(), mutation->after.Name()};
-  {
+}  // namespace
+
+void SubscriptionCatalog::Run(MutationPtr mutation) {
+  if (!mutation->acquires.empty()) {
     const std::lock_guard lock(mutex_);
-    acquiring_.insert(hold);
-    mutation->acquires = true;
-    ++reference_counts_.changes;
+    for (const std::string& function : mutation->acquires) {
+      acquiring_.insert({mutation->after.FunctionName(function), mutation->after.Name()});
+      ++reference_counts_.changes;
+    }
   }
-  references_.Acquire({hold.first, hold.second}, [this, mutation](
-                                                     const absl::StatusOr<std::int64_t>& revision) {
-    if (absl::IsNotFound(revision.status())) {
-      return Fail(mutation, FieldError("function", fmt::format("\"{}\" does not exist",
-                                                               mutation->after.FunctionName())));
-    }
-    if (!revision.ok()) {
-      // Perhaps it is held now: the next reconciliation decides.
-      const std::lock_guard lock(mutex_);
-      ++reference_counts_.doubts;
-    }
-    if (!revision.ok()) return Fail(mutation, revision.status());
-    mutation->holds = true;
-    mutation->after.function_revision = *revision;
-    Save(mutation);
-  });
+  AcquireNext(std::move(mutation));
+}
+
+// One function after the other; the first that cannot be held ends the mutation.
+void SubscriptionCatalog::AcquireNext(MutationPtr mutation) {
+  if (mutation->held == mutation->acquires.size()) {
+    return mutation->drains ? AppendControl(std::move(mutation)) : Save(std::move(mutation));
+  }
+  const std::string& function = mutation->acquires[mutation->held];
+  const std::string name = mutation->after.FunctionName(function);
+  references_.Acquire(
+      {name, mutation->after.Name()},
+      [this, mutation, name, function](const absl::StatusOr<std::int64_t>& revision) {
+        if (absl::IsNotFound(revision.status())) {
+          return Fail(mutation, FieldError(FieldNaming(mutation->after, function),
+                                           fmt::format("\"{}\" does not exist", name)));
+        }
+        if (!revision.ok()) {
+          // Perhaps it is held now: the next reconciliation decides.
+          const std::lock_guard lock(mutex_);
+          ++reference_counts_.doubts;
+        }
+        if (!revision.ok()) return Fail(mutation, revision.status());
+        ++mutation->held;
+        std::int64_t& known = mutation->after.function_revision;
+        known = std::max(known, *revision);
+        AcquireNext(mutation);
+      });
 }
 
 void SubscriptionCatalog::Save(MutationPtr mutation) {
+  if (!mutation->adopt_uid.empty()) return SaveAdopting(std::move(mutation));
   const auto saved = [this, mutation](const absl::Status& status) {
-    if (!status.ok()) return Fail(mutation, status);
-    if (mutation->rematches) {
-      const std::lock_guard lock(mutex_);
-      revisions_[{mutation->after.uid, mutation->after.match_revision}] =
-          std::make_shared<const StoredRevision>(
-              StoredRevision{mutation->after, mutation->deletes});
-    }
-    AppendControl(mutation);
+    status.ok() ? Saved(mutation) : Fail(mutation, status);
   };
   if (mutation->rematches) {
-    store_.SaveRevision({mutation->after, mutation->deletes}, saved);
+    store_.SaveRevision({mutation->after, mutation->deletes, nullptr}, saved);
   } else {
     store_.UpdateInPlace(mutation->after, saved);
   }
+}
+
+void SubscriptionCatalog::SaveAdopting(MutationPtr mutation) {
+  store_.SaveAdopting(
+      mutation->adopt_uid, {mutation->after, false, nullptr},
+      [this, mutation](const absl::StatusOr<StoredRevision>& stored) {
+        if (absl::IsNotFound(stored.status())) {
+          // Delivery lets go a moment after the deletion.
+          if (++mutation->adopt_tries < kAdoptTriesMax) {
+            return Park([this, mutation] { SaveAdopting(mutation); });
+          }
+          return Fail(mutation, WithRetryAfter(absl::UnavailableError(fmt::format(
+                                                   "adoptUid: delivery has not let \"{}\" go yet",
+                                                   mutation->adopt_uid)),
+                                               absl::Seconds(1)));
+        }
+        if (!stored.ok()) return Fail(mutation, stored.status());
+        mutation->after = stored->subscription;
+        mutation->adopted = stored->adopted;
+        mutation->pin = log_.Pin(mutation->after.start.resolved);
+        Saved(mutation);
+      });
+}
+
+// Stored as pending: delivery finds it when it comes to the control record.
+void SubscriptionCatalog::Saved(const MutationPtr& mutation) {
+  if (mutation->rematches) {
+    const std::lock_guard lock(mutex_);
+    revisions_[{mutation->after.uid, mutation->after.match_revision}] =
+        std::make_shared<const StoredRevision>(
+            StoredRevision{mutation->after, mutation->deletes, mutation->adopted});
+  }
+  AppendControl(mutation);
 }
 
 void SubscriptionCatalog::AppendControl(MutationPtr mutation) {
@@ -70,6 +118,7 @@ void SubscriptionCatalog::AppendControl(MutationPtr mutation) {
   std::vector<AppendRequest> requests;
   requests.push_back(std::move(request));
   const auto failed = [this, mutation](const absl::Status& status) {
+    if (mutation->drains) return Fail(mutation, status);  // Nothing is stored yet.
     if (mutation->resumed) return Park([this, mutation] { AppendControl(mutation); });
     Undo(mutation, status);
   };
@@ -77,9 +126,19 @@ void SubscriptionCatalog::AppendControl(MutationPtr mutation) {
       std::move(requests), [this, mutation, failed](const std::vector<AppendResult>& results) {
         const AppendResult& result = results.front();
         if (result.verdict == AppendVerdict::kFailed) return failed(result.status);
+        if (mutation->drains) return SaveDrain(mutation, result.sequence);
         Activate(mutation, result.sequence);
       });
   if (!queued.ok()) failed(queued);
+}
+
+// The control record changes nothing by itself: a crash before this is stored leaves the
+// subscription as it was.
+void SubscriptionCatalog::SaveDrain(const MutationPtr& mutation, Sequence sequence) {
+  mutation->after.drain_to = sequence;
+  store_.UpdateInPlace(mutation->after, [this, mutation, sequence](const absl::Status& status) {
+    status.ok() ? Finish(mutation, sequence) : Fail(mutation, status);
+  });
 }
 
 // Changes that need no activation go through the store too: so all mutations finish in the order of
@@ -103,11 +162,16 @@ void SubscriptionCatalog::Finish(MutationPtr mutation, Sequence sequence) {
   Subscription& after = mutation->after;
   if (mutation->rematches) after.effective_sequence = sequence;
   if (after.state == SubscriptionState::kPending) after.state = SubscriptionState::kActive;
+  if (after.start.resolved == kNoSequence && !after.http) after.start.resolved = sequence;
   {
     const std::lock_guard lock(mutex_);
     const Key key{after.space, after.id};
-    revisions_[{after.uid, after.match_revision}] =
-        std::make_shared<const StoredRevision>(StoredRevision{after, mutation->deletes});
+    auto& stored = revisions_[{after.uid, after.match_revision}];
+    // What was adopted stays until delivery knows the subscription.
+    auto adopted = stored == nullptr ? nullptr : stored->adopted;
+    stored = std::make_shared<const StoredRevision>(
+        StoredRevision{after, mutation->deletes, std::move(adopted)});
+    if (mutation->pin != nullptr) starting_[after.uid] = std::move(mutation->pin);
     if (mutation->deletes) {
       live_.erase(key);
       by_uid_.erase(after.uid);
@@ -120,41 +184,56 @@ void SubscriptionCatalog::Finish(MutationPtr mutation, Sequence sequence) {
   if (!mutation->deletes && delivery_ != nullptr) {
     delivery_->Change(std::make_shared<const Subscription>(after));
   }
-  const bool replaced =
-      !mutation->before.uid.empty() && mutation->before.function != after.function;
-  if (!mutation->deletes && !replaced) return End(mutation, sequence);
+  std::vector<std::string> released;
+  if (!mutation->before.uid.empty()) {
+    const std::vector<std::string> had = mutation->before.FunctionsHeld();
+    const std::vector<std::string> has =
+        mutation->deletes ? std::vector<std::string>() : after.FunctionsHeld();
+    std::set_difference(had.begin(), had.end(), has.begin(), has.end(),
+                        std::back_inserter(released));
+  }
   // The name stays reserved meanwhile: the release must not meet a new hold under the same name.
-  Release(mutation->before, [this, mutation, sequence] { End(mutation, sequence); });
+  Release(std::move(released), mutation->before,
+          [this, mutation, sequence] { End(mutation, sequence); });
 }
 
 void SubscriptionCatalog::End(const MutationPtr& mutation, Sequence sequence) {
-  const Subscription& after = mutation->after;
-  {
-    const std::lock_guard lock(mutex_);
-    busy_.erase({after.space, after.id});
-    if (after.http) reserved_routes_.erase(RouteKey(*after.http));
-    if (mutation->acquires) {
-      acquiring_.erase(acquiring_.find({after.FunctionName(), after.Name()}));
-    }
-  }
-  mutation->done(Changed{after, static_cast<std::int64_t>(sequence)});
+  Free(*mutation);
+  mutation->done(Changed{mutation->after, static_cast<std::int64_t>(sequence), mutation->dropped});
 }
 
-void SubscriptionCatalog::Release(const Subscription& subscription, std::function<void()> done) {
+// Gives back what Reserve and Run took for the mutation alone.
+void SubscriptionCatalog::Free(const Mutation& mutation) {
+  const Subscription& after = mutation.after;
+  const std::lock_guard lock(mutex_);
+  busy_.erase({after.space, after.id});
+  if (after.http && !mutation.deletes) reserved_routes_.erase(RouteKey(*after.http));
+  for (const std::string& function : mutation.acquires) {
+    acquiring_.erase(acquiring_.find({after.FunctionName(function), after.Name()}));
+  }
+}
+
+// One after the other, the last one first.
+void SubscriptionCatalog::Release(std::vector<std::string> functions, const Subscription& holder,
+                                  std::function<void()> done) {
+  if (functions.empty()) return done();
+  const std::string function = std::move(functions.back());
+  functions.pop_back();
   {
     const std::lock_guard lock(mutex_);
     ++reference_counts_.changes;
     ++reference_counts_.in_flight;
   }
-  references_.Release({subscription.FunctionName(), subscription.Name()},
-                      [this, done = std::move(done)](const absl::Status& status) {
+  references_.Release({holder.FunctionName(function), holder.Name()},
+                      [this, functions = std::move(functions), holder,
+                       done = std::move(done)](const absl::Status& status) mutable {
                         {
                           const std::lock_guard lock(mutex_);
                           ++reference_counts_.changes;
                           --reference_counts_.in_flight;
                           if (!status.ok()) ++reference_counts_.doubts;
                         }
-                        done();
+                        Release(std::move(functions), holder, std::move(done));
                       });
 }
 
@@ -174,22 +253,15 @@ void SubscriptionCatalog::Undo(const MutationPtr& mutation, const absl::Status& 
   store_.DropRevision(mutation->after.uid, mutation->after.match_revision, undone);
 }
 
-// Ends a mutation that left nothing behind but, perhaps, its hold of the function.
+// Ends a mutation that left nothing behind but, perhaps, holds of functions.
 void SubscriptionCatalog::Fail(const MutationPtr& mutation, const absl::Status& status) {
-  const auto end = [this, mutation, status] {
-    const Subscription& after = mutation->after;
-    {
-      const std::lock_guard lock(mutex_);
-      busy_.erase({after.space, after.id});
-      if (after.http && !mutation->deletes) reserved_routes_.erase(RouteKey(*after.http));
-      if (mutation->acquires) {
-        acquiring_.erase(acquiring_.find({after.FunctionName(), after.Name()}));
-      }
-    }
+  std::vector<std::string> held = mutation->acquires;
+  held.resize(mutation->held);
+  Release(std::move(held), mutation->after, [this, mutation, status] {
+    Free(*mutation);
+    mutation->pin.reset();
     mutation->done(status);
-  };
-  if (mutation->holds) return Release(mutation->after, end);
-  end();
+  });
 }
 
 void SubscriptionCatalog::Park(std::function<void()> again) {
@@ -206,6 +278,7 @@ void SubscriptionCatalog::Maintain() {
     pruned_to = pruned_to_;
   }
   for (const auto& again : parked) again();
+  AskForStarted();
   const Sequence horizon = log_.horizon();
   if (horizon <= pruned_to) return;
   store_.PruneRevisions(horizon, [this, horizon](const absl::Status& status) {

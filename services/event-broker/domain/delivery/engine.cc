@@ -1,371 +1,260 @@
+// The engine's step: what became due, which lanes have something to do, and whose turn it is.
 #include "services/event-broker/domain/delivery/engine.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace penstock::broker {
+namespace {
 
-DeliveryEngine::DeliveryEngine(EngineOptions options, Sequence matched_through)
-    : options_(options), random_(options.seed), matched_through_(matched_through) {}
+using namespace std::chrono_literals;
 
-void DeliveryEngine::Restore(const std::string& uid, const DeliverySettings& settings,
-                             const Cursor* cursor, const std::vector<RetryRow>& rows,
-                             EngineTime now, EngineOutput& out) {
-  Lane& lane = lanes_[uid];
-  lane.uid = uid;
-  lane.settings = settings;
-  lane.saved_dirty = cursor != nullptr;
-  lane.changed = false;
-  Load(lane, cursor != nullptr ? *cursor : Cursor{matched_through_, {}}, rows, now);
-  MarkReady(lane);
-  Conclude(now, out);
-}
+constexpr int kWholeSend = 1000;
+// The wall clock may jump: no timer relies on it for longer.
+constexpr Microseconds kLookAhead = 1h;
 
-void DeliveryEngine::Load(Lane& lane, const Cursor& cursor, const std::vector<RetryRow>& rows,
-                          EngineTime now) {
-  for (const RetryRow& stored : rows) {
-    RetryRow row = stored;
-    // The wall clock may have jumped while we were away: nothing waits longer than it was meant to.
-    const Microseconds remaining = std::clamp(row.due - now.wall, Microseconds(0), row.delay);
-    lane.due.emplace(now.monotonic + remaining, row.position.sequence);
-    lane.rows.emplace(row.position.sequence, std::move(row));
-  }
-  if (cursor.floor < matched_through_) {
-    lane.catching_up = true;
-    lane.scan_next = cursor.floor + 1;
-    lane.acked.insert(cursor.acked.begin(), cursor.acked.end());
-    lane.skip = lane.acked;
-    for (const auto& [sequence, row] : lane.rows) {
-      if (sequence > cursor.floor) lane.skip.insert(sequence);
-    }
-  }
-  for (const auto& [time, sequence] : lane.due) wakes_.emplace(time, lane.uid);
-}
-
-void DeliveryEngine::Add(const std::string& uid, const DeliverySettings& settings, EngineTime now,
-                         EngineOutput& out) {
-  Lane& lane = lanes_[uid];
-  lane.uid = uid;
-  lane.settings = settings;
-  Conclude(now, out);
-}
-
-void DeliveryEngine::ChangeSettings(const std::string& uid, const DeliverySettings& settings,
-                                    EngineTime now, EngineOutput& out) {
-  const auto at = lanes_.find(uid);
-  if (at == lanes_.end()) return;
-  at->second.settings = settings;
-  MarkReady(at->second);
-  Conclude(now, out);
-}
-
-void DeliveryEngine::Remove(const std::string& uid, EngineTime now, EngineOutput& out) {
-  const auto at = lanes_.find(uid);
-  if (at != lanes_.end()) {
-    for (const auto& [sequence, flight] : at->second.in_flight) {
-      out.cancels.emplace_back(DeliveryKey{uid, sequence}, flight.attempt);
-    }
-    in_flight_ -= at->second.in_flight.size();
-    lanes_.erase(at);
-  }
-  std::erase(ready_, uid);
-  std::erase_if(rows_touched_, [&](const DeliveryKey& key) { return key.uid == uid; });
-  forgotten_.push_back(uid);
-  dirty_ = true;
-  Conclude(now, out);
-}
-
-void DeliveryEngine::Matched(const std::vector<Match>& matches, Sequence through, EngineTime now,
-                             EngineOutput& out) {
-  // First the matches, with the old mark: a lane that overflows here goes on scanning from its own
-  // match.
-  for (const Match& match : matches) {
-    const auto at = lanes_.find(match.uid);
-    if (at == lanes_.end() || at->second.catching_up) continue;
-    Lane& lane = at->second;
-    if (lane.window.size() >= options_.window) {
-      lane.catching_up = true;
-      lane.scan_next = match.position.sequence;
-      Dirty(lane);
-      continue;
-    }
-    Accept(lane, match.position);
-  }
-  matched_through_ = std::max(matched_through_, through);
-  dirty_ = true;
-  Conclude(now, out);
-}
-
-void DeliveryEngine::Scanned(const std::string& uid, const std::vector<Position>& positions,
-                             Sequence next, EngineTime now, EngineOutput& out) {
-  const auto at = lanes_.find(uid);
-  if (at == lanes_.end() || !at->second.scanning) return;
-  Lane& lane = at->second;
-  lane.scanning = false;
-  for (const Position& position : positions) {
-    if (lane.skip.erase(position.sequence) == 0) Accept(lane, position);
-  }
-  lane.scan_next = std::max(lane.scan_next, next);
-  lane.skip.erase(lane.skip.begin(), lane.skip.lower_bound(lane.scan_next));
-  if (lane.scan_next > matched_through_) lane.catching_up = false;
-  Dirty(lane);
-  MarkReady(lane);
-  Conclude(now, out);
-}
-
-void DeliveryEngine::Accept(Lane& lane, const Position& position) {
-  lane.window.push_back(position);
-  Dirty(lane);
-  MarkReady(lane);
-}
-
-void DeliveryEngine::Finished(const std::vector<DeliveryResult>& results, EngineTime now,
-                              EngineOutput& out) {
-  for (const DeliveryResult& result : results) FinishOne(result, now);
-  results_since_flush_ += results.size();
-  Conclude(now, out);
-}
-
-void DeliveryEngine::FinishOne(const DeliveryResult& result, EngineTime now) {
-  const auto at = lanes_.find(result.key.uid);
-  if (at == lanes_.end()) {
-    ++counters_.unknown_results;
-    return;
-  }
-  Lane& lane = at->second;
-  const auto flight_at = lane.in_flight.find(result.key.sequence);
-  if (flight_at == lane.in_flight.end() || flight_at->second.attempt != result.attempt) {
-    ++counters_.unknown_results;
-    return;
-  }
-  const InFlight flight = flight_at->second;
-  lane.in_flight.erase(flight_at);
-  lane.fresh.erase(flight.position.sequence);
-  --in_flight_;
-  if (result.outcome == DeliveryOutcome::kSucceeded) {
-    Succeed(lane, flight);
-  } else {
-    Fail(lane, flight, result, now);
-  }
-  Dirty(lane);
-  MarkReady(lane);
-}
-
-void DeliveryEngine::Succeed(Lane& lane, const InFlight& flight) {
-  ++counters_.succeeded;
-  const Sequence sequence = flight.position.sequence;
-  const auto row = lane.rows.find(sequence);
-  if (row != lane.rows.end()) {
-    if (row->second.redrives > 0) dead_removed_.push_back({lane.uid, sequence});
-    lane.rows.erase(row);
-    TouchRow(lane, sequence);
-  }
-  lane.acked.insert(sequence);
-}
-
-RetryRow DeliveryEngine::RowOf(const Lane& lane, const InFlight& flight) const {
-  const auto row = lane.rows.find(flight.position.sequence);
-  if (row != lane.rows.end()) return row->second;
-  RetryRow fresh;
-  fresh.position = flight.position;
-  fresh.age_from = flight.position.append_time;
-  return fresh;
-}
-
-void DeliveryEngine::Fail(Lane& lane, const InFlight& flight, const DeliveryResult& result,
-                          EngineTime now) {
-  RetryRow row = RowOf(lane, flight);
-  if (result.outcome == DeliveryOutcome::kRejected) {
-    ++counters_.rejected;
-    ++row.rejected;
-    const Microseconds delay = RejectDelay(row.rejected, random_);
-    return Wait(lane, std::move(row), std::max(delay, result.retry_after.value_or(delay)), now);
-  }
-  row.rejected = 0;
-  DeliveryError error = result.error;
-  if (result.outcome == DeliveryOutcome::kUnknown) {
-    ++counters_.lost;
-    if (++row.lost < options_.lost_max) {
-      const Microseconds delay = RejectDelay(row.lost, random_);
-      return Wait(lane, std::move(row), delay, now);
-    }
-    error = {"SystemError", "ExecutorLost", "the executor was lost while it ran this delivery"};
-  }
-  row.lost = 0;
-  ++row.attempts_made;
-  row.log.push_back({result.attempt, flight.sent_wall, result.duration, std::move(error),
-                     result.execution, result.http_status});
-  if (row.log.size() > options_.attempt_log_max) row.log.erase(row.log.begin());
-  if (result.outcome == DeliveryOutcome::kPermanent) {
-    return GiveUp(lane, std::move(row), DeadReason::kPermanent, now);
-  }
-  const RetryPolicy& policy = lane.settings.retry;
-  if (row.attempts_made >= policy.attempts_max) {
-    return GiveUp(lane, std::move(row),
-                  result.outcome == DeliveryOutcome::kUnknown ? DeadReason::kExecutorLost
-                                                              : DeadReason::kAttemptsExhausted,
-                  now);
-  }
-  const Microseconds delay = std::max(RetryDelay(policy, row.attempts_made, random_),
-                                      result.retry_after.value_or(Microseconds(0)));
-  ++counters_.retried;
-  Wait(lane, std::move(row), delay, now);
-}
-
-void DeliveryEngine::Wait(Lane& lane, RetryRow row, Microseconds delay, EngineTime now) {
-  // What would only be tried after its maximum age is given up now, so that nobody waits for
-  // nothing.
-  if (now.wall + delay - row.age_from > lane.settings.retry.age_max) {
-    return GiveUp(lane, std::move(row), DeadReason::kExpired, now);
-  }
-  row.delay = delay;
-  row.due = now.wall + delay;
-  const Sequence sequence = row.position.sequence;
-  lane.due.emplace(now.monotonic + delay, sequence);
-  wakes_.emplace(now.monotonic + delay, lane.uid);
-  lane.rows.insert_or_assign(sequence, std::move(row));
-  TouchRow(lane, sequence);
-}
-
-void DeliveryEngine::GiveUp(Lane& lane, RetryRow row, DeadReason reason, EngineTime now) {
-  ++counters_.dead;
-  const Sequence sequence = row.position.sequence;
-  dead_.push_back({{lane.uid, sequence},
-                   row.position.append_time,
-                   reason,
-                   row.attempts_made,
-                   row.redrives,
-                   now.wall,
-                   std::move(row.log)});
-  if (lane.rows.erase(sequence) > 0) TouchRow(lane, sequence);
-  lane.acked.insert(sequence);
-}
-
-void DeliveryEngine::SetCapacity(std::size_t slots, EngineTime now, EngineOutput& out) {
-  capacity_ = slots;
-  Conclude(now, out);
-}
-
-bool DeliveryEngine::Redrive(const std::string& uid, RetryRow row, EngineTime now,
-                             EngineOutput& out) {
-  const auto at = lanes_.find(uid);
-  if (at == lanes_.end()) return false;
-  Lane& lane = at->second;
-  const Sequence sequence = row.position.sequence;
-  if (lane.rows.contains(sequence) || lane.in_flight.contains(sequence)) return true;
-  row.age_from = now.wall;
-  row.due = now.wall;
-  row.delay = Microseconds(0);
-  lane.acked.erase(sequence);
-  lane.due.emplace(now.monotonic, sequence);
-  lane.rows.emplace(sequence, std::move(row));
-  TouchRow(lane, sequence);
-  Dirty(lane);
-  MarkReady(lane);
-  Conclude(now, out);
-  return true;
-}
-
-void DeliveryEngine::MarkReady(Lane& lane) {
-  if (lane.queued) return;
-  lane.queued = true;
-  ready_.push_back(lane.uid);
-}
-
-bool DeliveryEngine::CanSend(const Lane& lane, EngineTime now) const {
-  if (lane.settings.paused) return false;
-  if (lane.in_flight.size() >= static_cast<std::size_t>(lane.settings.in_flight_max)) return false;
-  if (!lane.due.empty() && lane.due.begin()->first <= now.monotonic) return true;
-  return !lane.window.empty() && lane.rows.size() < options_.rows_max;
-}
-
-bool DeliveryEngine::SendOne(Lane& lane, EngineTime now, EngineOutput& out) {
-  if (!CanSend(lane, now)) return false;
-  InFlight flight;
-  flight.sent_wall = now.wall;
-  const bool retry = !lane.due.empty() && lane.due.begin()->first <= now.monotonic;
-  bool redriven = false;
-  if (retry) {
-    const Sequence sequence = lane.due.begin()->second;
-    lane.due.erase(lane.due.begin());
-    const RetryRow& row = lane.rows.at(sequence);
-    flight.position = row.position;
-    flight.attempt = row.attempts_made + 1;
-    redriven = row.redrives > 0;
-  } else {
-    flight.position = lane.window.front();
-    lane.window.pop_front();
-    lane.fresh.insert(flight.position.sequence);
-  }
-  out.sends.push_back({{lane.uid, flight.position.sequence}, flight.attempt, redriven});
-  lane.in_flight.emplace(flight.position.sequence, flight);
-  ++in_flight_;
-  return true;
-}
-
-void DeliveryEngine::WakeDueLanes(EngineTime now) {
-  while (!wakes_.empty() && wakes_.begin()->first <= now.monotonic) {
-    const auto lane = lanes_.find(wakes_.begin()->second);
-    wakes_.erase(wakes_.begin());
-    if (lane != lanes_.end()) MarkReady(lane->second);
-  }
-}
-
-void DeliveryEngine::Pump(EngineTime now, EngineOutput& out) {
-  WakeDueLanes(now);
-  // One delivery a lane and turn, so that a busy subscription takes no more than its share.
-  while (in_flight_ < capacity_ && !ready_.empty()) {
-    Lane& lane = lanes_.at(ready_.front());
-    ready_.pop_front();
-    lane.queued = false;
-    if (SendOne(lane, now, out)) MarkReady(lane);
-    OrderScan(lane, out);
-  }
-  if (in_flight_ < capacity_) return;
-  // Without capacity the lanes still have to fill their windows.
-  for (const std::string& uid : ready_) OrderScan(lanes_.at(uid), out);
-}
-
-void DeliveryEngine::OrderScan(Lane& lane, EngineOutput& out) {
-  if (!lane.catching_up || lane.scanning || lane.window.size() > options_.window / 2) return;
-  if (lane.scan_next > matched_through_) {
-    lane.catching_up = false;
-    return;
-  }
-  lane.scanning = true;
-  out.scans.push_back(
-      {lane.uid, lane.scan_next, matched_through_, options_.window - lane.window.size()});
-}
-
-void DeliveryEngine::Conclude(EngineTime now, EngineOutput& out) {
-  Pump(now, out);
-  MaybePersist(now, out);
-  out.wake_at.reset();
-  if (!wakes_.empty()) out.wake_at = wakes_.begin()->first;
-  if (flush_at_ && !persisting_ && (!out.wake_at || *flush_at_ < *out.wake_at)) {
-    out.wake_at = flush_at_;
-  }
-}
+}  // namespace
 
 void DeliveryEngine::Tick(EngineTime now, EngineOutput& out) { Conclude(now, out); }
 
-std::optional<SubscriptionProgress> DeliveryEngine::Progress(const std::string& uid) const {
-  const auto at = lanes_.find(uid);
-  if (at == lanes_.end()) return std::nullopt;
-  const Lane& lane = at->second;
-  SubscriptionProgress progress;
-  progress.floor = FloorOf(lane);
-  progress.in_flight = lane.in_flight.size();
-  progress.retrying = lane.rows.size();
-  progress.waiting = lane.window.size();
-  progress.catching_up = lane.catching_up;
-  const auto consider = [&](WallTime time) {
-    if (!progress.oldest_pending || time < *progress.oldest_pending) progress.oldest_pending = time;
+void DeliveryEngine::SetCapacity(std::size_t slots, EngineTime now, EngineOutput& out) {
+  capacity_ = slots;
+  queue_.SetCapacity(slots);
+  Conclude(now, out);
+}
+
+void DeliveryEngine::SetCredit(const std::string& uid, std::size_t credit, EngineTime now,
+                               EngineOutput& out) {
+  const auto owner = owners_.find(uid);
+  if (owner == owners_.end()) return;
+  owner->second.credit = credit;
+  TouchAll(owner->second);
+  Conclude(now, out);
+}
+
+void DeliveryEngine::Touch(Lane& lane) {
+  if (std::exchange(lane.touched, true)) return;
+  touched_.push_back(&lane);
+}
+
+void DeliveryEngine::TouchAll(LaneOwner& owner) {
+  for (Lane* lane : owner.lanes) Touch(*lane);
+}
+
+void DeliveryEngine::TouchTarget(Target& target) {
+  if (const auto until = target.breaker().open_until(); until != target.timer) {
+    if (target.timer) target_timers_.erase({*target.timer, target.id()});
+    if (until) target_timers_.emplace(std::pair(*until, target.id()), &target);
+    target.timer = until;
+  }
+  if (std::exchange(target.touched, true)) return;
+  targets_touched_.push_back(&target);
+}
+
+void DeliveryEngine::FireTimers(EngineTime now) {
+  while (!target_timers_.empty() && target_timers_.begin()->first.first <= now.monotonic) {
+    Target& target = *target_timers_.begin()->second;
+    target.Tick(now.monotonic);
+    TouchTarget(target);
+  }
+  while (!lane_timers_.empty() && lane_timers_.begin()->first.first <= now.monotonic) {
+    Lane& lane = *lane_timers_.begin()->second;
+    lane_timers_.erase(lane_timers_.begin());
+    lane.timer.reset();
+    Touch(lane);
+  }
+}
+
+// Lets as many lanes try as targets have room, in turn. True when there was any.
+bool DeliveryEngine::WakeWaiters() {
+  bool woken = false;
+  std::vector<Target*> still;
+  for (Target* target : std::exchange(targets_touched_, {})) {
+    target->touched = false;
+    for (int room = target->Room(); room > 0 && !target->waiters.empty(); --room) {
+      const auto [lane, outlet] = target->waiters.front();
+      target->waiters.pop_front();
+      Outlet& woken_outlet = lane->outlets[static_cast<std::size_t>(outlet)];
+      woken_outlet.waits = false;
+      woken_outlet.woken = true;
+      Touch(*lane);
+      woken = true;
+    }
+    if (target->Room() > 0 && !target->waiters.empty()) still.push_back(target);
+  }
+  for (Target* target : still) TouchTarget(*target);
+  return woken;
+}
+
+// Looks after a lane that something happened to.
+void DeliveryEngine::Attend(Lane& lane, EngineTime now, EngineOutput& out) {
+  if (lane.doubt_until && *lane.doubt_until <= now.monotonic) EndDoubt(lane, now);
+  ExpireDue(lane, now);
+  OrderScan(lane, out);
+  if (lane.settings().pull) {
+    while (const auto outlet = FindRetry(lane, now)) SendRetry(lane, *outlet, now, out);
+    while (const auto outlet = FindFresh(lane, now)) SendFresh(lane, *outlet, now, out);
+  } else {
+    if (FindFresh(lane, now)) queue_.Queue(lane.fair, SendClass::kFresh);
+    if (FindRetry(lane, now)) queue_.Queue(lane.fair, SendClass::kRetry);
+  }
+  SetTimer(lane, now);
+  ReportEnd(lane, out);
+}
+
+// Gives up what is too old, also while nothing can be sent.
+void DeliveryEngine::ExpireDue(Lane& lane, EngineTime now) {
+  if (lane.paused() || DeadLettersFull(*lane.owner)) return;
+  while (!lane.expiries.empty() && lane.expiries.begin()->first < now.wall) {
+    Row& row = lane.rows.at(lane.expiries.begin()->second);
+    lane.Unschedule(row);
+    GiveUp(lane, RetryRow(row.state), DeadReason::kExpired, now);
+  }
+  while (const auto expiry = FreshExpiry(lane)) {
+    if (*expiry >= now.wall) return;
+    const Position position = lane.outlets[0].ready.front();
+    lane.outlets[0].ready.pop_front();
+    GiveUp(lane, lane.RowOf(position, position.append_time), DeadReason::kExpired, now);
+  }
+}
+
+// When the next fresh event is too old: by the time to live, or by the maximum age while its
+// target's breaker is open, unless it was too old before that.
+std::optional<WallTime> DeliveryEngine::FreshExpiry(const Lane& lane) const {
+  const Outlet& outlet = lane.outlets[0];
+  if (outlet.ready.empty()) return std::nullopt;
+  const Position& position = outlet.ready.front();
+  const DeliverySettings& settings = lane.settings();
+  std::optional<WallTime> expiry;
+  if (settings.time_to_live) expiry = position.append_time + *settings.time_to_live;
+  const bool blocks = settings.ordered && settings.on_exhausted == OnExhausted::kBlock;
+  if (outlet.target == nullptr || !outlet.target->failing_since() || blocks) return expiry;
+  const WallTime by_age = position.append_time + settings.retry.age_max;
+  if (by_age >= *outlet.target->failing_since()) expiry = std::min(expiry.value_or(by_age), by_age);
+  return expiry;
+}
+
+// The next moment at which something changes for the lane by time alone.
+void DeliveryEngine::SetTimer(Lane& lane, EngineTime now) {
+  std::optional<MonotonicTime> next = lane.doubt_until;
+  const auto consider = [&](std::optional<MonotonicTime> time) {
+    if (time && (!next || *time < *next)) next = time;
   };
-  if (!lane.window.empty()) consider(lane.window.front().append_time);
-  for (const auto& [sequence, flight] : lane.in_flight) consider(flight.position.append_time);
-  if (!lane.rows.empty()) consider(lane.rows.begin()->second.position.append_time);
-  return progress;
+  if (MaySend(lane)) consider(NextSend(lane, now));
+  if (!lane.paused() && !DeadLettersFull(*lane.owner)) consider(NextExpiry(lane, now));
+  if (next == lane.timer) return;
+  if (lane.timer) lane_timers_.erase({*lane.timer, lane.id});
+  if (next) lane_timers_.emplace(std::pair(*next, lane.id), &lane);
+  lane.timer = next;
+}
+
+// When a row becomes due, a batch has waited long enough, or the rate lets more go.
+std::optional<MonotonicTime> DeliveryEngine::NextSend(Lane& lane, EngineTime now) {
+  std::optional<MonotonicTime> next;
+  const auto consider = [&](MonotonicTime time) {
+    if (time > now.monotonic && (!next || time < *next)) next = time;
+  };
+  const bool full = DeadLettersFull(*lane.owner);
+  bool has_work = false;
+  for (std::size_t i = 0; i < lane.outlets.size(); ++i) {
+    const Outlet& outlet = lane.outlets[i];
+    if (full && i != lane.redrive_outlet()) continue;
+    if (!outlet.due.empty()) consider(outlet.due.begin()->first);
+    has_work = has_work || !outlet.ready.empty() ||
+               (!outlet.due.empty() && outlet.due.begin()->first <= now.monotonic);
+  }
+  if (!has_work) return next;
+  const int ready = static_cast<int>(lane.outlets[0].ready.size());
+  if (ready > 0) consider(lane.batch_since + lane.settings().batch.wait_max);
+  for (const int tokens : {1, std::clamp(ready, 1, BatchSize(lane))}) {
+    if (lane.owner->rate) consider(lane.owner->rate->When(tokens, now.monotonic));
+    if (lane.replay && lane.replay->rate) {
+      consider(lane.replay->rate->When(tokens, now.monotonic));
+    }
+  }
+  return next;
+}
+
+std::optional<MonotonicTime> DeliveryEngine::NextExpiry(const Lane& lane, EngineTime now) const {
+  auto expiry = FreshExpiry(lane);
+  if (!lane.expiries.empty()) {
+    const WallTime row = lane.expiries.begin()->first;
+    expiry = std::min(expiry.value_or(row), row);
+  }
+  if (!expiry) return std::nullopt;
+  if (*expiry > now.wall + kLookAhead) return now.monotonic + kLookAhead;
+  return now.monotonic + std::max(*expiry - now.wall, Microseconds(0)) + 1us;
+}
+
+// Lets lanes send in turn while there is capacity. While fresh events wait, retries have their
+// share of the sends.
+void DeliveryEngine::Pump(EngineTime now, EngineOutput& out) {
+  const int share = static_cast<int>(options_.retry_share * kWholeSend);
+  while (calls_ < capacity_) {
+    FairQueue::Member* fresh = queue_.Next(SendClass::kFresh);
+    FairQueue::Member* retry = queue_.Next(SendClass::kRetry);
+    if (fresh == nullptr && retry == nullptr) return;
+    const bool is_retry =
+        retry != nullptr && (fresh == nullptr || retry_credit_ >= kWholeSend - share);
+    const SendClass send_class = is_retry ? SendClass::kRetry : SendClass::kFresh;
+    FairQueue::Member& member = is_retry ? *retry : *fresh;
+    Lane& lane = *member.lane;
+    const auto outlet = is_retry ? FindRetry(lane, now) : FindFresh(lane, now);
+    if (!outlet) {
+      // Another lane took what it had counted on.
+      queue_.Unqueue(member, send_class);
+      SetTimer(lane, now);
+      continue;
+    }
+    const std::size_t sends_before = out.sends.size();
+    if (is_retry) {
+      SendRetry(lane, *outlet, now, out);
+    } else {
+      SendFresh(lane, *outlet, now, out);
+    }
+    Touch(lane);
+    if (out.sends.size() == sends_before) continue;  // It was too old.
+    queue_.Charge(member, send_class, CostOf(lane, out.sends.back()));
+    if (fresh == nullptr || retry == nullptr) continue;
+    retry_credit_ += is_retry ? share - kWholeSend : share;
+  }
+}
+
+std::uint64_t DeliveryEngine::CostOf(const Lane& lane, const SendOrder& order) const {
+  std::uint64_t cost = options_.delivery_cost_bytes;
+  cost += lane.in_flight.at(order.key.sequence).position.bytes;
+  for (const Sequence sequence : order.batch) {
+    cost += options_.delivery_cost_bytes + lane.in_flight.at(sequence).position.bytes;
+  }
+  return cost;
+}
+
+// The end of every input.
+void DeliveryEngine::Conclude(EngineTime now, EngineOutput& out) {
+  if (!started_) started_ = now.monotonic;
+  last_ = now;
+  FireTimers(now);
+  bool again = true;
+  while (again) {
+    WakeWaiters();
+    while (!touched_.empty()) {
+      for (Lane* lane : std::exchange(touched_, {})) {
+        lane->touched = false;
+        Attend(*lane, now, out);
+      }
+    }
+    Pump(now, out);
+    // Lanes that sent have a look after them; others may have the room that was left.
+    again = !touched_.empty() || (calls_ < capacity_ && !targets_touched_.empty());
+  }
+  MaybePersist(now, out);
+  out.wake_at.reset();
+  const auto wake = [&](MonotonicTime at) {
+    if (!out.wake_at || at < *out.wake_at) out.wake_at = at;
+  };
+  if (!lane_timers_.empty()) wake(lane_timers_.begin()->first.first);
+  if (!target_timers_.empty()) wake(target_timers_.begin()->first.first);
+  if (flush_at_ && !persisting_) wake(*flush_at_);
 }
 
 }  // namespace penstock::broker

@@ -11,6 +11,13 @@ Microseconds Jittered(double micros, double share, double ceiling, Random& rando
   return Microseconds(std::llround(std::clamp(micros * factor, 1.0, ceiling)));
 }
 
+// By multiplication, not std::pow: the same to the last bit on every machine.
+double Grown(double first, double multiplier, int steps, double ceiling) {
+  double delay = first;
+  for (int step = 0; step < steps && multiplier > 1 && delay < ceiling; ++step) delay *= multiplier;
+  return std::min(delay, ceiling);
+}
+
 }  // namespace
 
 std::uint64_t Random::Next() {
@@ -24,17 +31,24 @@ std::uint64_t Random::Next() {
 double Random::Unit() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }
 
 Microseconds RetryDelay(const RetryPolicy& policy, int attempts_made, Random& random) {
+  const auto first = static_cast<double>(policy.delay_initial.count());
   const auto ceiling = static_cast<double>(policy.delay_max.count());
-  const double grown = static_cast<double>(policy.delay_initial.count()) *
-                       std::pow(policy.multiplier, std::max(0, attempts_made - 1));
-  return Jittered(std::min(grown, ceiling), policy.jitter, ceiling, random);
+  const int steps = std::max(0, attempts_made - 1);
+  if (policy.backoff == Backoff::kSchedule && !policy.schedule.empty()) {
+    const std::size_t index = std::min(static_cast<std::size_t>(steps), policy.schedule.size() - 1);
+    const auto delay = static_cast<double>(policy.schedule[index].count());
+    return Jittered(delay, policy.jitter, 2 * delay, random);
+  }
+  const double grown = policy.backoff == Backoff::kLinear
+                           ? std::min(first * (1 + steps), ceiling)
+                           : Grown(first, policy.multiplier, steps, ceiling);
+  return Jittered(grown, policy.jitter, ceiling, random);
 }
 
 Microseconds RejectDelay(int count, Random& random) {
   constexpr double kFirst = 100'000;
   constexpr double kCeiling = 5'000'000;
-  const double grown = kFirst * std::pow(2.0, std::clamp(count - 1, 0, 10));
-  return Jittered(std::min(grown, kCeiling), 0.2, kCeiling, random);
+  return Jittered(Grown(kFirst, 2, std::max(0, count - 1), kCeiling), 0.2, kCeiling, random);
 }
 
 }  // namespace penstock::broker

@@ -20,7 +20,8 @@ class Random {
   std::uint64_t state_;
 };
 
-// The delay after `attempts_made` failed attempts (at least 1): exponential, bounded, with jitter.
+// The delay after `attempts_made` failed attempts (at least 1), as the policy says, with jitter. A
+// schedule is not bounded by `delay_max`.
 Microseconds RetryDelay(const RetryPolicy& policy, int attempts_made, Random& random);
 
 // The delay after the `count`-th time that a target could not be reached or refused to start: 100

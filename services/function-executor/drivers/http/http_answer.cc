@@ -157,14 +157,18 @@ std::optional<Microseconds> ParseRetryAfter(std::string_view value, WallTime now
     return std::min(Microseconds(std::min<std::int64_t>(seconds, 86'400) * 1'000'000),
                     kRetryAfterMax);
   }
-  absl::Time date;
-  // IMF-fixdate, the only form that may be sent (RFC 9110, section 5.6.7).
-  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", absl::string_view(value.data(), value.size()),
-                       absl::UTCTimeZone(), &date, nullptr)) {
-    return std::nullopt;
+  // RFC 9110, section 5.6.7: IMF-fixdate is the form to send, the two others are to be read too.
+  for (const char* const form :
+       {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+    absl::Time date;
+    if (!absl::ParseTime(form, absl::string_view(value.data(), value.size()), absl::UTCTimeZone(),
+                         &date, nullptr)) {
+      continue;
+    }
+    const Microseconds wait(absl::ToUnixMicros(date) - ToUnixMicros(now));
+    return std::clamp(wait, Microseconds(0), kRetryAfterMax);
   }
-  const Microseconds wait(absl::ToUnixMicros(date) - ToUnixMicros(now));
-  return std::clamp(wait, Microseconds(0), kRetryAfterMax);
+  return std::nullopt;
 }
 
 Outcome ReadHttpAnswer(http::ClientResponse response, TriggerKind trigger, WallTime now) {
@@ -200,6 +204,7 @@ Outcome ReadHttpFailure(const absl::Status& status) {
   const auto known = std::find_if(kFailures.begin(), kFailures.end(),
                                   [&](const Failure& failure) { return failure.reason == reason; });
   const char* const type = known != kFailures.end() ? known->type : "InvalidRequest";
+  outcome.timed_out = reason == http::kResponseTimeout || reason == http::kQueueTimeout;
   outcome.error = FunctionError{ErrorCategory::kSystem, type, std::string(status.message()), {}};
   return outcome;
 }

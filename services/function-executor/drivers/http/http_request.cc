@@ -127,13 +127,30 @@ void AddOwnHeaders(const Invocation& invocation, http::ClientRequest* request) {
     headers.Set("Penstock-Delivery-Id", invocation.delivery_id);
     headers.Set("Penstock-Attempt", std::to_string(invocation.attempt));
   }
+  if (invocation.replay) headers.Set("Penstock-Replay", "true");
+  if (invocation.batch)
+    headers.Set("Penstock-Batch-Size", std::to_string(invocation.batch->size()));
+  // Knative's data plane contract: who reads an answer as an event says so.
+  if (invocation.trigger == TriggerKind::kEvent) headers.Set("Prefer", "reply");
   if (!invocation.traceparent.empty()) headers.Set("traceparent", invocation.traceparent);
+}
+
+// The data of each event, in the form that a process function would read it in.
+void SetRawBatch(const Batch& batch, http::ClientRequest* request) {
+  request->body = std::make_shared<const std::string>(WritePayloadList(batch));
+  request->headers.Set("Content-Type", "application/json");
 }
 
 absl::Status SetMessage(const Invocation& invocation, HttpFormat format,
                         http::ClientRequest* request) {
   if (format == HttpFormat::kContext && invocation.trigger != TriggerKind::kCall) {
     return SetContext(invocation, request);
+  }
+  if (invocation.batch) {
+    // The payload is the batch in the CloudEvents JSON format already.
+    SetContentType(invocation.content_type, request);
+    if (format == HttpFormat::kRaw) SetRawBatch(*invocation.batch, request);
+    return absl::OkStatus();
   }
   if (invocation.trigger == TriggerKind::kHttp && invocation.http) {
     SetForwarded(invocation, request);

@@ -65,6 +65,7 @@ void FunctionPool::Submit(const std::shared_ptr<PendingCall>& call) {
   }
   call->limit = call->invocation.deadline - services_.clock.Monotonic();
   if (call->limit <= Microseconds(0)) {
+    call->timed_out = true;
     call->Fail({.category = ErrorCategory::kSystem,
                 .type = "Timeout",
                 .message = "the call's deadline had passed before it could start"});
@@ -194,6 +195,7 @@ void FunctionPool::OnDeadline(const std::shared_ptr<PendingCall>& call) {
     error.category = ErrorCategory::kSystem;
     error.message = "no worker of the function was free within the call's limit of " + limit;
   }
+  call->timed_out = true;
   Abort(call, std::move(error));
 }
 

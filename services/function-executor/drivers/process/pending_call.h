@@ -15,12 +15,14 @@ struct PendingCall {
   Driver::Done done;
   Microseconds limit{};  // From arrival to deadline; for the message of a time-out.
   std::optional<EventLoop::Timer> deadline_timer;
+  bool timed_out = false;  // The deadline passed while the call was under way.
   bool finished = false;
 
   // Calls `done`, unless that has happened.
   void Finish(Outcome outcome) {
     if (std::exchange(finished, true)) return;
     deadline_timer.reset();
+    outcome.timed_out = timed_out;
     if (!outcome.payload) outcome.payload = std::make_shared<const std::string>();
     const Driver::Done call = std::exchange(done, nullptr);
     invocation.payload.reset();

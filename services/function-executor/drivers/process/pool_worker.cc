@@ -26,7 +26,8 @@ bool SaysOutOfMemory(std::string_view text) {
 
 }  // namespace
 
-FunctionPool::Worker::Worker(FunctionPool& pool) : pool_(pool), timer_(pool.services_.loop) {}
+FunctionPool::Worker::Worker(FunctionPool& pool)
+    : pool_(pool), abort_timer_(pool.services_.loop), timer_(pool.services_.loop) {}
 
 bool FunctionPool::Worker::Trustworthy() const {
   // A program may answer its first request without having read it; later ones it has to wait for.
@@ -74,10 +75,19 @@ void FunctionPool::Worker::Run(const std::shared_ptr<PendingCall>& call, std::st
 }
 
 void FunctionPool::Worker::AbortCall(FunctionError error) {
-  const std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
+  aborted_ = std::exchange(call_, nullptr);
+  aborted_->deadline_timer.reset();
+  abort_error_ = std::move(error);
   Kill();
+  abort_timer_.Set(pool_.services_.options.exit_grace, [this] { FinishAborted(); });
+}
+
+void FunctionPool::Worker::FinishAborted() {
+  const std::shared_ptr<PendingCall> call = std::exchange(aborted_, nullptr);
+  if (!call) return;
+  abort_timer_.Cancel();
   process_->ReadLogs();
-  call->Fail(std::move(error), TakeLogs({}));
+  call->Fail(std::move(abort_error_), TakeLogs({}));
 }
 
 void FunctionPool::Worker::End() {
@@ -182,6 +192,7 @@ void FunctionPool::Worker::OnLineTooLong() {
 
 void FunctionPool::Worker::OnExit() {
   timer_.Cancel();
+  FinishAborted();
   const State state = std::exchange(state_, State::kEnding);
   if (state == State::kBusy) {
     CallCrashed();

@@ -33,7 +33,8 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   // Takes over a process that was started for this worker.
   void Adopt(SpawnedProcess process);
   void Run(const std::shared_ptr<PendingCall>& call, std::string line);
-  // Ends the call with `error` and the log so far, and kills the process.
+  // Kills the process, and ends the call with `error` and the log once it is gone: until then the
+  // function may still do something.
   void AbortCall(FunctionError error);
   // Asks an idle worker to end; kills it when it takes too long.
   void End();
@@ -49,6 +50,7 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   bool RefusedToStart(const std::string& line);
   void BecomeIdle();
   void CallCrashed();
+  void FinishAborted();
   void FailStart(FunctionError error);
   FunctionError Crash() const;
   FunctionError TooLarge() const;
@@ -59,7 +61,10 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   State state_ = State::kSpawning;
   std::shared_ptr<WorkerProcess> process_;
   std::shared_ptr<PendingCall> call_;
-  EventLoop::Timer timer_;  // Of the start, of being idle, or of the grace while ending.
+  std::shared_ptr<PendingCall> aborted_;  // Waits for the end of the killed process.
+  FunctionError abort_error_;
+  EventLoop::Timer abort_timer_;  // For a process that the kernel does not let die.
+  EventLoop::Timer timer_;        // Of the start, of being idle, or of the grace while ending.
   int calls_ = 0;
   int answers_ = 0;
   std::uint64_t last_use_ = 0;

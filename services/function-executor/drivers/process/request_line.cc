@@ -101,26 +101,30 @@ void WriteContext(const Invocation& invocation, std::string* out) {
   *context.Key("version") += std::to_string(invocation.function->version);
   context.String("deadline", FormatRfc3339(invocation.deadline_wall));
   *context.Key("attempt") += std::to_string(invocation.attempt);
-  context.StringUnlessEmpty("deliveryId", invocation.delivery_id);
+  if (invocation.replay) *context.Key("replay") += "true";
   context.StringUnlessEmpty("traceparent", invocation.traceparent);
-  if (invocation.event) WriteEvent(*invocation.event, &context);
+  if (invocation.batch) {
+    *context.Key("batchSize") += std::to_string(invocation.batch->size());
+  } else {
+    context.StringUnlessEmpty("deliveryId", invocation.delivery_id);
+    if (invocation.event) WriteEvent(*invocation.event, &context);
+  }
   if (invocation.http) WriteHttp(*invocation.http, &context);
   context.StringMap("secrets", invocation.secrets);
   context.End();
 }
 
-void WriteBase64(const Invocation& invocation, std::string* out) {
+void WriteBase64(const std::string& payload, const std::string& type, std::string* out) {
   ObjectWriter object(out);
   std::string encoded;
-  absl::Base64Escape(*invocation.payload, &encoded);
+  absl::Base64Escape(payload, &encoded);
   object.String("base64", encoded);
-  object.StringUnlessEmpty("contentType", invocation.content_type);
+  object.StringUnlessEmpty("contentType", type);
   object.End();
 }
 
-std::optional<FunctionError> WritePayload(const Invocation& invocation, std::string* out) {
-  const std::string& payload = *invocation.payload;
-  const std::string& type = invocation.content_type;
+std::optional<FunctionError> WritePayload(const std::string& payload, const std::string& type,
+                                          std::string* out) {
   if (type.empty() || IsJsonContentType(type)) {
     if (payload.empty()) {
       *out += "null";
@@ -141,11 +145,45 @@ std::optional<FunctionError> WritePayload(const Invocation& invocation, std::str
     AppendJsonString(payload, out);
     return std::nullopt;
   }
-  WriteBase64(invocation, out);
+  WriteBase64(payload, type, out);
   return std::nullopt;
 }
 
+// As WritePayload for one event of a batch. What is not the JSON that it should be is given as
+// bytes: it is for the function to say that this event alone has failed.
+void WriteBatchedPayload(const BatchedEvent& one, std::string* out) {
+  const std::size_t begin = out->size();
+  if (!WritePayload(*one.payload, one.content_type, out)) return;
+  out->resize(begin);
+  WriteBase64(*one.payload, one.content_type, out);
+}
+
+void WriteBatch(const Invocation& invocation, std::string* out) {
+  *out += '[';
+  for (const BatchedEvent& one : *invocation.batch) {
+    if (&one != invocation.batch->data()) *out += ',';
+    ObjectWriter item(out);
+    ObjectWriter context(item.Key("context"));
+    context.String("deliveryId", one.delivery_id);
+    *context.Key("attempt") += std::to_string(invocation.attempt);
+    WriteEvent(one.event, &context);
+    context.End();
+    WriteBatchedPayload(one, item.Key("payload"));
+    item.End();
+  }
+  *out += ']';
+}
+
 }  // namespace
+
+std::string WritePayloadList(const Batch& batch) {
+  std::string text = "[";
+  for (const BatchedEvent& one : batch) {
+    if (&one != batch.data()) text += ',';
+    WriteBatchedPayload(one, &text);
+  }
+  return text += ']';
+}
 
 RequestLine WriteRequestLine(const Invocation& invocation) {
   RequestLine line;
@@ -153,7 +191,11 @@ RequestLine WriteRequestLine(const Invocation& invocation) {
   line.text += R"({"context":)";
   WriteContext(invocation, &line.text);
   line.text += R"(,"payload":)";
-  line.error = WritePayload(invocation, &line.text);
+  if (invocation.batch) {
+    WriteBatch(invocation, &line.text);
+  } else {
+    line.error = WritePayload(*invocation.payload, invocation.content_type, &line.text);
+  }
   line.text += "}\n";
   return line;
 }

@@ -17,4 +17,7 @@ struct RequestLine {
 // Writes `invocation` as {"context": …, "payload": …}. README.md gives the form.
 RequestLine WriteRequestLine(const Invocation& invocation);
 
+// The payloads of a batch alone, as a JSON array.
+std::string WritePayloadList(const Batch& batch);
+
 }  // namespace penstock::executor

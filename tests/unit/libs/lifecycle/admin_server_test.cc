@@ -138,6 +138,22 @@ TEST_F(AdminServerTest, APortInUseIsAnErrorThatNamesIt) {
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(std::to_string(server_->port())));
 }
 
+TEST(ReadinessTest, ANoteIsReportedAndChangesNothingElse) {
+  Readiness readiness;
+  std::string note;
+  readiness.Register("log", [] { return absl::OkStatus(); });
+  readiness.RegisterNote("log", [&note] { return note; });
+  EXPECT_EQ(readiness.Evaluate().ToJson().find("notes"), std::string::npos);
+  note = "half full";
+  const Readiness::Report report = readiness.Evaluate();
+  EXPECT_TRUE(report.ready);
+  EXPECT_NE(report.ToJson().find(R"("notes":[{"name":"log","note":"half full"}])"),
+            std::string::npos)
+      << report.ToJson();
+  readiness.Unregister("log");
+  EXPECT_TRUE(readiness.Evaluate().notes.empty());
+}
+
 TEST(ReadinessTest, AnUnregisteredCheckNoLongerCounts) {
   Readiness readiness;
   readiness.Register("a", [] { return absl::InternalError("x"); });

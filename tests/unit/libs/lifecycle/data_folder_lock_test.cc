@@ -49,6 +49,14 @@ TEST_F(DataFolderLockTest, ASecondHolderIsRefusedByNameUntilTheFirstIsGone) {
   EXPECT_TRUE(DataFolderLock::Acquire(root_, "other").ok());
 }
 
+TEST_F(DataFolderLockTest, TellsTheHolderWithoutTouchingAnything) {
+  EXPECT_EQ(DataFolderHolder(root_).value(), "");
+  EXPECT_EQ(DataFolderHolder(root_ + "/missing").value(), "");
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/LOCK"));
+  const auto lock = DataFolderLock::Acquire(root_, "penstock-event-broker");
+  EXPECT_THAT(DataFolderHolder(root_).value(), HasSubstr("penstock-event-broker (process "));
+}
+
 TEST_F(DataFolderLockTest, AKilledHolderLeavesNoLockBehind) {
   Child child({"lock", root_});
   ASSERT_EQ(child.ReadLine(), "locked");

@@ -169,5 +169,17 @@ TEST(BoundsTest, RiseStrictly) {
   EXPECT_EQ(SizeBounds().back(), 16.0 * 1024 * 1024);
 }
 
+TEST(FamilyTest, WhatIsRemovedIsNoLongerServedAndMakesRoom) {
+  Registry registry;
+  auto& family = registry.GaugeFamily("penstock_test_depth", "Depth.", {"name"}, 1);
+  family.With({"a"}).Set(1);
+  family.Remove({"a"});
+  family.Remove({"never there"});
+  family.With({"b"}).Set(2);
+  const std::string text = registry.Serialize();
+  EXPECT_EQ(text.find("name=\"a\""), std::string::npos) << text;
+  EXPECT_NE(text.find("name=\"b\"} 2"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace penstock::metrics

@@ -37,4 +37,22 @@ inline Subscription SampleSubscription(const std::string& id = "orders",
   return subscription;
 }
 
+// The same with everything else that deliveries can have beside a function.
+inline Subscription FullSubscription() {
+  Subscription subscription = SampleSubscription();
+  subscription.retry = {};
+  subscription.retry.backoff = Backoff::kSchedule;
+  subscription.retry.schedule = {std::chrono::seconds(3), std::chrono::seconds(1)};
+  subscription.retry.delay_max = std::chrono::seconds(3);
+  subscription.ordering = {"tenant", OnExhausted::kDeadLetterKey, 77};
+  subscription.rate_limit = {100, 7};
+  subscription.dead_letter_sink.function = "morgue";
+  subscription.time_to_live = std::chrono::hours(2);
+  subscription.start.kind = StartPosition::Kind::kTime;
+  subscription.start.time = FromUnixMicros(1'600'000'000'000'005);
+  subscription.start.resolved = 12;
+  subscription.drain_to = 99;
+  return subscription;
+}
+
 }  // namespace penstock::broker

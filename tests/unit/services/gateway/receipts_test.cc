@@ -27,7 +27,12 @@ TEST(ReceiptJsonTest, SaysWhatBecameOfTheEvent) {
             R"({"id":"a","sequence":"3","status":"DUPLICATE"})");
   EXPECT_EQ(ReceiptJson("a", {.sequence = 3, .duplicate = true, .content_differs = true}),
             R"({"id":"a","sequence":"3","status":"DUPLICATE","contentDiffers":true})");
-  EXPECT_EQ(ReceiptJson("a", {.scheduled = true}), R"({"id":"a","status":"SCHEDULED"})");
+  const WallTime due = *ParseRfc3339("2026-01-02T03:04:05.5Z");
+  EXPECT_EQ(ReceiptJson("a", {.scheduled = true, .due = due}),
+            R"({"id":"a","status":"SCHEDULED","dueTime":"2026-01-02T03:04:05.500Z"})");
+  EXPECT_EQ(ReceiptJson("a", {.duplicate = true, .content_differs = true, .due = due}),
+            R"({"id":"a","status":"DUPLICATE","dueTime":"2026-01-02T03:04:05.500Z",)"
+            R"("contentDiffers":true})");
 }
 
 TEST(BatchAnswerTest, Is202WhenAllWereTaken) {

@@ -129,6 +129,7 @@ grpc::ServerUnaryReactor* FakeCatalog::CreateSubscription(
     grpc::CallbackServerContext* context, const events::v1::CreateSubscriptionRequest* request,
     events::v1::Subscription* response) {
   const std::lock_guard lock(mutex);
+  created = *request;
   events::v1::Subscription subscription = request->subscription();
   subscription.set_name(request->parent() + "/subscriptions/" + request->subscription_id());
   if (subscriptions.contains(subscription.name())) {
@@ -161,13 +162,16 @@ grpc::ServerUnaryReactor* FakeCatalog::UpdateSubscription(
     grpc::CallbackServerContext* context, const events::v1::UpdateSubscriptionRequest* request,
     events::v1::Subscription* response) {
   const std::lock_guard lock(mutex);
+  updated = *request;
   return Finish(context,
                 Put(subscriptions, request->subscription(), request->validate_only(), response));
 }
 
 grpc::ServerUnaryReactor* FakeCatalog::ListDeadLetters(
-    grpc::CallbackServerContext* context, const events::v1::ListDeadLettersRequest*,
+    grpc::CallbackServerContext* context, const events::v1::ListDeadLettersRequest* request,
     events::v1::ListDeadLettersResponse* response) {
+  const std::lock_guard lock(mutex);
+  listed = *request;
   auto& letter = *response->add_dead_letters();
   letter.set_name("spaces/default/deadLetters/d-1");
   letter.set_subscription("spaces/default/subscriptions/s1");
@@ -183,7 +187,8 @@ grpc::ServerUnaryReactor* FakeCatalog::RedriveDeadLetters(
     events::v1::RedriveDeadLettersResponse* response) {
   const std::lock_guard lock(mutex);
   redriven = *request;
-  response->set_redriven_count(3);
+  response->set_redriven_count(std::min(letters_left, 3));
+  letters_left -= static_cast<int>(response->redriven_count());
   return Finish(context, absl::OkStatus());
 }
 

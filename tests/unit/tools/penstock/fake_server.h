@@ -65,9 +65,43 @@ class FakeCatalog final : public events::v1::EventCatalogService::CallbackServic
       grpc::CallbackServerContext* context, const events::v1::RedriveDeadLettersRequest* request,
       events::v1::RedriveDeadLettersResponse* response) override;
 
+  grpc::ServerUnaryReactor* DrainSubscription(grpc::CallbackServerContext* context,
+                                              const events::v1::DrainSubscriptionRequest* request,
+                                              events::v1::Subscription* response) override;
+  grpc::ServerUnaryReactor* GetSubscriptionStatus(
+      grpc::CallbackServerContext* context, const events::v1::GetSubscriptionStatusRequest* request,
+      events::v1::SubscriptionStatus* response) override;
+  grpc::ServerUnaryReactor* ReplaySubscription(
+      grpc::CallbackServerContext* context, const events::v1::ReplaySubscriptionRequest* request,
+      events::v1::ReplaySubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* GetReplay(grpc::CallbackServerContext* context,
+                                      const events::v1::GetReplayRequest* request,
+                                      events::v1::Replay* response) override;
+  grpc::ServerUnaryReactor* CancelReplay(grpc::CallbackServerContext* context,
+                                         const events::v1::CancelReplayRequest* request,
+                                         events::v1::Replay* response) override;
+  grpc::ServerUnaryReactor* GetDeadLetter(grpc::CallbackServerContext* context,
+                                          const events::v1::GetDeadLetterRequest* request,
+                                          events::v1::DeadLetter* response) override;
+  grpc::ServerUnaryReactor* UpdateDeadLetter(grpc::CallbackServerContext* context,
+                                             const events::v1::UpdateDeadLetterRequest* request,
+                                             events::v1::DeadLetter* response) override;
+  grpc::ServerUnaryReactor* PurgeDeadLetters(
+      grpc::CallbackServerContext* context, const events::v1::PurgeDeadLettersRequest* request,
+      events::v1::PurgeDeadLettersResponse* response) override;
+
   std::mutex mutex;
   std::map<std::string, events::v1::Subscription> subscriptions;
+  events::v1::CreateSubscriptionRequest created;
+  events::v1::UpdateSubscriptionRequest updated;
+  events::v1::ListDeadLettersRequest listed;
+  // What redrives and purges have left to do; each call takes at most three.
+  int letters_left = 3;
   events::v1::RedriveDeadLettersRequest redriven;
+  events::v1::PurgeDeadLettersRequest purged;
+  events::v1::UpdateDeadLetterRequest edited;
+  events::v1::ReplaySubscriptionRequest replayed;
+  int replay_asked = 0;  // The second answer says that it is done.
 };
 
 // Numbers events from 1; the tail sends what is stored and ends.
@@ -85,9 +119,30 @@ class FakeBroker final : public events::v1::EventBrokerService::CallbackService 
   grpc::ServerWriteReactor<events::v1::StoredEvent>* TailEvents(
       grpc::CallbackServerContext* context, const events::v1::TailEventsRequest* request) override;
 
+  // The first answer about an event says that it is being delivered, the next ones that it is.
+  grpc::ServerUnaryReactor* ExplainEvent(grpc::CallbackServerContext* context,
+                                         const events::v1::ExplainEventRequest* request,
+                                         events::v1::ExplainEventResponse* response) override;
+  grpc::ServerUnaryReactor* ListScheduledEvents(
+      grpc::CallbackServerContext* context, const events::v1::ListScheduledEventsRequest* request,
+      events::v1::ListScheduledEventsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelScheduledEvent(
+      grpc::CallbackServerContext* context, const events::v1::CancelScheduledEventRequest* request,
+      events::v1::ScheduledEvent* response) override;
+  // Sends one event for each credit, until the client sends no more.
+  grpc::ServerBidiReactor<events::v1::SubscribeRequest, events::v1::SubscribeResponse>* Subscribe(
+      grpc::CallbackServerContext* context) override;
+
   std::mutex mutex;
   std::vector<io::cloudevents::v1::CloudEvent> events;
   int batches = 0;
+  std::map<std::string, int> explained;  // How often, by id.
+  events::v1::ExplainEventRequest explain_request;
+  std::string cancelled;
+  std::string subscribed;
+  int sent = 0;
+  std::vector<std::string> acknowledged;
+  std::vector<events::v1::Nack> refused;
 };
 
 // Answers with the payload; the function "broken" fails.

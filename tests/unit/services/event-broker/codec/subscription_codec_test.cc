@@ -1,47 +1,7 @@
-#include "services/event-broker/codec/subscription_codec.h"
-
-#include <gtest/gtest.h>
-
-#include "libs/base/status.h"
-#include "tests/unit/services/event-broker/sample_subscription.h"
+#include "tests/unit/services/event-broker/codec/subscription_messages.h"
 
 namespace penstock::broker {
 namespace {
-
-namespace pb = penstock::events::v1;
-
-void ExpectSame(const Subscription& a, const Subscription& b) {
-  EXPECT_EQ(a.Name(), b.Name());
-  EXPECT_EQ(a.uid, b.uid);
-  EXPECT_EQ(a.revision, b.revision);
-  EXPECT_EQ(a.match_revision, b.match_revision);
-  EXPECT_EQ(a.creator, b.creator);
-  EXPECT_EQ(a.metadata, b.metadata);
-  EXPECT_EQ(a.create_time, b.create_time);
-  EXPECT_EQ(a.update_time, b.update_time);
-  EXPECT_EQ(a.state, b.state);
-  EXPECT_EQ(a.event_type, b.event_type);
-  EXPECT_EQ(a.function, b.function);
-  EXPECT_EQ(a.filters, b.filters);
-  EXPECT_EQ(a.retry, b.retry);
-  EXPECT_EQ(a.timeout, b.timeout);
-  EXPECT_EQ(a.in_flight_max, b.in_flight_max);
-  EXPECT_EQ(a.http, b.http);
-  EXPECT_EQ(a.effective_sequence, b.effective_sequence);
-  EXPECT_EQ(a.function_revision, b.function_revision);
-}
-
-std::string FieldOf(const absl::Status& status) {
-  const auto violations = FieldViolationsOf(status);
-  return violations.empty() ? "(" + status.ToString() + ")" : violations.front().field;
-}
-
-pb::Subscription Message() {
-  pb::Subscription message;
-  message.set_function("bill");
-  message.set_event_type("order.paid");
-  return message;
-}
 
 std::string Refused(const pb::Subscription& message) {
   return FieldOf(FromProto(message, "shop").status());
@@ -52,12 +12,47 @@ TEST(SubscriptionCodec, StorageGivesBackEverything) {
   subscription.revision = 9;
   subscription.match_revision = 4;
   subscription.effective_sequence = 1234;
-  for (const auto state :
-       {SubscriptionState::kPending, SubscriptionState::kActive, SubscriptionState::kPaused}) {
+  for (const auto state : {SubscriptionState::kPending, SubscriptionState::kActive,
+                           SubscriptionState::kPaused, SubscriptionState::kDraining}) {
     subscription.state = state;
     const auto again = FromStored(ToStored(subscription));
     ASSERT_TRUE(again.ok()) << again.status();
     ExpectSame(subscription, *again);
+  }
+}
+
+void ExpectKept(const Subscription& subscription) {
+  const auto again = FromStored(ToStored(subscription));
+  ASSERT_TRUE(again.ok()) << again.status();
+  ExpectSame(subscription, *again);
+}
+
+TEST(SubscriptionCodec, StorageGivesBackEveryPolicy) {
+  ExpectKept(FullSubscription());
+  Subscription subscription = SampleSubscription();
+  subscription.retry.backoff = Backoff::kLinear;
+  subscription.batching = {20, std::chrono::milliseconds(1500)};
+  subscription.dead_letter_sink.event_type = "order.failed";
+  subscription.start.kind = StartPosition::Kind::kEarliest;
+  ExpectKept(subscription);
+  subscription.start.kind = StartPosition::Kind::kSequence;
+  subscription.start.sequence = 9;
+  subscription.start.resolved = 11;
+  ExpectKept(subscription);
+  subscription = SampleSubscription();
+  subscription.function.clear();
+  subscription.group = SubscriberGroup{SubscriberGroup::Strategy::kFirstSuccess, {"b", "a", "b"}};
+  ExpectKept(subscription);
+  subscription.group->strategy = SubscriberGroup::Strategy::kSequence;
+  ExpectKept(subscription);
+  subscription = SampleSubscription();
+  subscription.function.clear();
+  subscription.timeout.reset();
+  subscription.pull = PullPolicy{std::chrono::minutes(7)};
+  for (const auto exhausted :
+       {OnExhausted::kContinue, OnExhausted::kBlock, OnExhausted::kDeadLetterKey}) {
+    subscription.ordering = OrderingPolicy{"subject", exhausted, 5};
+    ExpectKept(subscription);
   }
 }
 
@@ -163,24 +158,115 @@ TEST(SubscriptionCodec, DeepFiltersAreRefusedWithoutRecursionWithoutEnd) {
   EXPECT_FALSE(FromProto(message, "shop").ok());
 }
 
-TEST(SubscriptionMask, CopiesWhatItNames) {
-  pb::Subscription target = ToProto(SampleSubscription());
-  pb::Subscription from = Message();
-  ASSERT_TRUE(ApplyMask({"event_type", "filters"}, from, target).ok());
-  EXPECT_EQ(target.event_type(), "order.paid");
-  EXPECT_EQ(target.filters_size(), 0);
-  EXPECT_EQ(target.max_in_flight(), 5);
-  ASSERT_TRUE(ApplyMask({"*"}, from, target).ok());
-  EXPECT_FALSE(target.has_timeout());
-  EXPECT_TRUE(target.metadata().empty());
+TEST(SubscriptionCodec, PoliciesGetTheirDefaults) {
+  auto message = Message();
+  message.mutable_ordering();
+  message.mutable_rate_limit()->set_events_per_second(40);
+  message.mutable_batching();
+  message.mutable_start()->set_resolved_sequence(77);  // Not for clients to set.
+  const auto subscription = FromProto(message, "shop");
+  ASSERT_TRUE(subscription.ok()) << subscription.status();
+  EXPECT_EQ(subscription->ordering, OrderingPolicy());
+  EXPECT_EQ(subscription->rate_limit, (RateLimit{40, 40}));
+  EXPECT_EQ(subscription->batching, BatchPolicy());
+  EXPECT_EQ(subscription->start, StartPosition());
+  EXPECT_TRUE(subscription->dead_letter_sink.kept());
+  message.clear_function();
+  message.mutable_pull();
+  EXPECT_EQ(FromProto(message, "shop")->pull, PullPolicy());
 }
 
-TEST(SubscriptionMask, RefusesWhatCannotChange) {
-  for (const char* path : {"uid", "state", "retry.max_attempts", "nonsense", "", "name"}) {
-    pb::Subscription target = ToProto(SampleSubscription());
-    const absl::Status status = ApplyMask({path}, Message(), target);
-    EXPECT_EQ(FieldOf(status), "updateMask") << path;
-  }
+TEST(SubscriptionCodec, AScheduleStandsAlone) {
+  auto message = Message();
+  message.mutable_retry()->add_schedule()->set_seconds(2);
+  message.mutable_retry()->add_schedule()->set_seconds(1);
+  const auto subscription = FromProto(message, "shop");
+  EXPECT_EQ(subscription->retry.backoff, Backoff::kSchedule);
+  EXPECT_EQ(subscription->retry.delay_max, std::chrono::seconds(2));
+  const auto with = [&](auto change) {
+    auto changed = message;
+    change(*changed.mutable_retry());
+    return Refused(changed);
+  };
+  EXPECT_EQ(with([](auto& retry) { retry.mutable_initial_delay()->set_seconds(1); }),
+            "retry.initialDelay");
+  EXPECT_EQ(with([](auto& retry) { retry.mutable_max_delay()->set_seconds(1); }), "retry.maxDelay");
+  EXPECT_EQ(with([](auto& retry) { retry.set_multiplier(2); }), "retry.multiplier");
+  EXPECT_EQ(with([](auto& retry) { retry.set_backoff(pb::RetryPolicy::LINEAR); }),
+            "retry.schedule");
+  EXPECT_EQ(with([](auto& retry) { retry.add_schedule()->set_seconds(-1); }), "retry.schedule[2]");
+}
+
+TEST(SubscriptionCodec, UnknownEnumValuesAreRefused) {
+  auto message = Message();
+  message.mutable_retry()->set_backoff(static_cast<pb::RetryPolicy::Backoff>(9));
+  EXPECT_EQ(Refused(message), "retry.backoff");
+  message = Message();
+  message.mutable_ordering()->set_on_exhausted(static_cast<pb::Ordering::OnExhausted>(9));
+  EXPECT_EQ(Refused(message), "ordering.onExhausted");
+  message = Message();
+  message.mutable_group()->set_strategy(static_cast<pb::SubscriberGroup::Strategy>(9));
+  EXPECT_EQ(Refused(message), "group.strategy");
+  message.mutable_group()->clear_strategy();
+  EXPECT_EQ(Refused(message), "group.strategy");
+}
+
+TEST(SubscriptionCodec, RefusalsOfPoliciesNameTheField) {
+  auto message = Message();
+  message.mutable_dead_letter_sink();
+  EXPECT_EQ(Refused(message), "deadLetterSink");
+  message.mutable_dead_letter_sink()->set_event_type("a.b");
+  message.mutable_dead_letter_sink()->set_function("morgue");
+  EXPECT_EQ(Refused(message), "deadLetterSink");
+  message.mutable_dead_letter_sink()->clear_event_type();
+  message.mutable_dead_letter_sink()->set_function("spaces/other/functions/morgue");
+  EXPECT_EQ(Refused(message), "deadLetterSink.function");
+
+  message = Message();
+  message.mutable_start()->set_sequence(-1);
+  EXPECT_EQ(Refused(message), "start.sequence");
+  message.mutable_start()->set_sequence(5);
+  message.mutable_start()->set_earliest(true);
+  EXPECT_EQ(Refused(message), "start");
+  message.mutable_start()->clear_earliest();
+  message.mutable_start()->clear_sequence();
+  message.mutable_start()->mutable_time()->set_seconds(INT64_MAX);
+  EXPECT_EQ(Refused(message), "start.time");
+
+  message = Message();
+  message.mutable_time_to_live()->set_seconds(-1);
+  EXPECT_EQ(Refused(message), "timeToLive");
+  message = Message();
+  message.mutable_batching()->mutable_max_wait()->set_seconds(-1);
+  EXPECT_EQ(Refused(message), "batching.maxWait");
+  message = Message();
+  message.mutable_pull()->mutable_ack_timeout()->set_nanos(-1);
+  EXPECT_EQ(Refused(message), "pull.ackTimeout");
+  message = Message();
+  message.mutable_group()->set_strategy(pb::SubscriberGroup::SEQUENCE);
+  message.mutable_group()->add_functions("a");
+  message.mutable_group()->add_functions("a b");
+  EXPECT_EQ(Refused(message), "group.functions[1]");
+}
+
+TEST(SubscriptionCodec, APathHasNoPolicies) {
+  const auto with = [](auto change) {
+    pb::Subscription message;
+    message.set_function("bill");
+    message.mutable_http()->set_path("/a");
+    change(message);
+    return FromProto(message, "shop").ok() ? "" : Refused(message);
+  };
+  EXPECT_EQ(with([](auto&) {}), "");
+  EXPECT_EQ(with([](auto& message) { message.mutable_ordering(); }), "ordering");
+  EXPECT_EQ(with([](auto& message) { message.mutable_rate_limit(); }), "rateLimit");
+  EXPECT_EQ(with([](auto& message) { message.mutable_batching(); }), "batching");
+  EXPECT_EQ(with([](auto& message) { message.mutable_dead_letter_sink(); }), "deadLetterSink");
+  EXPECT_EQ(with([](auto& message) { message.mutable_time_to_live(); }), "timeToLive");
+  EXPECT_EQ(with([](auto& message) { message.mutable_start(); }), "start");
+  EXPECT_EQ(with([](auto& message) { message.mutable_pull(); }), "pull");
+  EXPECT_EQ(with([](auto& message) { message.mutable_group(); }), "group");
+  EXPECT_EQ(with([](auto& message) { message.clear_function(); }), "function");
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ class FakeInvoker final : public Invoker {
       slots = slots_;
     }
     listener_.on_capacity(slots);
+    listener_.on_settled();
   }
   void Send(std::vector<InvocationOrder> orders) override {
     std::vector<DeliveryResult> results;
@@ -61,6 +62,16 @@ class FakeInvoker final : public Invoker {
       --in_flight_;
     }
     listener_.on_results({ResultOf(order, outcome)});
+  }
+
+  void FinishWithReply(const InvocationOrder& order, std::string reply) {
+    {
+      const std::lock_guard lock(mutex_);
+      --in_flight_;
+    }
+    DeliveryResult result = ResultOf(order, DeliveryOutcome::kSucceeded);
+    result.reply = std::move(reply);
+    listener_.on_results({std::move(result)});
   }
 
   std::vector<InvocationOrder> orders() const {

@@ -73,15 +73,26 @@ class RunnerTest : public testing::Test {
     invoker_ = std::make_unique<FakeInvoker>();
     invoker_->set_answer(answer_);
     invoker_->set_slots_at_start(slots_);
-    catalog_ = std::make_unique<SubscriptionCatalog>(*log_, *store_, references_, SystemClock());
+    const auto run_here = [](const std::function<void()>& work) {
+      work();
+      return true;
+    };
+    catalog_ =
+        std::make_unique<SubscriptionCatalog>(*log_, *store_, references_, SystemClock(), run_here);
     auto revisions = store_->LoadRevisions();
     ASSERT_TRUE(revisions.ok()) << revisions.status();
     catalog_->Load(*std::move(revisions));
+    auto replays = store_->LoadReplays();
+    ASSERT_TRUE(replays.ok()) << replays.status();
+    const auto on_drained = [this](const std::string& uid, Sequence drain_to) {
+      catalog_->Drained(uid, drain_to);
+    };
     runner_ = std::make_unique<DeliveryRunner>(
-        DeliveryRunner::Ports{*log_, *store_, *invoker_, *catalog_, SystemClock()},
-        EngineOptions{});
+        DeliveryPorts{*log_, *store_, *invoker_, nullptr, *catalog_, SystemClock(), on_drained},
+        DeliveryOptions{});
     catalog_->Connect(*runner_);
-    runner_->Start({*std::move(saved), catalog_->Revisions(), catalog_->All()});
+    runner_->Start(
+        {*std::move(saved), catalog_->Revisions(), catalog_->All(), *std::move(replays)});
     catalog_->CompletePending();
   }
   // `deadline` 0: what is in flight is left behind, as after a crash of the executors.
@@ -118,7 +129,9 @@ class RunnerTest : public testing::Test {
     return future.get();
   }
   Changed Create(Subscription subscription) {
-    return WaitFor([&](auto done) { catalog_->Create(std::move(subscription), false, done); });
+    return WaitFor([&](auto done) {
+      catalog_->Create({std::move(subscription), false, ""}, done);
+    });
   }
   Changed Edit(const std::string& id, std::function<void(Subscription&)> edit) {
     return WaitFor([&](auto done) {
@@ -179,7 +192,7 @@ class RunnerTest : public testing::Test {
   }
   std::int64_t Redrive(std::vector<StoredDeadLetter> letters) {
     std::promise<std::int64_t> count;
-    runner_->Redrive(std::move(letters),
+    runner_->Redrive(std::move(letters), 0,
                      [&](absl::StatusOr<std::int64_t> given) { count.set_value(*given); });
     auto future = count.get_future();
     if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready) std::abort();

@@ -6,58 +6,7 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-class CatalogStepsTest : public testing::Test {
- protected:
-  CatalogStepsTest() { catalog_.Connect(delivery_); }
-
-  static Subscription Wanted(const std::string& id = "orders") {
-    Subscription subscription;
-    subscription.space = "shop";
-    subscription.id = id;
-    subscription.event_type = "order.paid";
-    subscription.function = "bill";
-    return subscription;
-  }
-  SubscriptionCatalog::Done Note() {
-    const std::size_t at = answers_.size();
-    answers_.emplace_back();
-    return [this, at](const absl::StatusOr<SubscriptionCatalog::Changed>& changed) {
-      EXPECT_FALSE(answers_[at].has_value()) << "answered twice";
-      answers_[at] = changed.status();
-    };
-  }
-  void Create(const std::string& id = "orders") { catalog_.Create(Wanted(id), false, Note()); }
-  void Edit(std::function<void(Subscription&)> edit) {
-    catalog_.Update({"shop", "orders", "", false,
-                     [edit](Subscription& subscription) {
-                       edit(subscription);
-                       return absl::OkStatus();
-                     }},
-                    Note());
-  }
-  void Rematch() {
-    Edit([](Subscription& subscription) { subscription.event_type += "x"; });
-  }
-  void Delete() { catalog_.Delete({"shop", "orders", "", false}, Note()); }
-  void Created() {
-    Create();
-    for (const char* step : {"acquire", "save 1", "append 1", "activate 1"}) steps_.Reply(step);
-  }
-  // The last mutation's answer; none when it waits.
-  std::optional<absl::StatusCode> answer() const {
-    if (!answers_.back()) return std::nullopt;
-    return answers_.back()->code();
-  }
-
-  Steps steps_;
-  FakeClock clock_;
-  ManualLog log_{steps_};
-  ManualStore store_{steps_};
-  ManualReferences references_{steps_};
-  IdleDelivery delivery_;
-  SubscriptionCatalog catalog_{log_, store_, references_, clock_};
-  std::deque<std::optional<absl::Status>> answers_;
-};
+using CatalogStepsTest = CatalogTest;
 
 TEST_F(CatalogStepsTest, AnAnswerComesAfterEveryStep) {
   Create();
@@ -204,7 +153,7 @@ TEST_F(CatalogStepsTest, RevisionsThatNothingCanMeetAreForgotten) {
 TEST_F(CatalogStepsTest, PendingRevisionsAreCompletedHoweverOftenItFails) {
   Subscription subscription = Wanted();
   subscription.uid = "u1";
-  catalog_.Load({{subscription, false}});
+  catalog_.Load({{subscription, false, nullptr}});
   log_.set_queue_status(absl::UnavailableError("disk"));
   catalog_.CompletePending();
   catalog_.Delete({"shop", "orders", "", false}, Note());
@@ -224,7 +173,7 @@ TEST_F(CatalogStepsTest, LoadingDoesNotDependOnTheOrderOfUids) {
     subscription.uid = uid;
     subscription.revision = subscription.match_revision = revision;
     subscription.effective_sequence = effective;
-    return StoredRevision{subscription, deleted};
+    return StoredRevision{subscription, deleted, nullptr};
   };
   // "a" is the newer subscription under the name that "b" had.
   catalog_.Load({stored("a", 1, 30, false), stored("b", 1, 10, false), stored("b", 2, 20, true)});

@@ -5,7 +5,8 @@ namespace penstock::broker {
 namespace {
 
 using Texts = std::vector<std::string>;
-using RevisionsTest = StateTest;
+class RevisionsTest : public StateTest {};
+PENSTOCK_FOR_ALL_STORES(RevisionsTest);
 
 Subscription Routed(const std::string& id, const std::string& uid, const std::string& path) {
   Subscription subscription = SampleSubscription(id, uid);
@@ -17,7 +18,7 @@ Subscription Routed(const std::string& id, const std::string& uid, const std::st
   return subscription;
 }
 
-TEST_F(RevisionsTest, APendingRevisionHasNoSequenceUntilItIsActive) {
+TEST_P(RevisionsTest, APendingRevisionHasNoSequenceUntilItIsActive) {
   Subscription subscription = SampleSubscription();
   subscription.state = SubscriptionState::kPending;
   ASSERT_TRUE(Save(subscription).ok());
@@ -29,14 +30,14 @@ TEST_F(RevisionsTest, APendingRevisionHasNoSequenceUntilItIsActive) {
   EXPECT_EQ(store_->LoadRevisions()->front().subscription.state, SubscriptionState::kActive);
 }
 
-TEST_F(RevisionsTest, TheFirstSequenceOfARevisionStays) {
+TEST_P(RevisionsTest, TheFirstSequenceOfARevisionStays) {
   ASSERT_TRUE(Save(SampleSubscription()).ok());
   ASSERT_TRUE(Activate("u1", 1, 7).ok());
   ASSERT_TRUE(Activate("u1", 1, 9).ok());
   EXPECT_EQ(Revisions(), (Texts{"u1/1@7"}));
 }
 
-TEST_F(RevisionsTest, ANameBelongsToOneSubscription) {
+TEST_P(RevisionsTest, ANameBelongsToOneSubscription) {
   ASSERT_TRUE(Save(SampleSubscription("orders", "u1")).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(Save(SampleSubscription("orders", "u2"))));
   Subscription elsewhere = SampleSubscription("orders", "u3");
@@ -45,14 +46,14 @@ TEST_F(RevisionsTest, ANameBelongsToOneSubscription) {
   EXPECT_EQ(Revisions(), (Texts{"u1/1@0", "u3/1@0"}));
 }
 
-TEST_F(RevisionsTest, ADroppedCreationFreesItsName) {
+TEST_P(RevisionsTest, ADroppedCreationFreesItsName) {
   ASSERT_TRUE(Save(SampleSubscription("orders", "u1")).ok());
   ASSERT_TRUE(Drop("u1", 1).ok());
   EXPECT_EQ(Revisions(), Texts{});
   EXPECT_TRUE(Save(SampleSubscription("orders", "u2")).ok());
 }
 
-TEST_F(RevisionsTest, AnActiveRevisionCannotBeDropped) {
+TEST_P(RevisionsTest, AnActiveRevisionCannotBeDropped) {
   ASSERT_TRUE(Save(SampleSubscription("orders", "u1")).ok());
   ASSERT_TRUE(Activate("u1", 1, 3).ok());
   ASSERT_TRUE(Drop("u1", 1).ok());
@@ -60,7 +61,7 @@ TEST_F(RevisionsTest, AnActiveRevisionCannotBeDropped) {
   EXPECT_TRUE(absl::IsAlreadyExists(Save(SampleSubscription("orders", "u2"))));
 }
 
-TEST_F(RevisionsTest, ADroppedChangeLeavesTheSubscription) {
+TEST_P(RevisionsTest, ADroppedChangeLeavesTheSubscription) {
   const Subscription first = SampleSubscription();
   ASSERT_TRUE(Save(first).ok());
   ASSERT_TRUE(Activate("u1", 1, 3).ok());
@@ -70,7 +71,7 @@ TEST_F(RevisionsTest, ADroppedChangeLeavesTheSubscription) {
   EXPECT_TRUE(absl::IsAlreadyExists(Save(SampleSubscription("orders", "u2"))));
 }
 
-TEST_F(RevisionsTest, ADeletionFreesTheNameOnlyWhenItTakesEffect) {
+TEST_P(RevisionsTest, ADeletionFreesTheNameOnlyWhenItTakesEffect) {
   const Subscription first = SampleSubscription();
   ASSERT_TRUE(Save(first).ok());
   ASSERT_TRUE(Activate("u1", 1, 3).ok());
@@ -82,7 +83,7 @@ TEST_F(RevisionsTest, ADeletionFreesTheNameOnlyWhenItTakesEffect) {
   EXPECT_EQ(Revisions(), (Texts{"u1/1@3", "-u1/2@5", "u2/1@0"}));
 }
 
-TEST_F(RevisionsTest, ARouteBelongsToOneSubscriptionOfAllSpaces) {
+TEST_P(RevisionsTest, ARouteBelongsToOneSubscriptionOfAllSpaces) {
   ASSERT_TRUE(Save(Routed("a", "u1", "/users/:id")).ok());
   Subscription other = Routed("b", "u2", "/users/:name");
   other.space = "other";
@@ -95,7 +96,7 @@ TEST_F(RevisionsTest, ARouteBelongsToOneSubscriptionOfAllSpaces) {
   EXPECT_TRUE(Save(other).ok());
 }
 
-TEST_F(RevisionsTest, ARouteMovesWithAChangeInPlace) {
+TEST_P(RevisionsTest, ARouteMovesWithAChangeInPlace) {
   Subscription subscription = Routed("a", "u1", "/old");
   ASSERT_TRUE(Save(subscription).ok());
   ASSERT_TRUE(Activate("u1", 1, 3).ok());
@@ -110,11 +111,11 @@ TEST_F(RevisionsTest, ARouteMovesWithAChangeInPlace) {
   EXPECT_EQ(store_->LoadRevisions()->front().subscription.effective_sequence, 3u);
 }
 
-TEST_F(RevisionsTest, AChangeInPlaceNeedsItsRevision) {
+TEST_P(RevisionsTest, AChangeInPlaceNeedsItsRevision) {
   EXPECT_TRUE(absl::IsNotFound(UpdateInPlace(SampleSubscription())));
 }
 
-TEST_F(RevisionsTest, PruningKeepsWhatTheLogCanStillMeet) {
+TEST_P(RevisionsTest, PruningKeepsWhatTheLogCanStillMeet) {
   Subscription subscription = SampleSubscription();
   ASSERT_TRUE(Save(subscription).ok());
   ASSERT_TRUE(Activate("u1", 1, 10).ok());
@@ -133,7 +134,7 @@ TEST_F(RevisionsTest, PruningKeepsWhatTheLogCanStillMeet) {
   EXPECT_EQ(Revisions(), (Texts{"u1/3@30", "u1/4@0"}));
 }
 
-TEST_F(RevisionsTest, PruningRemovesDeletedSubscriptionsWhole) {
+TEST_P(RevisionsTest, PruningRemovesDeletedSubscriptionsWhole) {
   const Subscription subscription = SampleSubscription();
   ASSERT_TRUE(Save(subscription).ok());
   ASSERT_TRUE(Activate("u1", 1, 10).ok());

@@ -84,6 +84,31 @@ TEST(FormatTest, ReadsBackWhatItWrote) {
   EXPECT_TRUE(cursor.complete());
 }
 
+TEST(FormatTest, MarksLeadToEveryRecord) {
+  constexpr std::uint32_t kRecords = 3 * kRecordsPerMark + 1;
+  BatchBuilder builder(100, 1, 0);
+  for (std::uint32_t i = 0; i < kRecords; ++i) {
+    AppendRequest request;
+    request.body = SharedBytes(std::string(i, 'x'));
+    builder.Add(request, 1);
+  }
+  BatchHeader header;
+  const std::string bytes = builder.Finish(header);
+  const RecordMarks marks = builder.TakeMarks();
+  for (Sequence wanted = 90; wanted < 100 + kRecords; ++wanted) {
+    RecordCursor cursor(header, std::string_view(bytes).substr(kBatchHeaderBytes));
+    cursor.SkipTo(wanted, marks);
+    RecordView record;
+    std::uint32_t steps = 0;
+    do {
+      ASSERT_TRUE(cursor.Next(record));
+      ++steps;
+    } while (record.sequence < wanted);
+    EXPECT_EQ(record.body.size(), record.sequence - 100);
+    EXPECT_LE(steps, kRecordsPerMark);
+  }
+}
+
 TEST(FormatTest, RejectsAHeaderWithAnyBitFlipped) {
   BatchHeader header;
   const std::string bytes = OneBatch(header);

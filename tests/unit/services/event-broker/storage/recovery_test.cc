@@ -153,19 +153,6 @@ TEST_F(RecoveryTest, DamageInASealedSegmentIsFencedWhenMet) {
   EXPECT_THAT(log_->Health().lost, SizeIs(2));
 }
 
-TEST_F(RecoveryTest, ScrubbingFindsDamageBeforeAReaderDoes) {
-  options_.segment_bytes = 4096;
-  Open();
-  AppendMany("e", 30, 300);
-  Flip(1, Offsets(Bytes(1)).back() + 90);
-  const Sequence last = Offsets(Bytes(1)).size();
-  Open();
-  EXPECT_EQ(log_->ScrubNext().value(), File(1));
-  ASSERT_THAT(log_->Health().lost, SizeIs(1));
-  EXPECT_EQ(log_->Health().lost[0].first, last);
-  EXPECT_NE(log_->ScrubNext().value(), File(1));
-}
-
 TEST_F(RecoveryTest, RebuildsAMissingOrDamagedFooterAtAnyByte) {
   options_.segment_bytes = 4096;
   Open();

@@ -218,49 +218,6 @@ TEST_F(SegmentLogTest, FindsByIdNewestFirst) {
   }
 }
 
-TEST_F(SegmentLogTest, RetentionRemovesOldSegmentsButNothingPinned) {
-  options_.segment_bytes = 4096;
-  options_.retention_age = seconds(3600);
-  Open();
-  AppendMany("e", 30, 300);
-  clock_.Advance(seconds(4000));
-  AppendMany("f", 30, 300);
-  auto pin = log_->Pin(3);
-  EXPECT_TRUE(log_->ApplyRetention()->held_by_pin);
-  EXPECT_EQ(log_->horizon(), 1u);
-  pin->MoveTo(15);
-  EXPECT_GE(log_->ApplyRetention()->segments_removed, 1u);
-  EXPECT_GT(log_->horizon(), 1u);
-  EXPECT_LE(log_->horizon(), 15u);
-  EXPECT_EQ(log_->Read(1).status().code(), absl::StatusCode::kOutOfRange);
-  EXPECT_EQ(log_->Read(15)->id, "e14");
-  pin.reset();
-  log_->ApplyRetention().value();
-  const Sequence horizon = log_->horizon();
-  EXPECT_GT(horizon, 20u);
-  EXPECT_LE(horizon, 31u);
-  EXPECT_EQ(ReadAll().back(), "f29");
-  Open();
-  EXPECT_EQ(log_->horizon(), horizon);
-  EXPECT_EQ(log_->head(), 60u);
-}
-
-TEST_F(SegmentLogTest, RetentionBySizeHeedsTheCursors) {
-  options_.segment_bytes = 4096;
-  options_.retention_bytes = 10'000;
-  Sequence floor = 5;
-  options_.pin_floor = [&floor] { return floor; };
-  Open();
-  AppendMany("e", 60, 300);
-  EXPECT_TRUE(log_->ApplyRetention()->held_by_pin);
-  EXPECT_LE(log_->horizon(), 5u);
-  floor = kMaxSequence;
-  const auto removed = log_->ApplyRetention();
-  EXPECT_GE(removed->segments_removed, 2u);
-  EXPECT_LE(log_->Health().stored_bytes, 10'000u);
-  EXPECT_THAT(log_->Health().lost, IsEmpty());
-}
-
 TEST_F(SegmentLogTest, StopCompletesWhatWaitsAndRefusesTheRest) {
   Open();
   int answered = 0;

@@ -39,10 +39,10 @@ TEST(ClassifyTest, HttpStatusesFollowTheDataPlaneTable) {
   const auto of = [](int status) {
     return Classify(Failed(ErrorCategory::kFunction, "HttpStatus", status)).outcome;
   };
-  for (const int status : {404, 408, 429, 500, 502, 503, 504, 599}) {
+  for (const int status : {404, 408, 409, 429, 500, 502, 503, 504, 599}) {
     EXPECT_EQ(of(status), DeliveryOutcome::kRetryable) << status;
   }
-  for (const int status : {301, 302, 304, 401, 403, 405, 409, 410, 413, 415, 451}) {
+  for (const int status : {301, 302, 304, 401, 402, 403, 405, 410, 413, 415, 451}) {
     EXPECT_EQ(of(status), DeliveryOutcome::kPermanent) << status;
   }
   for (const int status : {400, 422}) {
@@ -65,6 +65,15 @@ TEST(ClassifyTest, KeepsTheWaitThatABackEndAskedFor) {
   Outcome outcome = Failed(ErrorCategory::kFunction, "HttpStatus", 503);
   outcome.retry_after = Microseconds(7'000'000);
   EXPECT_EQ(Classify(outcome).retry_after, Microseconds(7'000'000));
+}
+
+TEST(ClassifyTest, SaysWhetherTheDeadlineHadPassed) {
+  Outcome outcome = Failed(ErrorCategory::kSystem, "Timeout");
+  EXPECT_FALSE(Classify(outcome).timed_out) << "the type may be a function's own";
+  outcome.timed_out = true;
+  EXPECT_TRUE(Classify(outcome).timed_out);
+  EXPECT_TRUE(ClassifyRefusal(absl::DeadlineExceededError("")).timed_out);
+  EXPECT_FALSE(ClassifyRefusal(absl::UnavailableError("")).timed_out);
 }
 
 TEST(ClassifyTest, RefusalsWereNotStartedButForFunctionsThatDoNotExist) {

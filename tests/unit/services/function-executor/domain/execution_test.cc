@@ -57,7 +57,7 @@ ExecutionRecord Sample() {
 }
 
 TEST(MatchesTest, EveryFilterCounts) {
-  const ExecutionRecord record = Sample();
+  ExecutionRecord record = Sample();
   ExecutionQuery all;
   all.space = "default";
   EXPECT_TRUE(Matches(record, all));
@@ -73,6 +73,8 @@ TEST(MatchesTest, EveryFilterCounts) {
   EXPECT_TRUE(refuses([](auto& q) { q.event_id = "x"; }));
   EXPECT_TRUE(refuses([](auto& q) { q.subscription = "x"; }));
   EXPECT_TRUE(refuses([](auto& q) { q.delivery_id = "x"; }));
+  record.delivery_ids = {"d", "x"};
+  EXPECT_FALSE(refuses([](auto& q) { q.delivery_id = "x"; })) << "of a batch";
   EXPECT_TRUE(refuses([](auto& q) { q.start_from = FromUnixMicros(1001); }));
   EXPECT_TRUE(refuses([](auto& q) { q.start_to = FromUnixMicros(1000); }));
   EXPECT_TRUE(refuses([](auto& q) { q.before = ExecutionPosition{1000, "i-5"}; }));

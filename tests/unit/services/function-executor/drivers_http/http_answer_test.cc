@@ -127,6 +127,9 @@ TEST(RetryAfterTest, ReadsSecondsAndDates) {
   EXPECT_EQ(ParseRetryAfter(" 0 ", kNow), Microseconds(0));
   EXPECT_EQ(ParseRetryAfter("Fri, 02 Jan 2026 03:04:35 GMT", kNow), Microseconds(30'000'000));
   EXPECT_EQ(ParseRetryAfter("Thu, 01 Jan 2026 03:04:35 GMT", kNow), Microseconds(0)) << "past";
+  // The two obsolete forms.
+  EXPECT_EQ(ParseRetryAfter("Friday, 02-Jan-26 03:04:35 GMT", kNow), Microseconds(30'000'000));
+  EXPECT_EQ(ParseRetryAfter("Fri Jan  2 03:04:35 2026", kNow), Microseconds(30'000'000));
   EXPECT_EQ(ParseRetryAfter("99999999999999999999999", kNow), Microseconds(86'400'000'000));
   EXPECT_EQ(ParseRetryAfter("Fri, 02 Jan 2099 03:04:35 GMT", kNow), Microseconds(86'400'000'000));
   for (const char* bad : {"", " ", "soon", "-5", "1.5", "12 apples", "Fri"}) {

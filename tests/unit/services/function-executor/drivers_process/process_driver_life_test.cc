@@ -63,6 +63,7 @@ TEST_F(ProcessLifeTest, KillsAWorkerAtTheDeadlineAndKeepsItsLog) {
   const Outcome outcome = Call(function, "\"hang\"", 500ms);
   EXPECT_EQ(TypeOf(outcome), "Timeout");
   EXPECT_EQ(outcome.error->category, ErrorCategory::kFunction);
+  EXPECT_TRUE(outcome.timed_out);
   EXPECT_THAT(MessageOf(outcome), HasSubstr("500ms"));
   EXPECT_THAT(outcome.logs.out, ElementsAre("started"));
   const Outcome next = Call(function, "1");
@@ -79,7 +80,9 @@ TEST_F(ProcessLifeTest, CancelsARunningAndAWaitingCall) {
   waiting.call->Cancel();
   EXPECT_EQ(TypeOf(waiting.outcome.get()), "Cancelled");
   running.call->Cancel();
-  EXPECT_EQ(TypeOf(running.outcome.get()), "Cancelled");
+  const Outcome cancelled = running.outcome.get();
+  EXPECT_EQ(TypeOf(cancelled), "Cancelled");
+  EXPECT_FALSE(cancelled.timed_out);
   EXPECT_EQ(TypeOf(Call(function, "1")), "");
   running.call->Cancel();  // Too late, and harmless.
 }
@@ -87,6 +90,7 @@ TEST_F(ProcessLifeTest, CancelsARunningAndAWaitingCall) {
 TEST_F(ProcessLifeTest, ACallThatIsTooLateDoesNotRun) {
   const Outcome outcome = Call(Python(kHang), "1", -1ms);
   EXPECT_EQ(TypeOf(outcome), "Timeout");
+  EXPECT_TRUE(outcome.timed_out);
   EXPECT_EQ(driver().workers(), 0);
 }
 

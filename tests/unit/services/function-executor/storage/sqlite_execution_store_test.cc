@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,7 +13,6 @@
 #include "gtest/gtest.h"
 #include "libs/base/fake_clock.h"
 #include "services/function-executor/storage/execution_rows.h"
-#include "services/function-executor/storage/instance_id.h"
 #include "tests/unit/services/function-executor/store_fixture.h"
 
 namespace penstock::executor {
@@ -106,6 +104,58 @@ TEST_F(SqliteExecutionStoreTest, DeletesWhatIsTooOld) {
   EXPECT_EQ(store->deleted(), 1200);
 }
 
+TEST_F(SqliteExecutionStoreTest, ABatchIsFoundByEachDeliveryUntilItIsDeleted) {
+  options_.retention_age = 100s;
+  options_.write_interval = 1ms;
+  const auto store = Open();
+  ExecutionRecord batch = Record(1);
+  batch.delivery_id = "d-1";
+  batch.delivery_ids = {"d-1", "d-2", "d-3"};
+  store->Append(batch, {});
+  ExecutionRecord single = Record(2);
+  single.delivery_id = "d-2";
+  store->Append(single, {});
+  ExecutionQuery query;
+  query.space = "default";
+  query.delivery_id = "d-3";
+  EXPECT_EQ(IdsOf(*store, query), std::vector<std::string>{batch.id});
+  query.delivery_id = "d-2";
+  EXPECT_EQ(IdsOf(*store, query), (std::vector<std::string>{single.id, batch.id}));
+  EXPECT_EQ(GetNow(*store, "default", batch.id)->delivery_ids, batch.delivery_ids);
+  EXPECT_TRUE(GetNow(*store, "default", single.id)->delivery_ids.empty());
+  clock_.Advance(101s);
+  store->Append(Record(5000), {});
+  ASSERT_TRUE(Eventually([&] { return Count(*store) == 1; }));
+  store->Stop();
+  auto db = sqlite::Connection::Open({.path = options_.path});
+  ASSERT_TRUE(db.ok()) << db.status();
+  auto left = (*db)->Prepare("SELECT count(*) FROM batch_deliveries");
+  ASSERT_TRUE(*left->Step());
+  EXPECT_EQ(left->Int(0), 0);
+}
+
+TEST_F(SqliteExecutionStoreTest, TakesAFileOfBeforeBatchesOver) {
+  options_.path = folder_.path() + "/executions.db";
+  sqlite::Schema before = ExecutionSchema();
+  before.migrations.resize(1);
+  {
+    auto db = sqlite::Connection::OpenAndMigrate({.path = options_.path}, before);
+    ASSERT_TRUE(db.ok()) << db.status();
+    ASSERT_TRUE((*db)
+                    ->Run("INSERT INTO executions (id, space, function, function_version, "
+                          "trigger_kind, state, start_micros, duration_micros, attempt, "
+                          "delivery_id, log_truncated, instance) "
+                          "VALUES ('i-1', 'default', 'f', 1, 1, 1, 5, 5, 1, 'd-1', 0, 'i')")
+                    .ok());
+  }
+  options_.retention_age = std::chrono::hours(1'000'000);
+  const auto store = Open();
+  ExecutionQuery query;
+  query.space = "default";
+  query.delivery_id = "d-1";
+  EXPECT_EQ(IdsOf(*store, query), std::vector<std::string>{"i-1"});
+}
+
 TEST_F(SqliteExecutionStoreTest, AFullQueueDropsBodiesThenWaits) {
   options_.queue_max = 8;
   options_.write_interval = 1ms;
@@ -167,16 +217,6 @@ TEST_F(SqliteExecutionStoreTest, ListsUseTheIndexOfTheirFilter) {
   ASSERT_TRUE(plan.ok());
   ASSERT_TRUE(*plan->Step());
   EXPECT_NE(plan->String(3).find("executions_by_event"), std::string::npos) << plan->String(3);
-}
-
-TEST(InstanceIdTest, StaysWithTheFolder) {
-  const TempFolder folder;
-  const auto first = LoadInstanceId(folder.path());
-  ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(first->size(), 8U);
-  EXPECT_EQ(*LoadInstanceId(folder.path()), *first);
-  std::ofstream(folder.path() + "/instance") << "../../etc";
-  EXPECT_EQ(LoadInstanceId(folder.path()).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+// Starts in the past, batches, drains, replays and dry runs.
+#include <chrono>
+#include <set>
+
+#include "tests/unit/services/event-broker/delivery/runner_fixture.h"
+
+namespace penstock::broker {
+namespace {
+
+using namespace std::chrono_literals;
+
+class DeliveryLanesTest : public RunnerTest {
+ protected:
+  std::int64_t Count(const std::string& uid, Sequence from, Sequence to) {
+    std::promise<std::int64_t> count;
+    runner_->CountMatches(uid, from, to, [&](absl::StatusOr<std::int64_t> given) {
+      count.set_value(given.ok() ? *given : -1);
+    });
+    auto future = count.get_future();
+    if (future.wait_for(10s) != std::future_status::ready) std::abort();
+    return future.get();
+  }
+  std::set<Sequence> SequencesOf(const std::string& lane) {
+    std::set<Sequence> sequences;
+    for (const InvocationOrder& order : invoker_->orders()) {
+      if (order.key.uid != lane) continue;
+      sequences.insert(order.key.sequence);
+      for (const auto& batched : order.batch) sequences.insert(batched.key.sequence);
+    }
+    return sequences;
+  }
+};
+
+TEST_F(DeliveryLanesTest, AStartInThePastDeliversWhatWasThere) {
+  StartBroker();
+  Publish(5);
+  Subscription wanted = Wanted("orders");
+  wanted.start.kind = StartPosition::Kind::kSequence;
+  wanted.start.sequence = 3;
+  const auto created = Create(wanted);
+  ASSERT_TRUE(created.ok()) << created.status();
+  const Sequence last = Publish();
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 4; }));
+  EXPECT_EQ(SequencesOf(created->subscription.uid), (std::set<Sequence>{3, 4, 5, last}));
+}
+
+TEST_F(DeliveryLanesTest, EventsThatWaitLeaveInOneCall) {
+  slots_ = 0;
+  StartBroker();
+  Subscription wanted = Wanted("orders");
+  wanted.batching = {3, 0us};
+  ASSERT_TRUE(Create(wanted).ok());
+  Publish(3);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().matched_through == log_->head(); }));
+  invoker_->set_answer(nullptr);
+  invoker_->SetSlots(10);
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  const InvocationOrder order = invoker_->orders()[0];
+  EXPECT_TRUE(order.batched);
+  ASSERT_EQ(order.batch.size(), 2u);
+  EXPECT_EQ(order.batch[1].key.sequence, order.key.sequence + 2);
+}
+
+TEST_F(DeliveryLanesTest, AReplayDeliversARangeAgainAndEnds) {
+  StartBroker();
+  const auto created = Create(Wanted("orders"));
+  ASSERT_TRUE(created.ok());
+  const Sequence last = Publish(6);
+  Publish(1, "order.other");
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 6; }));
+  StoredReplay replay;
+  replay.uid = created->subscription.uid;
+  replay.replay = "again";
+  replay.from = last - 2;
+  replay.to = last + 1;
+  std::promise<absl::Status> saved;
+  store_->SaveReplay(replay, [&](const absl::Status& status) { saved.set_value(status); });
+  ASSERT_TRUE(saved.get_future().get().ok());
+  runner_->StartReplay(replay);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 9; }));
+  EXPECT_EQ(SequencesOf(replay.Lane()), (std::set<Sequence>{last - 2, last - 1, last}));
+  EXPECT_TRUE(invoker_->orders().back().replay);
+  EXPECT_TRUE(Eventually([&] {
+    const auto running = store_->LoadReplays();
+    return running.ok() && running->empty();
+  }));
+}
+
+TEST_F(DeliveryLanesTest, ADryRunCountsWhatMatches) {
+  StartBroker();
+  Publish(3);
+  const auto created = Create(Wanted("orders"));
+  ASSERT_TRUE(created.ok());
+  Publish(4);
+  Publish(2, "order.other");
+  const std::string& uid = created->subscription.uid;
+  ASSERT_TRUE(Eventually([&] { return Progress(uid).has_value(); }));
+  EXPECT_EQ(Count(uid, 1, log_->head()), 7);
+  EXPECT_EQ(Count(uid, 2, 3), 2);
+  EXPECT_EQ(Count("nobody", 1, 3), -1);
+}
+
+TEST_F(DeliveryLanesTest, ADrainEndsInAPauseAtItsPlace) {
+  StartBroker();
+  const auto created = Create(Wanted("orders"));
+  ASSERT_TRUE(created.ok());
+  Publish(3);
+  ASSERT_TRUE(WaitFor([&](auto done) { catalog_->Drain("shop", "orders", done); }).ok());
+  ASSERT_TRUE(Eventually(
+      [&] { return catalog_->Get("shop", "orders")->state == SubscriptionState::kPaused; }));
+  EXPECT_EQ(invoker_->count(), 3u);
+  Publish(2);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().matched_through == log_->head(); }));
+  EXPECT_EQ(invoker_->count(), 3u);
+  ASSERT_TRUE(WaitFor([&](auto done) { catalog_->Resume("shop", "orders", done); }).ok());
+  EXPECT_TRUE(Eventually([&] { return runner_->stats().succeeded == 5; }));
+}
+
+}  // namespace
+}  // namespace penstock::broker
