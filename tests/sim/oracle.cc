@@ -140,6 +140,7 @@ void Oracle::OnRevision(const Subscription& subscription, bool deleted) {
 void Oracle::OnRedrive(const DeliveryKey& key) {
   Delivery& delivery = at(key);
   delivery.redriven = true;
+  ++redriven_[key.uid];
   delivery.series.clear();
 }
 

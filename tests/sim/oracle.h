@@ -170,6 +170,7 @@ class Oracle {
   std::set<std::pair<std::string, std::int64_t>> ends_;  // Revisions that delete.
   std::map<std::string, StoredReplay> replays_;
   std::map<DeliveryKey, Delivery> deliveries_;
+  std::map<std::string, std::size_t> redriven_;        // Letters, by lane.
   std::map<std::string, std::vector<Range>> skipped_;  // By lane: what left the log.
 
   std::int64_t epoch_ = 0;

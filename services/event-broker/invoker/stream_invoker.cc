@@ -125,6 +125,11 @@ std::vector<std::shared_ptr<ExecutorStream>> StreamInvoker::StreamsByFreeCredit(
     const std::size_t used = stream->in_flight();
     if (credit > used) free.emplace_back(credit - used, std::move(stream));
   }
+  // Those with the same take turns: otherwise what comes one by one always meets the first.
+  if (!free.empty()) {
+    const std::size_t turn = turn_.fetch_add(1, std::memory_order_relaxed) % free.size();
+    std::rotate(free.begin(), free.begin() + static_cast<std::ptrdiff_t>(turn), free.end());
+  }
   std::stable_sort(free.begin(), free.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<std::shared_ptr<ExecutorStream>> streams;

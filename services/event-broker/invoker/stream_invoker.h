@@ -117,6 +117,7 @@ class StreamInvoker final : public Invoker {
   std::uint64_t next_generation_ = 1;
   std::size_t open_streams_ = 0;
   std::size_t capacity_ = 0;
+  mutable std::atomic<std::size_t> turn_ = 0;  // Of executors with the same free credit.
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -94,11 +94,33 @@ TEST_F(EngineTest, ALaneStopsWhenItsDeadLettersAreFull) {
   Flush();
   TakeSends();
   EXPECT_EQ(Progress("a").block, LaneBlock::kDeadLettersFull);
-  // What is redriven goes on, for that makes room.
+  // What is redriven goes on, and makes room.
+  engine_->Redrive({{{"a", 1}, wall_, 0, 0, 100}}, 0, now(), out_);
+  EXPECT_EQ(TakeSends(), (Sends{"a-3#1", "a-1#1*"}));
+  Succeed("a", 1);
+  EXPECT_EQ(Flush().dead_removed, (std::vector<DeliveryKey>{{"a", 1}}));
+  Finish("a", 3, 1, DeliveryOutcome::kPermanent);
+  Append("a", 4);
+  EXPECT_EQ(TakeSends(), Sends{});
+}
+
+TEST_F(EngineTest, ARedrivenLetterOfAGroupIsSentToAllMembersThoughLettersAreFull) {
+  EngineOptions options;
+  options.dead_letters_max = 1;
+  Begin(options);
+  DeliverySettings settings;
+  settings.space = "s";
+  settings.targets = {"f", "g"};
+  Add("a", settings);
+  Append("a", 1);
+  Finish("a", 1, 1, DeliveryOutcome::kPermanent);
+  Flush();
+  TakeSends();
   engine_->Redrive({{{"a", 1}, wall_, 0, 0, 100}}, 0, now(), out_);
   EXPECT_EQ(TakeSends(), (Sends{"a-1#1*"}));
-  Succeed("a", 1);
-  EXPECT_EQ(TakeSends(), (Sends{"a-3#1"}));
+  Succeed("a", 1, 1);
+  EXPECT_EQ(TakeSends().size(), 1u);
+  Succeed("a", 1, 2);
   EXPECT_EQ(Flush().dead_removed, (std::vector<DeliveryKey>{{"a", 1}}));
 }
 

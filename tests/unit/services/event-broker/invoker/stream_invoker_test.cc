@@ -229,6 +229,24 @@ TEST_F(StreamInvokerTest, ReplicasShareTheWork) {
   EXPECT_EQ(results(), 0U);
 }
 
+TEST_F(StreamInvokerTest, ReplicasTakeTurnsWithWhatComesOneByOne) {
+  FakeExecutor one("invoker-test-1");
+  FakeExecutor two("invoker-test-2");
+  one.SetCredit(100);
+  two.SetCredit(100);
+  SetAddresses({one.address(), two.address()});
+  Start();
+  ASSERT_TRUE(WaitForCapacity(200));
+  for (Sequence i = 1; i <= 6; ++i) {
+    FakeExecutor& executor = i % 2 == 1 ? one : two;
+    Send(Order(i));
+    const auto sent = executor.WaitForInvocations((i + 1) / 2);
+    ASSERT_EQ(sent.size(), (i + 1) / 2) << i;
+    executor.Answer(sent.back(), Outcome::SUCCEEDED);  // Both have the same free credit again.
+    ASSERT_EQ(WaitForResults(i).size(), i);
+  }
+}
+
 TEST_F(StreamInvokerTest, ADrainingExecutorGetsNothingNewAndStillAnswers) {
   FakeExecutor executor("invoker-test");
   StartWith(executor, 8);
