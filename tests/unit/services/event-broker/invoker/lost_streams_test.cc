@@ -176,12 +176,12 @@ TEST_F(LostStreamsTest, StoppingLeavesNoOrderWithoutAResult) {
 TEST_F(SettledTest, ComesOnceAllExecutorsHaveGivenCredit) {
   FakeExecutor one("invoker-test-1");
   FakeExecutor two("invoker-test-2");
-  one.SetCredit(8);
+  one.SetCredit(16);  // More than the other, so that single orders come here.
   SetAddresses({one.address(), two.address()});
   Start();
   ASSERT_TRUE(one.WaitForStreams(1));
   ASSERT_TRUE(two.WaitForStreams(1));
-  ASSERT_TRUE(WaitForCapacity(8));
+  ASSERT_TRUE(WaitForCapacity(16));
   PassThrough(one, 1);
   EXPECT_EQ(settled(), 0);
   two.GiveCredit(8);
@@ -189,7 +189,7 @@ TEST_F(SettledTest, ComesOnceAllExecutorsHaveGivenCredit) {
   // Streams that come back do not settle again.
   one.Break();
   ASSERT_TRUE(one.WaitForStreams(2));
-  ASSERT_TRUE(WaitForCapacity(16));
+  ASSERT_TRUE(WaitForCapacity(24));
   PassThrough(one, 2);
   EXPECT_EQ(settled(), 1);
 }
