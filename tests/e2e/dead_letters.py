@@ -146,7 +146,7 @@ def purge_by_filter(api, server, checks):
     fail(api, server, checks, "purge", [(f"pu-{n}", f"purge.{'ab'[n % 2]}") for n in range(6)])
     purged = api.purge(subscription="purge", eventType="purge.b")
     checks.equal("a purge by type", int(purged.json().get("purgedCount", 0)), 3)
-    left = [one["event"]["id"] for one in api.dead_letters(subscription="purge")]
+    left = sorted(one["event"]["id"] for one in api.dead_letters(subscription="purge"))
     checks.equal("leaves the others", left, ["pu-0", "pu-2", "pu-4"])
     status = api.http.get(f"{api.root}/subscriptions/purge:status").json()
     checks.equal("the status counts them", int(status.get("deadLetters", 0)), 3)
