@@ -1,37 +1,11 @@
 // penstock-function-manager: the service as a program of its own.
-#include "libs/config/load.h"
-#include "libs/config/version.h"
-#include "libs/lifecycle/admin_server.h"
-#include "libs/lifecycle/process_config.h"
-#include "libs/log/log.h"
+#include "libs/lifecycle/service_main.h"
 #include "services/function-manager/app/app.h"
 
 int main(int argc, char** argv) {
   using namespace penstock;
-  lifecycle::BlockSignals();
-  functions::Config config;
-  lifecycle::ProcessConfig process;
-  process.admin_listen = {"127.0.0.1", 9031};
-  config::Binder binder;
-  functions::Bind(binder, config);
-  lifecycle::BindProcessConfig(binder, &process);
-  const auto loaded = config::Load({"penstock-function-manager", functions::kServiceName,
-                                    "Keeps functions, their versions and who needs them."},
-                                   argc, argv, binder, [&] { return config.Validate(); });
-  if (!loaded.run) return loaded.exit_code;
-  lifecycle::ApplyLogConfig(process, functions::kServiceName);
-
-  metrics::Registry metrics;
-  metrics::RegisterProcessMetrics(metrics, functions::kServiceName, config::Version());
-  lifecycle::Readiness readiness;
-  auto app = functions::App::Create(config, {SystemClock(), metrics, readiness});
-  auto admin = lifecycle::AdminServer::Start({process.admin_listen, {}}, readiness, metrics);
-  for (const absl::Status& status : {app.status(), admin.status()}) {
-    if (status.ok()) continue;
-    log::Error("cannot start", {{"error", status}});
-    return 1;
-  }
-  return lifecycle::RunUntilSignal(**app, {.stop_deadline = process.shutdown_deadline,
-                                           .readiness = &readiness,
-                                           .stop_delay = process.shutdown_delay});
+  return lifecycle::ServiceMain<functions::App, functions::Config>(
+      {"penstock-function-manager", functions::kServiceName,
+       "Keeps functions, their versions and who needs them."},
+      9031, argc, argv);
 }
