@@ -113,7 +113,8 @@ class Client {
 
   // Sends `request` from the caller's loop, or from the loops in turn when called elsewhere. `done`
   // runs exactly once on that loop, never inside this call. Cancel() on the result ends the request
-  // with CANCELLED.
+  // with CANCELLED. The connection of a request that ended without an answer is closed before
+  // `done` runs.
   std::shared_ptr<Cancelable> Send(ClientRequest request, Done done);
 
   ClientStats Stats() const;

@@ -1,5 +1,6 @@
 #include "libs/http/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -105,6 +106,13 @@ void Connection::OnPeerClosed() {
   closes_after_answer_ = true;
   if (state_ == State::kReading) state_ = State::kClosing;
   if (state_ == State::kHandling) NotifyClosed();
+}
+
+bool Connection::IsPeerGone() {
+  if (state_ == State::kClosed || peer_closed_) return true;
+  // Unlike a look at the input this sees an end behind bytes that nobody has read yet.
+  pollfd socket{transport_.socket().native_handle(), POLLRDHUP, 0};
+  return poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void Connection::Process() {

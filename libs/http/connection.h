@@ -84,6 +84,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void EndStream(std::uint64_t id);
   void AbortStream(std::uint64_t id);
   void SetOnClosed(std::uint64_t id, absl::AnyInvocable<void()> callback);
+  // Asks the kernel, which may know more than the loop has read.
+  bool IsPeerGone();
 
  private:
   using SteadyClock = std::chrono::steady_clock;

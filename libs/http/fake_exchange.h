@@ -45,6 +45,10 @@ class FakeExchange final : public Exchange {
     const std::lock_guard lock(mutex_);
     on_closed_ = std::move(callback);
   }
+  bool IsClientGone() override {
+    const std::lock_guard lock(mutex_);
+    return is_gone_;
+  }
   int loop() const override { return 0; }
 
   // The client goes away.

@@ -46,6 +46,10 @@ class Exchange {
   // set counts. A client that closed only its sending side counts as gone, but still gets what
   // Respond sends.
   virtual void OnClosed(absl::AnyInvocable<void()> callback) = 0;
+  // True when the client is gone as far as the kernel knows at this moment, which is before
+  // OnClosed tells: its callback waits until the loop comes to it, and a request on another
+  // connection may be handled first. Only on the connection's loop, and before the answer.
+  virtual bool IsClientGone() = 0;
 
   // The index of the connection's loop.
   virtual int loop() const = 0;

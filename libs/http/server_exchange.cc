@@ -85,4 +85,6 @@ void ServerExchange::OnClosed(absl::AnyInvocable<void()> callback) {
   });
 }
 
+bool ServerExchange::IsClientGone() { return connection_->IsPeerGone(); }
+
 }  // namespace penstock::http

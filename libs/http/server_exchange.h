@@ -21,6 +21,7 @@ class ServerExchange final : public Exchange {
   void Write(std::string chunk, OnWritten on_written) override;
   void End() override;
   void OnClosed(absl::AnyInvocable<void()> callback) override;
+  bool IsClientGone() override;
   int loop() const override { return loop_; }
 
  private:

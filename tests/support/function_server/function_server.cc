@@ -112,6 +112,8 @@ class FunctionServer {
     arrival.key = headers.Get("ce-partitionkey");
     arrival.attempt = ToNumber<int>(headers.Get("penstock-attempt"));
     arrival.sent_micros = ToNumber<std::int64_t>(headers.Get("ce-sentus"));
+    // The ledger asks until the call's end, and whoever has that to tell holds the exchange.
+    arrival.is_caller_gone = [caller = exchange.get()] { return caller->IsClientGone(); };
     const std::uint64_t call = ledger_.Begin(arrival, NowMicros());
     static const Plan kNone;
     const auto planned = plans_.find(request.path());

@@ -1,7 +1,9 @@
 // The judge itself is tested: what it lets pass, the fault test would not see.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "tests/support/function_server/ledger.h"
 #include "tests/support/function_server/plan.h"
@@ -11,10 +13,11 @@ namespace {
 
 class LedgerTest : public ::testing::Test {
  protected:
-  std::uint64_t Begin(const std::string& delivery_id, const std::string& key = "k",
-                      int attempt = 1) {
+  std::uint64_t Begin(const std::string& delivery_id, const std::string& key = "k", int attempt = 1,
+                      std::function<bool()> is_caller_gone = {}) {
     const std::string event_id = "event-" + delivery_id;
-    return ledger_.Begin({event_id, delivery_id, key, attempt, 0}, ++now_);
+    return ledger_.Begin({event_id, delivery_id, key, attempt, 0, std::move(is_caller_gone)},
+                         ++now_);
   }
   void End(std::uint64_t call, CallEnd how = CallEnd::kSucceeded) {
     ledger_.End(call, how, ++now_);
@@ -40,7 +43,8 @@ TEST_F(LedgerTest, InOrderIsRight) {
   EXPECT_TRUE(Counts("ids", 3));
   EXPECT_TRUE(Counts("deliveries", 3));
   EXPECT_TRUE(Counts("succeeded", 3));
-  for (const char* none : {"duplicates", "overlaps", "inversions", "passed", "step_backs"}) {
+  for (const char* none :
+       {"duplicates", "overlaps", "abandoned", "inversions", "passed", "step_backs"}) {
     EXPECT_TRUE(Counts(none, 0)) << none;
   }
   EXPECT_EQ(ledger_.Violations(), "");
@@ -77,6 +81,40 @@ TEST_F(LedgerTest, TwoCallsOfAKeyAtOnceOverlap) {
   End(again);
   End(next);
   EXPECT_TRUE(Counts("running", 0));
+}
+
+TEST_F(LedgerTest, ACallWhoseCallerIsGoneOverlapsNothing) {
+  bool is_gone = false;
+  const auto first = Begin("l-1", "k", 1, [&] { return is_gone; });
+  const auto second = Begin("l-1", "k", 2);
+  EXPECT_TRUE(Counts("overlaps", 1)) << "the first caller waits still";
+  End(second, CallEnd::kFailed);
+  // The connection is closed, and the server has not read that yet.
+  is_gone = true;
+  const auto third = Begin("l-1", "k", 3);
+  EXPECT_TRUE(Counts("overlaps", 1));
+  EXPECT_TRUE(Counts("abandoned", 1));
+  EXPECT_TRUE(Counts("running", 2));
+  End(first, CallEnd::kHung);
+  const auto next = Begin("l-2");
+  EXPECT_TRUE(Counts("overlaps", 2)) << "the third runs, whatever became of the first";
+  End(third);
+  End(next);
+  Call("l-3");
+  EXPECT_TRUE(Counts("overlaps", 2));
+  EXPECT_TRUE(Counts("abandoned", 1));
+  EXPECT_TRUE(Counts("running", 0));
+}
+
+TEST_F(LedgerTest, ACallThatComesAfterItsCallerWentOverlapsNothing) {
+  const auto second = Begin("l-1", "k", 2);
+  const auto first = Begin("l-1", "k", 1, [] { return true; });
+  EXPECT_TRUE(Counts("overlaps", 0));
+  EXPECT_TRUE(Counts("abandoned", 1));
+  Begin("l-2");
+  EXPECT_TRUE(Counts("overlaps", 1)) << "the second runs, and has its caller";
+  End(first, CallEnd::kGone);
+  End(second);
 }
 
 TEST_F(LedgerTest, WhoIsPassedBeforeASuccessIsNamed) {

@@ -51,6 +51,7 @@ std::uint64_t Ledger::Begin(const Arrival& arrival, std::int64_t now_micros) {
   ++totals_.calls;
   Running call;
   call.row = kNoRow;
+  call.is_caller_gone = arrival.is_caller_gone;
   call.event = &events_[std::string(arrival.event_id)];
   if (++call.event->calls == 1 && arrival.sent_micros > 0) {
     latencies_.push_back(now_micros - arrival.sent_micros);
@@ -67,7 +68,9 @@ std::uint64_t Ledger::Begin(const Arrival& arrival, std::int64_t now_micros) {
       auto& entry = *lane.keys.try_emplace(std::string(arrival.key)).first;
       key_name = &entry.first;
       call.key = &entry.second;
+      JudgeOverlap(lane, entry.first, entry.second, call);
       Judge(lane, entry.first, entry.second, call);
+      entry.second.running.push_back(number);
     }
     ++call.delivery->calls;
     if (rows_.size() < kCallsMax) {
@@ -76,15 +79,28 @@ std::uint64_t Ledger::Begin(const Arrival& arrival, std::int64_t now_micros) {
           {&lane, key_name, call.sequence, now_micros, 0, arrival.attempt, CallEnd::kRunning});
     }
   }
-  running_.emplace(number, call);
+  running_.emplace(number, std::move(call));
   return number;
 }
 
-void Ledger::Judge(Lane& lane, std::string_view key_name, Key& key, Running& call) {
-  if (key.running++ > 0) {
-    ++totals_.overlaps;
-    AddViolation("overlap", lane, key_name, call.sequence, key.newest);
+// What is promised is that a call is sent when the one before has ended or its caller has closed
+// the connection. Two connections are read in any order, so what is known of their ends is asked
+// here.
+void Ledger::JudgeOverlap(const Lane& lane, std::string_view key_name, Key& key,
+                          const Running& call) {
+  if (key.running.empty()) return;
+  std::erase_if(key.running,
+                [this](std::uint64_t number) { return !running_.at(number).HasCaller(); });
+  // One that had lost its caller when it was read was sent before what runs now.
+  if (key.running.empty() || !call.HasCaller()) {
+    ++totals_.abandoned;
+    return;
   }
+  ++totals_.overlaps;
+  AddViolation("overlap", lane, key_name, call.sequence, key.newest);
+}
+
+void Ledger::Judge(Lane& lane, std::string_view key_name, Key& key, Running& call) {
   const bool is_first = call.delivery->calls == 0;
   if (!is_first) {
     if (call.sequence < key.newest) ++totals_.step_backs;
@@ -106,7 +122,7 @@ void Ledger::Judge(Lane& lane, std::string_view key_name, Key& key, Running& cal
 void Ledger::End(std::uint64_t call, CallEnd how, std::int64_t now_micros) {
   const auto found = running_.find(call);
   if (found == running_.end()) return;  // Of before a reset.
-  const Running running = found->second;
+  const Running running = std::move(found->second);
   running_.erase(found);
   ++totals_.by_end[static_cast<std::size_t>(how)];
   if (how == CallEnd::kSucceeded) ++running.event->succeeded;
@@ -121,7 +137,7 @@ void Ledger::End(std::uint64_t call, CallEnd how, std::int64_t now_micros) {
   if (how == CallEnd::kHung) ++delivery.hung;
   if (how == CallEnd::kGone) ++delivery.gone;
   if (running.key == nullptr) return;
-  --running.key->running;
+  std::erase(running.key->running, call);
   if (how == CallEnd::kSucceeded) running.key->open.erase(running.sequence);
 }
 
@@ -131,11 +147,12 @@ std::string Ledger::Counts() const {
   const auto ended = [this](CallEnd end) { return totals_.by_end[static_cast<std::size_t>(end)]; };
   return fmt::format(
       R"({{"calls":{},"ids":{},"succeeded":{},"failed":{},"hung":{},"gone":{},"running":{},)"
-      R"("deliveries":{},"duplicates":{},"overlaps":{},"inversions":{},"passed":{},)"
-      R"("step_backs":{}}})",
+      R"("deliveries":{},"duplicates":{},"overlaps":{},"abandoned":{},"inversions":{},)"
+      R"("passed":{},"step_backs":{}}})",
       totals_.calls, events_.size(), ended(CallEnd::kSucceeded), ended(CallEnd::kFailed),
       ended(CallEnd::kHung), ended(CallEnd::kGone), running_.size(), totals_.deliveries,
-      totals_.duplicates, totals_.overlaps, totals_.inversions, totals_.passed, totals_.step_backs);
+      totals_.duplicates, totals_.overlaps, totals_.abandoned, totals_.inversions, totals_.passed,
+      totals_.step_backs);
 }
 
 std::string Ledger::Ids() const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,6 +21,8 @@ struct Arrival {
   std::string_view key;
   int attempt = 0;
   std::int64_t sent_micros = 0;  // When the event was published; 0 when it does not say.
+  // Whether the caller has gone, told or not. Asked until the call's end; may be empty: it has not.
+  std::function<bool()> is_caller_gone = {};
 };
 
 enum class CallEnd : std::uint8_t { kRunning, kSucceeded, kFailed, kHung, kGone };
@@ -61,8 +64,8 @@ class Ledger {
     bool passed = false;
   };
   struct Key {
-    std::uint64_t newest = 0;  // The highest sequence that had a first delivery.
-    int running = 0;
+    std::uint64_t newest = 0;                 // The highest sequence that had a first delivery.
+    std::vector<std::uint64_t> running;       // Calls, but those that were found to have no caller.
     std::map<std::uint64_t, Delivery*> open;  // Begun, and without a success; not yet passed.
   };
   struct Lane {
@@ -76,6 +79,9 @@ class Ledger {
     Key* key = nullptr;
     std::uint64_t sequence = 0;
     std::uint64_t row = 0;
+    std::function<bool()> is_caller_gone;
+
+    bool HasCaller() const { return !is_caller_gone || !is_caller_gone(); }
   };
   struct Row {
     const Lane* lane = nullptr;
@@ -92,6 +98,7 @@ class Ledger {
     std::uint64_t deliveries = 0;
     std::uint64_t duplicates = 0;
     std::uint64_t overlaps = 0;
+    std::uint64_t abandoned = 0;
     std::uint64_t inversions = 0;
     std::uint64_t passed = 0;
     std::uint64_t step_backs = 0;
@@ -99,6 +106,7 @@ class Ledger {
 
   Lane& LaneOf(std::string_view name);
   void Judge(Lane& lane, std::string_view key_name, Key& key, Running& call);
+  void JudgeOverlap(const Lane& lane, std::string_view key_name, Key& key, const Running& call);
   void AddViolation(const char* what, const Lane& lane, std::string_view key,
                     std::uint64_t sequence, std::uint64_t newest);
 

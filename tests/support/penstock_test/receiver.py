@@ -16,6 +16,7 @@ class Receiver:
         if not pathlib.Path(program).exists():
             raise FileNotFoundError(f"{program} is not built")
         self._process = subprocess.Popen([program], stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
         self.port = int(self._process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}/"
         self._http = HttpClient(self.port, timeout=60)

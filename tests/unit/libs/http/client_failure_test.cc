@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -273,6 +274,33 @@ TEST_F(ClientFailureTest, CancelEndsARequestWhereverItIs) {
   loops_.RunAndWait(0, [] {});
   EXPECT_EQ(sent.calls(), 1);
   EXPECT_EQ(queued.calls(), 1);
+}
+
+// Whoever sends the next attempt when the last one was given up relies on it.
+TEST_F(ClientFailureTest, TheConnectionIsClosedBeforeTheEndIsTold) {
+  MakeClient();
+  for (const bool cancels : {true, false}) {
+    std::atomic<int> fd{-1};
+    std::atomic<bool> is_over{false};
+    std::atomic<bool> was_closed{false};
+    RawServer server([&](RawSocket& peer, int) {
+      peer.ReadUntil("\r\n\r\n");
+      fd = peer.fd();
+      EXPECT_TRUE(WaitFor([&] { return is_over.load(); }));
+    });
+    const auto handle =
+        client_->Send({.url = server.Url(), .timeout = cancels ? kTestDeadline : 1s},
+                      [&](const absl::StatusOr<ClientResponse>& response) {
+                        EXPECT_FALSE(response.ok());
+                        pollfd socket{fd, POLLRDHUP, 0};
+                        was_closed = poll(&socket, 1, 0) == 1;
+                        is_over = true;
+                      });
+    ASSERT_TRUE(WaitFor([&] { return fd >= 0; }));
+    if (cancels) handle->Cancel();
+    ASSERT_TRUE(WaitFor([&] { return is_over.load(); }));
+    EXPECT_TRUE(was_closed) << (cancels ? "cancelled" : "timed out");
+  }
 }
 
 TEST_F(ClientFailureTest, CancelAfterTheEndDoesNothing) {

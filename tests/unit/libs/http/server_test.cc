@@ -239,6 +239,31 @@ TEST_F(ServerTest, TellsWhenTheClientWentAway) {
   exchange->Respond(Response::Text(200, "nobody listens"));
 }
 
+TEST_F(ServerTest, KnowsThatAClientIsGoneBeforeTheLoopHasReadIt) {
+  HeldExchanges held;
+  Serve(held.AsHandler());
+  // What closes is behind a request that waits for its turn, or alone.
+  for (const char* waiting : {"", kGet}) {
+    RawSocket socket = Connect();
+    socket.Send(kGet);
+    const std::shared_ptr<Exchange> exchange = held.Take("/x");
+    ASSERT_NE(exchange, nullptr);
+    bool was_gone = true;
+    std::atomic<bool> is_told{false};
+    loops_.RunAndWait(exchange->loop(), [&] {
+      exchange->OnClosed([&] { is_told = true; });
+      was_gone = exchange->IsClientGone();
+      // The loop is busy here, so it reads none of this.
+      socket.Send(waiting);
+      socket.Close();
+      EXPECT_TRUE(exchange->IsClientGone());
+      EXPECT_FALSE(is_told);
+    });
+    EXPECT_FALSE(was_gone);
+    EXPECT_TRUE(WaitFor([&] { return is_told.load(); }));
+  }
+}
+
 TEST_F(ServerTest, DoesNotCallOnClosedAfterTheAnswer) {
   std::atomic<int> closed{0};
   Serve([&](Request, std::shared_ptr<Exchange> exchange) {
