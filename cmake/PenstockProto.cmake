@@ -55,4 +55,38 @@ function(penstock_add_proto_library name)
     target_link_options(${target} INTERFACE "LINKER:--undefined=descriptor_table_${symbol}")
   endforeach()
 endfunction()
+
+# penstock_add_json_codecs(<name> ROOT dir PROTOS a/b.proto … DEPS penstock::proto_… …)
+# A library of generated JSON code for the messages of PROTOS, which DEPS compile. Linking it is enough:
+# libs/protojson uses the code for these messages from then on (libs/protojson/codec.h).
+function(penstock_add_json_codecs name)
+  cmake_parse_arguments(ARG "" "ROOT" "PROTOS;DEPS" ${ARGN})
+  set(proto_path ${PENSTOCK_PROTO_PATH})
+  if(NOT ARG_ROOT IN_LIST proto_path)
+    list(APPEND proto_path -I "${ARG_ROOT}")
+  endif()
+  set(target penstock_${name})
+  set(sources)
+  set(link_options)
+  foreach(proto IN LISTS ARG_PROTOS)
+    string(REGEX REPLACE "\\.proto$" "" stem "${proto}")
+    set(out "${PENSTOCK_GENERATED}/${stem}.json.cc")
+    add_custom_command(
+      OUTPUT "${out}"
+      COMMAND protobuf::protoc ${proto_path} "--penstock_out=${PENSTOCK_GENERATED}"
+        "--plugin=protoc-gen-penstock=$<TARGET_FILE:protoc-gen-penstock>" "${proto}"
+      DEPENDS "${ARG_ROOT}/${proto}" protoc-gen-penstock
+      VERBATIM)
+    list(APPEND sources "${out}")
+    # No code refers to a codec: it enters itself into a table.
+    string(REPLACE "_" "_5f" symbol "${proto}")
+    string(REPLACE "/" "_2f" symbol "${symbol}")
+    string(REPLACE "." "_2e" symbol "${symbol}")
+    list(APPEND link_options "LINKER:--undefined=penstock_json_codec_${symbol}")
+  endforeach()
+  add_library(${target} STATIC ${sources})
+  add_library(penstock::${name} ALIAS ${target})
+  target_link_libraries(${target} PUBLIC penstock::protojson ${ARG_DEPS})
+  target_link_options(${target} INTERFACE ${link_options})
+endfunction()
 file(MAKE_DIRECTORY "${PENSTOCK_GENERATED}")

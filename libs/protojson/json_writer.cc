@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "libs/protojson/base64.h"
+#include "libs/protojson/plain_text.h"
 #include "libs/protojson/utf8.h"
 
 namespace penstock::protojson {
@@ -57,7 +58,7 @@ void AppendNumber(Number value, std::string& out) {
 void AppendJsonString(std::string_view value, std::string* out) {
   out->push_back('"');
   std::size_t begin = 0;  // start of the run that is not written yet
-  std::size_t i = 0;
+  std::size_t i = PlainPrefix(value);
   while (i < value.size()) {
     if (IsPlain(value[i])) {
       ++i;
@@ -67,6 +68,7 @@ void AppendJsonString(std::string_view value, std::string* out) {
     const std::size_t length = ascii ? 0 : Utf8SequenceLength(value.substr(i));
     if (length > 0) {
       i += length;
+      i += PlainPrefix(value.substr(i));
       continue;
     }
     out->append(value.substr(begin, i - begin));
@@ -76,6 +78,7 @@ void AppendJsonString(std::string_view value, std::string* out) {
       out->append(kReplacement);
     }
     begin = ++i;
+    i += PlainPrefix(value.substr(i));
   }
   out->append(value.substr(begin));
   out->push_back('"');
@@ -124,6 +127,20 @@ void JsonWriter::QuotedKey(std::string_view key_with_colon) {
   out_.append(key_with_colon);
   if (pretty_) out_.push_back(' ');
   after_key_ = true;
+}
+
+void JsonWriter::CommaKey(std::string_view key) {
+  if (pretty_) return QuotedKey(key.substr(1));
+  out_.append(first_ ? key.substr(1) : key);
+  first_ = false;
+  after_key_ = true;
+}
+
+void JsonWriter::PlainString(std::string_view value) {
+  BeforeValue();
+  out_.push_back('"');
+  out_.append(value);
+  out_.push_back('"');
 }
 
 void JsonWriter::String(std::string_view value) {

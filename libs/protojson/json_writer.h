@@ -24,6 +24,11 @@ class JsonWriter {
   // A member's name given as `"name":`, quotes and colon included and already escaped.
   void QuotedKey(std::string_view key_with_colon);
 
+  // Like QuotedKey, with a comma before: `,"name":`. The comma is dropped where none is due.
+  void CommaKey(std::string_view key);
+
+  // A string of printable ASCII without quotes and backslashes.
+  void PlainString(std::string_view value);
   // A string. Bytes that are not UTF-8 become U+FFFD.
   void String(std::string_view value);
   // Bytes as base64 with padding.

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/protojson/codec.h"
+#include "libs/protojson/codec_parts.h"
 #include "libs/protojson/print_well_known.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/type_info.h"
@@ -21,15 +23,12 @@ using google::protobuf::Message;
 using google::protobuf::MessageFactory;
 using google::protobuf::Reflection;
 
-// What the wire format's own parser allows. Content of an Any is parsed apart, so it must be
-// counted here.
-constexpr int kMaxMessageDepth = 100;
-
 // Writes one document. One object a call: not thread-safe.
 class Printer {
  public:
-  Printer(const PrintOptions& options, std::string* out)
-      : options_(options), writer_(out, options.pretty) {}
+  // `depth` messages are open around what is written.
+  Printer(const PrintOptions& options, JsonWriter& writer, int depth = 0)
+      : options_(options), writer_(writer), depth_(depth) {}
 
   absl::Status WriteForm(const TypeInfo& type, const Message& message);
   absl::Status WriteField(const FieldInfo& field, const Message& message);
@@ -46,8 +45,8 @@ class Printer {
   bool IsWritten(const TypeInfo& type, const FieldInfo& field, const Message& message) const;
 
   const PrintOptions& options_;
-  JsonWriter writer_;
-  int depth_ = 0;
+  JsonWriter& writer_;
+  int depth_;
 };
 
 bool Printer::IsWritten(const TypeInfo& type, const FieldInfo& field,
@@ -257,8 +256,20 @@ absl::Status Printer::WriteForm(const TypeInfo& type, const Message& message) {
 
 }  // namespace
 
+absl::Status WriteByReflection(const TypeInfo& type, const Message& message,
+                               const PrintOptions& options, JsonWriter& writer, int depth) {
+  return Printer(options, writer, depth).WriteForm(type, message);
+}
+
+absl::Status AppendJsonByReflection(const Message& message, std::string* out,
+                                    const PrintOptions& options) {
+  JsonWriter writer(out, options.pretty);
+  return Printer(options, writer).WriteForm(InfoOf(message.GetDescriptor()), message);
+}
+
 absl::Status AppendJson(const Message& message, std::string* out, const PrintOptions& options) {
-  return Printer(options, out).WriteForm(InfoOf(message.GetDescriptor()), message);
+  if (AppendJsonByCodec(message, out, options)) return absl::OkStatus();
+  return AppendJsonByReflection(message, out, options);
 }
 
 absl::StatusOr<std::string> PrintJson(const Message& message, const PrintOptions& options) {
@@ -271,7 +282,8 @@ absl::StatusOr<std::string> PrintJsonField(const Message& message, const FieldDe
                                            const PrintOptions& options) {
   std::string out;
   const TypeInfo& type = InfoOf(message.GetDescriptor());
-  RETURN_IF_ERROR(Printer(options, &out)
+  JsonWriter writer(&out, options.pretty);
+  RETURN_IF_ERROR(Printer(options, writer)
                       .WriteField(type.fields[static_cast<std::size_t>(field->index())], message));
   return out;
 }

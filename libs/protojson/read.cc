@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/protojson/codec.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/scalar.h"
@@ -271,6 +272,12 @@ absl::Status ReadField(const JsonValue& value, const JsonPath& path, const Field
 }
 
 absl::Status ParseJson(std::string_view json, Message* message, const ParseOptions& options) {
+  if (ParseJsonByCodec(json, message, options)) return absl::OkStatus();
+  return ParseJsonByReflection(json, message, options);
+}
+
+absl::Status ParseJsonByReflection(std::string_view json, Message* message,
+                                   const ParseOptions& options) {
   message->Clear();
   JsonDocument document;
   RETURN_IF_ERROR(ParseText(json, options, &document));

@@ -1,10 +1,7 @@
 #include "libs/protojson/time_text.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cstdint>
-#include <iterator>
 
 namespace penstock::protojson {
 namespace {
@@ -66,17 +63,41 @@ bool TakeOffset(std::string_view& text, std::int64_t* seconds) {
   return true;
 }
 
-void AppendFraction(std::int32_t nanos, std::string* out) {
-  auto to = std::back_inserter(*out);
-  if (nanos == 0) return;
-  if (nanos % 1'000'000 == 0) {
-    fmt::format_to(to, ".{:03}", nanos / 1'000'000);
-  } else if (nanos % 1000 == 0) {
-    fmt::format_to(to, ".{:06}", nanos / 1000);
-  } else {
-    fmt::format_to(to, ".{:09}", nanos);
+// Writes text into a buffer, from its start.
+class Digits {
+ public:
+  explicit Digits(TimeBuffer* buffer) : begin_(buffer->data()), to_(begin_) {}
+
+  void Put(char c) { *to_++ = c; }
+  // `value` with leading zeros, in exactly `width` digits.
+  void Put(std::int64_t value, int width) {
+    for (int i = width - 1; i >= 0; --i, value /= 10) to_[i] = static_cast<char>('0' + value % 10);
+    to_ += width;
   }
-}
+  // `value` in as many digits as it has.
+  void PutWhole(std::int64_t value) {
+    int width = 1;
+    for (std::int64_t rest = value / 10; rest != 0; rest /= 10) ++width;
+    Put(value, width);
+  }
+  // Nanoseconds in 0, 3, 6 or 9 digits after a point.
+  void PutFraction(std::int32_t nanos) {
+    if (nanos == 0) return;
+    Put('.');
+    if (nanos % 1'000'000 == 0) {
+      Put(nanos / 1'000'000, 3);
+    } else if (nanos % 1000 == 0) {
+      Put(nanos / 1000, 6);
+    } else {
+      Put(nanos, 9);
+    }
+  }
+  std::string_view text() const { return {begin_, static_cast<std::size_t>(to_ - begin_)}; }
+
+ private:
+  char* begin_;
+  char* to_;
+};
 
 }  // namespace
 
@@ -109,18 +130,34 @@ bool IsValidTimestamp(const Timestamp& timestamp) {
          timestamp.nanos() >= 0 && timestamp.nanos() < kNanosPerSecond;
 }
 
-bool AppendTimestampText(const Timestamp& timestamp, std::string* out) {
-  if (!IsValidTimestamp(timestamp)) return false;
+std::string_view TimestampText(const Timestamp& timestamp, TimeBuffer* buffer) {
+  if (!IsValidTimestamp(timestamp)) return {};
   const std::chrono::sys_seconds time{std::chrono::seconds(timestamp.seconds())};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const auto left = static_cast<int>((time - day).count());
-  fmt::format_to(std::back_inserter(*out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                 static_cast<unsigned>(date.day()), left / 3600, left / 60 % 60, left % 60);
-  AppendFraction(timestamp.nanos(), out);
-  out->push_back('Z');
-  return true;
+  Digits out(buffer);
+  out.Put(static_cast<int>(date.year()), 4);
+  out.Put('-');
+  out.Put(static_cast<unsigned>(date.month()), 2);
+  out.Put('-');
+  out.Put(static_cast<unsigned>(date.day()), 2);
+  out.Put('T');
+  out.Put(left / 3600, 2);
+  out.Put(':');
+  out.Put(left / 60 % 60, 2);
+  out.Put(':');
+  out.Put(left % 60, 2);
+  out.PutFraction(timestamp.nanos());
+  out.Put('Z');
+  return out.text();
+}
+
+bool AppendTimestampText(const Timestamp& timestamp, std::string* out) {
+  TimeBuffer buffer;
+  const std::string_view text = TimestampText(timestamp, &buffer);
+  out->append(text);
+  return !text.empty();
 }
 
 bool ParseDurationText(std::string_view text, Duration* duration) {
@@ -140,19 +177,27 @@ bool ParseDurationText(std::string_view text, Duration* duration) {
   return true;
 }
 
-bool AppendDurationText(const Duration& duration, std::string* out) {
+std::string_view DurationText(const Duration& duration, TimeBuffer* buffer) {
   const std::int64_t seconds = duration.seconds();
   const std::int32_t nanos = duration.nanos();
   if (seconds < -kMaxDurationSeconds || seconds > kMaxDurationSeconds ||
       nanos <= -kNanosPerSecond || nanos >= kNanosPerSecond) {
-    return false;
+    return {};
   }
-  if ((seconds < 0 && nanos > 0) || (seconds > 0 && nanos < 0)) return false;
-  if (seconds < 0 || nanos < 0) out->push_back('-');
-  fmt::format_to(std::back_inserter(*out), "{}", seconds < 0 ? -seconds : seconds);
-  AppendFraction(nanos < 0 ? -nanos : nanos, out);
-  out->push_back('s');
-  return true;
+  if ((seconds < 0 && nanos > 0) || (seconds > 0 && nanos < 0)) return {};
+  Digits out(buffer);
+  if (seconds < 0 || nanos < 0) out.Put('-');
+  out.PutWhole(seconds < 0 ? -seconds : seconds);
+  out.PutFraction(nanos < 0 ? -nanos : nanos);
+  out.Put('s');
+  return out.text();
+}
+
+bool AppendDurationText(const Duration& duration, std::string* out) {
+  TimeBuffer buffer;
+  const std::string_view text = DurationText(duration, &buffer);
+  out->append(text);
+  return !text.empty();
 }
 
 }  // namespace penstock::protojson

@@ -18,6 +18,7 @@ struct Registry {
   std::shared_mutex mutex;
   std::unordered_map<const Descriptor*, std::unique_ptr<TypeInfo>> types;
   std::map<std::string, std::unique_ptr<const JsonHook>, std::less<>> hooks;
+  std::unordered_map<std::string, const JsonCodec*> codecs;
   // Hooks that were replaced: a reader may still be in one.
   std::deque<std::unique_ptr<const JsonHook>> retired;
 };
@@ -102,6 +103,8 @@ const TypeInfo& InfoOf(const Descriptor* type) {
     info = std::make_unique<TypeInfo>(type);
     const auto hook = registry.hooks.find(type->full_name());
     if (hook != registry.hooks.end()) info->hook = hook->second.get();
+    const auto codec = registry.codecs.find(type->full_name());
+    if (codec != registry.codecs.end() && info->form == Form::kPlain) info->codec = codec->second;
   }
   return *info;
 }
@@ -114,6 +117,15 @@ void RegisterJsonHook(std::string_view full_name, const JsonHook& hook) {
   slot = std::make_unique<const JsonHook>(hook);
   for (auto& [type, info] : registry.types) {
     if (type->full_name() == full_name) info->hook = slot.get();
+  }
+}
+
+void RegisterJsonCodec(std::string_view full_name, const JsonCodec* codec) {
+  Registry& registry = TheRegistry();
+  const std::unique_lock lock(registry.mutex);
+  registry.codecs[std::string(full_name)] = codec;
+  for (auto& [type, info] : registry.types) {
+    if (type->full_name() == full_name && info->form == Form::kPlain) info->codec = codec;
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "libs/protojson/codec.h"
 #include "libs/protojson/hooks.h"
 
 namespace penstock::protojson {
@@ -64,6 +65,7 @@ struct TypeInfo {
   std::deque<FieldInfo> fields;                                    // in the order of declaration
   std::unordered_map<std::string_view, const FieldInfo*> by_name;  // lowerCamelCase and original
   std::atomic<const JsonHook*> hook{nullptr};
+  std::atomic<const JsonCodec*> codec{nullptr};  // only types of the form kPlain have one
 };
 
 // The one TypeInfo of a type; lives as long as the process. Thread-safe.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/protojson/codec.h"
 #include "libs/transcode/percent.h"
 #include "libs/transcode/query.h"
 #include "libs/transcode/update_mask.h"
@@ -32,7 +33,24 @@ HttpBody* RawBody(const Route& route, Message* request) {
   return DynamicCastToGenerated<HttpBody>(request->GetReflection()->MutableMessage(request, field));
 }
 
-// Reads the body into the request. `document` holds the parsed text afterwards, if there was any.
+// Reads the body by the generated code of its message. False, and nothing is read, when the message
+// has none or the body is not right.
+bool ReadByCodec(const Route& route, std::string_view json, Message* request) {
+  if (route.body_is_request) {
+    if (protojson::ParseJsonByCodec(json, request)) return true;
+    request->Clear();
+    return false;
+  }
+  const FieldDescriptor* field = route.body_field;
+  if (field->is_repeated() || field->message_type() == nullptr) return false;
+  const auto* reflection = request->GetReflection();
+  if (protojson::ParseJsonByCodec(json, reflection->MutableMessage(request, field))) return true;
+  reflection->ClearField(request, field);
+  return false;
+}
+
+// Reads the body into the request. `document` holds the parsed text afterwards, if the update
+// mask needs it.
 absl::Status ReadBody(const Route& route, const RequestBody& body,
                       std::optional<protojson::JsonDocument>* document, Message* request) {
   if (HttpBody* raw = RawBody(route, request)) {
@@ -44,6 +62,9 @@ absl::Status ReadBody(const Route& route, const RequestBody& body,
   if (!route.body_is_request && route.body_field == nullptr) {
     return absl::InvalidArgumentError(
         fmt::format("{} {} takes no request body", route.http_method, route.path_template));
+  }
+  if (UpdateMaskField(route) == nullptr && ReadByCodec(route, body.data, request)) {
+    return absl::OkStatus();
   }
   RETURN_IF_ERROR(document->emplace().Parse(body.data));
   const JsonPath root;
