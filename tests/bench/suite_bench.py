@@ -211,7 +211,6 @@ def neighbour_bench(shape, seconds, rate):
         suite.close()
         receiver.close()
         hanging.close()
-
     return {
         "shape": shape,
         "rate": rate,

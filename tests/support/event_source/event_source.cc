@@ -17,11 +17,13 @@
 #include <cstring>
 #include <deque>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fmt/format.h"
+#include "libs/http/response_reader.h"
 
 namespace penstock::testing {
 namespace {
@@ -29,6 +31,8 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kAnswersMax{30};
+constexpr std::size_t kReadBytes = 4096;
+constexpr std::size_t kAnswerBytesMax = 64 * 1024;
 
 struct Options {
   std::uint16_t port = 0;
@@ -63,25 +67,8 @@ struct Connection {
   int fd = -1;
   bool busy = false;
   Steady::time_point sent;
-  std::string in;
+  http::ResponseReader answers;
 };
-
-// The whole answer's status, or 0 while some of it is missing.
-int TakeAnswer(std::string& in) {
-  constexpr std::string_view kLength = "content-length: ";
-  const std::size_t head = in.find("\r\n\r\n");
-  if (head == std::string::npos) return 0;
-  std::string lower = in.substr(0, head + 2);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const std::size_t at = lower.find(kLength);
-  const std::size_t length =
-      at == std::string::npos ? 0 : std::strtoul(lower.c_str() + at + kLength.size(), nullptr, 10);
-  if (in.size() < head + 4 + length) return 0;
-  const int status = std::atoi(in.c_str() + sizeof("HTTP/1.1"));
-  in.erase(0, head + 4 + length);
-  return status;
-}
 
 class Source {
  public:
@@ -154,6 +141,7 @@ class Source {
         payload_.size(), payload_);
     connection.busy = true;
     connection.sent = sent;
+    connection.answers.Reset(/*is_head_request=*/false, kAnswerBytesMax);
     if (send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size())) {
       Fail(fmt::format("a request could not be sent: {}", std::strerror(errno)));
@@ -171,13 +159,17 @@ class Source {
 
   void Receive(std::size_t index) {
     Connection& connection = connections_[index];
-    char bytes[4096];
-    const ssize_t got = recv(connection.fd, bytes, sizeof bytes, 0);
+    const std::span<char> room = connection.answers.input().Prepare(kReadBytes);
+    const ssize_t got = recv(connection.fd, room.data(), room.size(), 0);
     if (got <= 0 || !connection.busy) Fail("the server closed a connection");
-    connection.in.append(bytes, static_cast<std::size_t>(got));
-    const int status = TakeAnswer(connection.in);
-    if (status == 0) return;
-    (status == 202 ? accepted_ : refused_) += 1;
+    connection.answers.input().Commit(static_cast<std::size_t>(got));
+    const auto event = connection.answers.Next();
+    if (event == http::ResponseReader::Event::kNeedMore) return;
+    if (event != http::ResponseReader::Event::kResponse) {
+      Fail(fmt::format("an answer could not be read: {}", connection.answers.error()));
+    }
+    const http::ClientResponse answer = connection.answers.TakeResponse();
+    (answer.status == 202 ? accepted_ : refused_) += 1;
     latencies_.push_back(
         std::chrono::duration_cast<std::chrono::microseconds>(Steady::now() - connection.sent)
             .count());
@@ -212,8 +204,9 @@ class Source {
 
 Options Parse(int argc, char** argv) {
   Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; i += 2) {
     const std::string_view name = argv[i];
+    if (i + 1 == argc) Fail(fmt::format("{} lacks its value", name));
     const char* value = argv[i + 1];
     if (name == "--port")
       options.port = static_cast<std::uint16_t>(std::atoi(value));

@@ -55,11 +55,13 @@ def call_twice(receiver, checks, closes):
     first, second = Caller(receiver), Caller(receiver)
     first.call(1)
     wait_until(lambda: receiver.counts()["running"] == 1, SECONDS, "the first call")
-    stop(receiver)
-    if closes:
-        first.close()
-    second.call(2)
-    os.kill(receiver.pid, signal.SIGCONT)
+    try:
+        stop(receiver)
+        if closes:
+            first.close()
+        second.call(2)
+    finally:
+        os.kill(receiver.pid, signal.SIGCONT)
     running = 1 if closes else 2
     wait_until(
         lambda: (counts := receiver.counts())["calls"] == 2 and counts["running"] == running,
