@@ -3,8 +3,6 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
-#include <limits>
-
 #include "libs/protojson/base64.h"
 #include "libs/protojson/codec_parts.h"
 #include "libs/protojson/numbers.h"
@@ -29,24 +27,6 @@ bool ReadNumber(JsonReader& in, NumberResult (*parse)(std::string_view, Number*)
   std::string_view text;
   if (!NumberText(in, &text)) return false;
   return parse(text, value) == NumberResult::kOk || in.Fail();
-}
-
-template <typename Float>
-bool ReadFloating(JsonReader& in, NumberResult (*parse)(std::string_view, Float*), Float* value) {
-  std::string_view text;
-  if (!NumberText(in, &text)) return false;
-  *value = 0;
-  if (parse(text, value) == NumberResult::kOk) return true;
-  if (text == "NaN") {
-    *value = std::numeric_limits<Float>::quiet_NaN();
-  } else if (text == "Infinity") {
-    *value = std::numeric_limits<Float>::infinity();
-  } else if (text == "-Infinity") {
-    *value = -std::numeric_limits<Float>::infinity();
-  } else {
-    return in.Fail();
-  }
-  return true;
 }
 
 bool ReadStruct(JsonReader& in, Struct* fields);
@@ -146,8 +126,8 @@ bool Read(JsonReader& in, std::int32_t* value) { return ReadNumber(in, &ParseInt
 bool Read(JsonReader& in, std::int64_t* value) { return ReadNumber(in, &ParseInt64, value); }
 bool Read(JsonReader& in, std::uint32_t* value) { return ReadNumber(in, &ParseUint32, value); }
 bool Read(JsonReader& in, std::uint64_t* value) { return ReadNumber(in, &ParseUint64, value); }
-bool Read(JsonReader& in, float* value) { return ReadFloating(in, &ParseFloat, value); }
-bool Read(JsonReader& in, double* value) { return ReadFloating(in, &ParseDouble, value); }
+bool Read(JsonReader& in, float* value) { return ReadNumber(in, &ParseFloatText, value); }
+bool Read(JsonReader& in, double* value) { return ReadNumber(in, &ParseDoubleText, value); }
 bool Read(JsonReader& in, bool* value) { return in.Bool(value); }
 
 bool Read(JsonReader& in, std::string* value) {

@@ -52,11 +52,6 @@ class SeenFields {
   std::vector<bool> more_;
 };
 
-// null stands for a value, not for "unset", in these two types.
-bool NullIsValue(const FieldInfo& field) {
-  return field.is_null_value || (field.is_message && field.type().form == Form::kValue);
-}
-
 absl::Status CheckOneof(const FieldInfo& field, const JsonPath& path, const Message& message) {
   const auto* oneof = field.descriptor->containing_oneof();
   if (oneof == nullptr) return absl::OkStatus();
@@ -92,7 +87,7 @@ absl::Status ReadList(const FieldInfo& field, const JsonValue& value, const Json
   std::size_t index = 0;
   for (const JsonValue element : value.elements()) {
     const JsonPath element_path(path, index++);
-    if (element.is_null() && !NullIsValue(field)) {
+    if (element.is_null() && !field.NullIsValue()) {
       return element_path.Error("expected a value, got null");
     }
     RETURN_IF_ERROR(ReadOne(field, element, element_path, message, options));
@@ -124,7 +119,7 @@ absl::Status ReadMap(const FieldInfo& field, const JsonValue& value, const JsonP
   std::unordered_set<std::string> keys;
   for (const auto& [key, element] : value.members()) {
     const JsonPath element_path(path, key);
-    if (element.is_null() && !NullIsValue(value_field)) {
+    if (element.is_null() && !value_field.NullIsValue()) {
       return element_path.Error("expected a value, got null");
     }
     Message* entry = message->GetReflection()->AddMessage(message, field.descriptor);
@@ -139,7 +134,7 @@ absl::Status ReadMap(const FieldInfo& field, const JsonValue& value, const JsonP
 
 absl::Status ReadFieldInfo(const FieldInfo& field, const JsonValue& value, const JsonPath& path,
                            Message* message, const ParseOptions& options) {
-  if (value.is_null() && (field.is_repeated || field.is_map || !NullIsValue(field))) {
+  if (value.is_null() && (field.is_repeated || field.is_map || !field.NullIsValue())) {
     return absl::OkStatus();
   }
   if (field.is_map) return ReadMap(field, value, path, message, options);

@@ -78,6 +78,10 @@ const TypeInfo& FieldInfo::type() const {
   return *known;
 }
 
+bool FieldInfo::NullIsValue() const {
+  return is_null_value || (is_message && type().form == Form::kValue);
+}
+
 TypeInfo::TypeInfo(const Descriptor* type)
     : descriptor(type),
       form(FormOf(type)),

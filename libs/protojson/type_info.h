@@ -36,6 +36,9 @@ struct FieldInfo {
   // What is known about the field's message type; only for message fields.
   const TypeInfo& type() const;
 
+  // Whether null stands for a value, not for "unset": in fields of NullValue and Value.
+  bool NullIsValue() const;
+
   const google::protobuf::FieldDescriptor* descriptor;
   std::size_t index;       // position in the declaration
   std::string quoted_key;  // `"name":`
