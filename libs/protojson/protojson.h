@@ -80,6 +80,10 @@ const google::protobuf::FieldDescriptor* FindField(const google::protobuf::Descr
 // form of their own and for types with a hook.
 bool HasPlainForm(const google::protobuf::Descriptor* type);
 
+// INVALID_ARGUMENT at `path` when another field of the oneof that `field` is in is set.
+absl::Status CheckOneof(const google::protobuf::Message& message,
+                        const google::protobuf::FieldDescriptor* field, const JsonPath& path);
+
 // Sets a field from plain text, as in a query parameter or a path: numbers, true and false, enum
 // values by name or number, bytes as base64, and the well-known types that are strings or scalars
 // in JSON. Appends to a repeated field. Errors name `path`.

@@ -52,15 +52,6 @@ class SeenFields {
   std::vector<bool> more_;
 };
 
-absl::Status CheckOneof(const FieldInfo& field, const JsonPath& path, const Message& message) {
-  const auto* oneof = field.descriptor->containing_oneof();
-  if (oneof == nullptr) return absl::OkStatus();
-  const FieldDescriptor* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
-  if (other == nullptr || other == field.descriptor) return absl::OkStatus();
-  return path.Error(
-      fmt::format("excludes `{}`: expected one of the two at most", other->json_name()));
-}
-
 // One element of a repeated field, or the value of a singular one.
 absl::Status ReadOne(const FieldInfo& field, const JsonValue& value, const JsonPath& path,
                      Message* message, const ParseOptions& options) {
@@ -139,7 +130,7 @@ absl::Status ReadFieldInfo(const FieldInfo& field, const JsonValue& value, const
   }
   if (field.is_map) return ReadMap(field, value, path, message, options);
   if (field.is_repeated) return ReadList(field, value, path, message, options);
-  RETURN_IF_ERROR(CheckOneof(field, path, *message));
+  RETURN_IF_ERROR(CheckOneof(*message, field.descriptor, path));
   return ReadOne(field, value, path, message, options);
 }
 
@@ -284,6 +275,16 @@ absl::Status ParseJsonField(std::string_view json, const FieldDescriptor* field,
   JsonDocument document;
   RETURN_IF_ERROR(ParseText(json, options, &document));
   return ReadField(document.root(), JsonPath(options.root_path), field, message, options);
+}
+
+absl::Status CheckOneof(const Message& message, const FieldDescriptor* field,
+                        const JsonPath& path) {
+  const auto* oneof = field->containing_oneof();
+  if (oneof == nullptr) return absl::OkStatus();
+  const auto* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+  if (other == nullptr || other == field) return absl::OkStatus();
+  return path.Error(
+      fmt::format("excludes `{}`: expected one of the two at most", other->json_name()));
 }
 
 const FieldDescriptor* FindField(const Descriptor* type, std::string_view name) {

@@ -10,7 +10,7 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
-using google::protobuf::FieldMask;
+using google::protobuf::Message;
 using protojson::JsonValue;
 
 bool IsBound(const Route& route, const FieldPath& path) {
@@ -27,17 +27,19 @@ const FieldDescriptor* UpdateMaskField(const Route& route) {
   }
   const FieldDescriptor* field = route.method->input_type()->FindFieldByName("update_mask");
   const bool is_mask =
-      field != nullptr && !field->is_repeated() && field->message_type() == FieldMask::descriptor();
+      field != nullptr && !field->is_repeated() && field->message_type() != nullptr &&
+      field->message_type()->well_known_type() == Descriptor::WELLKNOWNTYPE_FIELDMASK;
   return is_mask ? field : nullptr;
 }
 
-void FillUpdateMask(const Route& route, const JsonValue& body, FieldMask* mask) {
+void FillUpdateMask(const Route& route, const JsonValue& body, Message* mask) {
+  const FieldDescriptor* paths = mask->GetDescriptor()->FindFieldByName("paths");
   const Descriptor* type = route.body_field->message_type();
   if (!body.is_object() || !protojson::HasPlainForm(type)) return;
   for (const auto& [name, value] : body.members()) {
     const FieldDescriptor* field = protojson::FindField(type, name);
     if (field != nullptr && !IsBound(route, {route.body_field, field})) {
-      mask->add_paths(field->name());
+      mask->GetReflection()->AddString(mask, paths, field->name());
     }
   }
 }

@@ -1,7 +1,7 @@
 // The update mask that a PATCH means when it does not say one.
 #pragma once
 
-#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/message.h>
 
 #include "libs/protojson/json_tree.h"
 #include "libs/transcode/route_table.h"
@@ -13,9 +13,9 @@ namespace penstock::transcode {
 const google::protobuf::FieldDescriptor* UpdateMaskField(const Route& route);
 
 // Adds the paths of the fields that are present in `body`, which has been read into the route's
-// body field. A nested message counts as a whole: what the body gives replaces it. Fields that the
-// path binds are left out.
+// body field, to the FieldMask `mask`. A nested message counts as a whole: what the body gives
+// replaces it. Fields that the path binds are left out.
 void FillUpdateMask(const Route& route, const protojson::JsonValue& body,
-                    google::protobuf::FieldMask* mask);
+                    google::protobuf::Message* mask);
 
 }  // namespace penstock::transcode

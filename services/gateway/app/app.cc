@@ -122,7 +122,9 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(parts_->api,
                    TranscodedApi::Create({parts_->backends, parts_->call_options, parts_->functions,
                                           parts_->guard, parts_->revisions, parts_->routes},
-                                         {.timeout = config_.api_timeout}));
+                                         {.timeout = config_.api_timeout,
+                                          .headers = {.request = config_.request_headers,
+                                                      .answer = config_.answer_headers}}));
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
                         parts_->authenticator},

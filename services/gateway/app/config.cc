@@ -79,6 +79,11 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("publish.timeout", &config.publish_timeout,
                   "from the arrival of an event to its receipt", bounds);
   binder.Duration("api.timeout", &config.api_timeout, "of a management call", bounds);
+  binder.StringList(
+      "transcoding.request_headers", &config.request_headers,
+      "HTTP headers that transcoded calls pass on as metadata, besides Grpc-Metadata-*");
+  binder.StringList("transcoding.answer_headers", &config.answer_headers,
+                    "metadata of transcoded calls that answers have as headers of the same name");
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
 }

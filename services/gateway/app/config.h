@@ -40,6 +40,10 @@ struct Config {
   std::chrono::milliseconds publish_timeout{10'000};
   // Of management calls.
   std::chrono::milliseconds api_timeout{30'000};
+  // HTTP headers that services get as metadata, and metadata that answers have as HTTP headers,
+  // under their own names.
+  std::vector<std::string> request_headers;
+  std::vector<std::string> answer_headers;
   // Of calls of functions; their own timeouts are shorter.
   std::chrono::milliseconds invoke_timeout{910'000};
 
