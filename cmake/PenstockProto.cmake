@@ -26,7 +26,7 @@ function(penstock_proto_symbol symbol proto)
 endfunction()
 
 # penstock_generate(<result> ROOT dir PROTO a/b.proto OUT flag ENDINGS .x.cc [.x.h] [PLUGIN name=path] [DEPENDS …])
-# Runs protoc with --OUT=… over one file, and adds what it writes as the first of ENDINGS to the list `result`.
+# Runs protoc with --OUT and a folder over one file, and adds what it writes as the first of ENDINGS to the list `result`.
 function(penstock_generate result)
   cmake_parse_arguments(ARG "" "ROOT;PROTO;OUT;PLUGIN" "ENDINGS;DEPENDS" ${ARGN})
   penstock_proto_path(proto_path "${ARG_ROOT}")
@@ -39,7 +39,7 @@ function(penstock_generate result)
   endif()
   add_custom_command(
     OUTPUT ${outputs}
-    COMMAND protobuf::protoc ${proto_path} "--${ARG_OUT}=${PENSTOCK_GENERATED}" ${plugin} "${ARG_PROTO}"
+    COMMAND protobuf::protoc ${proto_path} "--${ARG_OUT}${PENSTOCK_GENERATED}" ${plugin} "${ARG_PROTO}"
     DEPENDS "${ARG_ROOT}/${ARG_PROTO}" ${ARG_DEPENDS}
     VERBATIM)
   list(GET outputs 0 first)
@@ -53,10 +53,10 @@ function(penstock_add_proto_library name)
   cmake_parse_arguments(ARG "" "ROOT" "PROTOS;GRPC_PROTOS;DEPS" ${ARGN})
   set(sources)
   foreach(proto IN LISTS ARG_PROTOS ARG_GRPC_PROTOS)
-    penstock_generate(sources ROOT "${ARG_ROOT}" PROTO "${proto}" OUT cpp_out ENDINGS .pb.cc .pb.h)
+    penstock_generate(sources ROOT "${ARG_ROOT}" PROTO "${proto}" OUT cpp_out= ENDINGS .pb.cc .pb.h)
   endforeach()
   foreach(proto IN LISTS ARG_GRPC_PROTOS)
-    penstock_generate(sources ROOT "${ARG_ROOT}" PROTO "${proto}" OUT grpc_out ENDINGS .grpc.pb.cc .grpc.pb.h
+    penstock_generate(sources ROOT "${ARG_ROOT}" PROTO "${proto}" OUT grpc_out= ENDINGS .grpc.pb.cc .grpc.pb.h
       PLUGIN "protoc-gen-grpc=${PENSTOCK_GRPC_PLUGIN}")
   endforeach()
   set(target penstock_${name})
@@ -77,27 +77,42 @@ function(penstock_add_proto_library name)
   endforeach()
 endfunction()
 
-# penstock_add_json_codecs(<name> FOR penstock::proto_… …)
-# A library of generated JSON code for the messages of the PROTOS of those libraries. Linking it is enough:
-# libs/protojson uses the code for these messages from then on (libs/protojson/codec.h).
-function(penstock_add_json_codecs name)
-  cmake_parse_arguments(ARG "" "" "FOR" ${ARGN})
+# penstock_add_generated(<name> PROPERTY p FOR penstock::proto_… … OUT flag ENDING .x.cc SYMBOL prefix DEPS …)
+# A library of what protoc-gen-penstock writes for the files that the property `p` of those libraries names. No code
+# refers to such a file, which enters itself into a table: the linker is told to take it.
+function(penstock_add_generated name)
+  cmake_parse_arguments(ARG "" "PROPERTY;OUT;ENDING;SYMBOL" "FOR;DEPS" ${ARGN})
   set(target penstock_${name})
   set(sources)
   set(link_options)
   foreach(library IN LISTS ARG_FOR)
     get_target_property(root ${library} PENSTOCK_PROTO_ROOT)
-    get_target_property(protos ${library} PENSTOCK_MESSAGE_PROTOS)
+    get_target_property(protos ${library} ${ARG_PROPERTY})
     foreach(proto IN LISTS protos)
-      penstock_generate(sources ROOT "${root}" PROTO "${proto}" OUT penstock_out ENDINGS .json.cc
+      penstock_generate(sources ROOT "${root}" PROTO "${proto}" OUT ${ARG_OUT} ENDINGS ${ARG_ENDING}
         PLUGIN "protoc-gen-penstock=$<TARGET_FILE:protoc-gen-penstock>" DEPENDS protoc-gen-penstock)
-      # No code refers to a codec: it enters itself into a table.
       penstock_proto_symbol(symbol "${proto}")
-      list(APPEND link_options "LINKER:--undefined=penstock_json_codec_${symbol}")
+      list(APPEND link_options "LINKER:--undefined=${ARG_SYMBOL}_${symbol}")
     endforeach()
   endforeach()
   add_library(${target} STATIC ${sources})
   add_library(penstock::${name} ALIAS ${target})
-  target_link_libraries(${target} PUBLIC penstock::protojson ${ARG_FOR})
+  target_link_libraries(${target} PUBLIC ${ARG_DEPS} ${ARG_FOR})
   target_link_options(${target} INTERFACE ${link_options})
+endfunction()
+
+# penstock_add_json_codecs(<name> FOR penstock::proto_… …)
+# A library of generated JSON code for the messages of the PROTOS of those libraries. Linking it is enough:
+# libs/protojson uses the code for these messages from then on (libs/protojson/codec.h).
+function(penstock_add_json_codecs name)
+  penstock_add_generated(${name} ${ARGN} PROPERTY PENSTOCK_MESSAGE_PROTOS OUT penstock_out= ENDING .json.cc
+    SYMBOL penstock_json_codec DEPS penstock::protojson)
+endfunction()
+
+# penstock_add_routes(<name> FOR penstock::proto_… …)
+# A library of generated routes for the services of the GRPC_PROTOS of those libraries (libs/transcode/route_code.h).
+# Rules that are wrong, or that take the same paths as others of their file, break the build.
+function(penstock_add_routes name)
+  penstock_add_generated(${name} ${ARGN} PROPERTY PENSTOCK_SERVICE_PROTOS OUT penstock_out=routes: ENDING .routes.cc
+    SYMBOL penstock_routes DEPS penstock::transcode)
 endfunction()

@@ -8,6 +8,7 @@
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/time_text.h"
+#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson::codec {
 namespace {
@@ -186,6 +187,32 @@ bool ReadKey(std::string_view text, bool* key) {
 bool ReadKey(std::string_view text, std::string* key) {
   key->assign(text);
   return true;
+}
+
+bool ReadText(std::string_view text, float* value) {
+  return ParseFloatText(text, value) == NumberResult::kOk;
+}
+bool ReadText(std::string_view text, double* value) {
+  return ParseDoubleText(text, value) == NumberResult::kOk;
+}
+bool ReadText(std::string_view text, std::string* value) {
+  if (!IsValidUtf8(text)) return false;
+  value->assign(text);
+  return true;
+}
+bool ReadBytesText(std::string_view text, std::string* value) {
+  value->clear();
+  return DecodeBase64(text, value);
+}
+bool ReadEnumText(std::string_view text, EnumByName by_name, int* number) {
+  if (!IsJsonNumber(text)) return by_name(text, number);
+  std::int32_t value;
+  if (ParseInt32(text, &value) != NumberResult::kOk) return false;
+  *number = value;
+  return true;
+}
+bool ReadChildText(const TypeInfo& type, std::string_view text, Message* message) {
+  return HasTextForm(type) && ReadTextForm(type, text, JsonPath(), message).ok();
 }
 
 bool ReadChild(const TypeInfo& type, JsonReader& in, Message* message) {

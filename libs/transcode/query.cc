@@ -16,9 +16,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using protojson::JsonPath;
 
-// Field names in one parameter; proto nesting has no other bound, as types may contain themselves.
-constexpr std::size_t kMaxFieldDepth = 32;
-
 // What the name of a parameter stands for.
 struct Target {
   FieldPath fields;

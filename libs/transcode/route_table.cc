@@ -12,6 +12,7 @@
 #include "libs/transcode/path_template.h"
 #include "libs/transcode/path_trie.h"
 #include "libs/transcode/percent.h"
+#include "libs/transcode/update_mask.h"
 
 namespace penstock::transcode {
 namespace {
@@ -157,6 +158,8 @@ absl::StatusOr<std::unique_ptr<Route>> MakeRoute(const Binding& binding,
   route->server_streaming = method->server_streaming();
   RETURN_IF_ERROR(SetVariables(path_template, route.get()));
   RETURN_IF_ERROR(SetBodies(binding, route.get()));
+  route->update_mask_field = UpdateMaskField(*route);
+  route->code = binding.code;
   return route;
 }
 

@@ -29,6 +29,8 @@ struct Variable {
   bool single_segment = true;
 };
 
+struct RouteCode;  // route_code.h
+
 // One binding of one RPC: immutable, owned by its RouteTable.
 struct Route {
   std::string http_method;    // "GET", or the kind of a custom rule; "*": any
@@ -45,6 +47,11 @@ struct Route {
   // The body is the content of a google.api.HttpBody, in place of JSON.
   bool body_is_raw = false;
   bool response_is_raw = false;
+  // What the fields of the body are added to, where the query does not set it: the request's
+  // `update_mask`, when the route is a PATCH with a message as its body; else null.
+  const google::protobuf::FieldDescriptor* update_mask_field = nullptr;
+  // Generated code, if there is any.
+  const RouteCode* code = nullptr;
   // The field that the response's body is; null for the whole message.
   const google::protobuf::FieldDescriptor* response_body_field = nullptr;
   std::vector<Variable> variables;
@@ -57,6 +64,7 @@ struct Binding {
   std::string path_template;
   std::string body;           // a field, "*", or empty: none
   std::string response_body;  // a field, or empty: the whole message
+  const RouteCode* code = nullptr;
 };
 
 // The bindings of all methods of `services`, additional ones included, in the order of declaration;

@@ -8,6 +8,7 @@
 
 #include "libs/base/status.h"
 #include "libs/protojson/codec.h"
+#include "libs/transcode/by_code.h"
 #include "libs/transcode/http_body.h"
 #include "libs/transcode/percent.h"
 #include "libs/transcode/query.h"
@@ -29,6 +30,9 @@ Message* RawBody(const Route& route, Message* request) {
   return request->GetReflection()->MutableMessage(request, route.body_field);
 }
 
+// Whether generated code is tried, or reflection alone.
+enum class Use { kCode, kReflection };
+
 // Reads the body by the generated code of its message. False, and nothing is read, when the message
 // has none or the body is not right.
 bool ReadByCodec(const Route& route, std::string_view json, Message* request) {
@@ -45,27 +49,21 @@ bool ReadByCodec(const Route& route, std::string_view json, Message* request) {
   return false;
 }
 
-// Reads the body, which errors call `name`, into the request. `document` holds the parsed text
-// afterwards, if the update mask needs it.
-absl::Status ReadBody(const Route& route, const RequestBody& body, std::string_view name,
-                      std::optional<protojson::JsonDocument>* document, Message* request) {
-  if (route.body_is_raw) {
-    SetHttpBody(body.content_type, body.data, RawBody(route, request));
-    return absl::OkStatus();
-  }
-  if (body.data.empty()) return absl::OkStatus();
-  if (!route.body_is_request && route.body_field == nullptr) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} {} takes no request body", route.http_method, route.path_template));
-  }
-  if (UpdateMaskField(route) == nullptr && ReadByCodec(route, body.data, request)) {
-    return absl::OkStatus();
-  }
+absl::Status CheckHasBody(const Route& route) {
+  if (route.body_is_request || route.body_field != nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{} {} takes no request body", route.http_method, route.path_template));
+}
+
+// Reads the JSON body, which errors call `name`, into the request. `document` holds the parsed text
+// afterwards.
+absl::Status ReadJson(const Route& route, std::string_view json, std::string_view name,
+                      protojson::JsonDocument* document, Message* request) {
   const JsonPath root(name);
-  if (const absl::Status status = document->emplace().Parse(body.data); !status.ok()) {
+  if (const absl::Status status = document->Parse(json); !status.ok()) {
     return name.empty() ? status : root.Error({status.message().data(), status.message().size()});
   }
-  const protojson::JsonValue value = (*document)->root();
+  const protojson::JsonValue value = document->root();
   if (route.body_is_request) return protojson::ReadMessage(value, root, request);
   return protojson::ReadField(value, root, route.body_field, request);
 }
@@ -98,16 +96,6 @@ absl::Status SetVariable(const Variable& variable, std::string_view text, Messag
   return protojson::SetFieldFromText(value, path, field, parent);
 }
 
-absl::Status SetUpdateMask(const Route& route, const protojson::JsonDocument& document,
-                           Message* request) {
-  const FieldDescriptor* field = UpdateMaskField(route);
-  if (field == nullptr) return absl::OkStatus();
-  const auto* reflection = request->GetReflection();
-  Message* mask = reflection->MutableMessage(request, field);
-  if (mask->ByteSizeLong() == 0) FillUpdateMask(route, document.root(), mask);
-  return absl::OkStatus();
-}
-
 ResponseBody RawResponse(const Message& body) {
   ResponseBody response{.content_type = ContentTypeOf(body), .data = DataOf(body)};
   if (response.content_type.empty()) response.content_type = "application/octet-stream";
@@ -123,17 +111,40 @@ struct Parts {
   std::string_view body_name;  // what errors call it
 };
 
-absl::StatusOr<std::unique_ptr<Message>> BuildMessage(const Route& route, const Parts& parts) {
+absl::StatusOr<std::unique_ptr<Message>> BuildByDescriptors(const Route& route, const Parts& parts,
+                                                            Use use) {
   std::unique_ptr<Message> request(route.request_prototype->New());
+  const std::string_view json = route.body_is_raw ? std::string_view() : parts.body.data;
   std::optional<protojson::JsonDocument> document;
-  RETURN_IF_ERROR(ReadBody(route, parts.body, parts.body_name, &document, request.get()));
+  if (route.body_is_raw) {
+    SetHttpBody(parts.body.content_type, parts.body.data, RawBody(route, request.get()));
+  } else if (!json.empty()) {
+    RETURN_IF_ERROR(CheckHasBody(route));
+    if (use == Use::kReflection || !ReadByCodec(route, json, request.get())) {
+      RETURN_IF_ERROR(ReadJson(route, json, parts.body_name, &document.emplace(), request.get()));
+    }
+  }
   if (parts.bindings == nullptr) return request;
   RETURN_IF_ERROR(ReadQuery(route, parts.query, request.get()));
   for (std::size_t i = 0; i < parts.bindings->size(); ++i) {
     RETURN_IF_ERROR(SetVariable(route.variables[i], (*parts.bindings)[i], request.get()));
   }
-  if (document) RETURN_IF_ERROR(SetUpdateMask(route, *document, request.get()));
+  if (document) {
+    FillUpdateMask(route, document->root(), request.get());
+  } else if (!json.empty() && !FillUpdateMask(route, json, request.get())) {
+    // The reader refuses rare texts that the codec never saw, such as those of hooks.
+    RETURN_IF_ERROR(document.emplace().Parse(json));
+    FillUpdateMask(route, document->root(), request.get());
+  }
   return request;
+}
+
+absl::StatusOr<std::unique_ptr<Message>> BuildMessage(const Route& route, const Parts& parts) {
+  if (route.code == nullptr) return BuildByDescriptors(route, parts, Use::kCode);
+  if (parts.bindings != nullptr) {
+    if (auto request = BuildByCode(route, *parts.bindings, parts.query, parts.body)) return request;
+  }
+  return BuildByDescriptors(route, parts, Use::kReflection);
 }
 
 absl::Status CheckBindings(const Route& route, const PathBindings& bindings) {
@@ -153,6 +164,14 @@ std::string_view NextPiece(const Route& route, std::string_view* rest) {
 bool IsBlank(std::string_view line) { return line.find_first_not_of(" \t\r") == line.npos; }
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Message>> BuildByReflection(const Route& route,
+                                                           const PathBindings& bindings,
+                                                           std::string_view query,
+                                                           const RequestBody& body) {
+  RETURN_IF_ERROR(CheckBindings(route, bindings));
+  return BuildByDescriptors(route, {&bindings, query, body, {}}, Use::kReflection);
+}
 
 absl::StatusOr<std::unique_ptr<Message>> BuildRequest(const Route& route,
                                                       const PathBindings& bindings,
@@ -195,6 +214,7 @@ absl::StatusOr<ResponseBody> BuildResponse(const Route& route, const Message& me
                                         : message.GetReflection()->GetMessage(message, field));
   }
   ResponseBody body{.content_type = "application/json", .data = {}};
+  if (WriteByCode(route, message, options, &body.data)) return body;
   if (field == nullptr) {
     RETURN_IF_ERROR(protojson::AppendJson(message, &body.data, options));
   } else {

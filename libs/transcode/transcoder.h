@@ -33,6 +33,11 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> BuildRequest(
     const Route& route, const PathBindings& bindings, std::string_view query,
     const RequestBody& body);
 
+// BuildRequest without generated code.
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> BuildByReflection(
+    const Route& route, const PathBindings& bindings, std::string_view query,
+    const RequestBody& body);
+
 // The messages of a client stream. The body is one JSON text a line, blank lines aside, or the
 // bytes of a google.api.HttpBody in pieces of 64 KiB. Query and path belong to the first message,
 // which is made without a body if they say anything. Errors name places as in `messages[2].name`.

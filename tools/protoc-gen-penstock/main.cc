@@ -1,4 +1,5 @@
-// protoc's plugin: `protoc --penstock_out=DIR a/b.proto` writes DIR/a/b.json.cc.
+// protoc's plugin: `protoc --penstock_out=DIR a/b.proto` writes DIR/a/b.json.cc, and
+// `protoc --penstock_out=routes:DIR a/b.proto` DIR/a/b.routes.cc.
 #include <google/protobuf/compiler/code_generator.h>
 #include <google/protobuf/compiler/plugin.h>
 #include <google/protobuf/io/printer.h>
@@ -9,18 +10,19 @@
 
 #include "tools/protoc-gen-penstock/json_codec.h"
 #include "tools/protoc-gen-penstock/names.h"
+#include "tools/protoc-gen-penstock/route_code.h"
 
 namespace penstock::protoc_gen {
 namespace {
 
-// One part a file; what else is to be generated from a file is another part beside this one.
 class Generator : public google::protobuf::compiler::CodeGenerator {
  public:
   bool Generate(const google::protobuf::FileDescriptor* file, const std::string& parameter,
                 google::protobuf::compiler::GeneratorContext* context,
                 std::string* error) const override {
-    if (!parameter.empty()) {
-      *error = "unknown parameter: " + parameter + ": there are none";
+    const bool is_routes = parameter == "routes";
+    if (!parameter.empty() && !is_routes) {
+      *error = "unknown parameter: " + parameter + ": expected routes, or none";
       return false;
     }
     if (file->syntax() != google::protobuf::FileDescriptor::SYNTAX_PROTO3) {
@@ -28,10 +30,15 @@ class Generator : public google::protobuf::compiler::CodeGenerator {
       return false;
     }
     const std::unique_ptr<google::protobuf::io::ZeroCopyOutputStream> stream(
-        context->Open(Stem(*file) + ".json.cc"));
+        context->Open(Stem(*file) + (is_routes ? ".routes.cc" : ".json.cc")));
     google::protobuf::io::Printer printer(stream.get(), '$');
-    PrintJsonCodecs(*file, printer);
-    return true;
+    if (!is_routes) {
+      PrintJsonCodecs(*file, printer);
+      return true;
+    }
+    const absl::Status printed = PrintRoutes(*file, printer);
+    if (!printed.ok()) *error = std::string(printed.message());
+    return printed.ok();
   }
 
   std::uint64_t GetSupportedFeatures() const override { return FEATURE_PROTO3_OPTIONAL; }

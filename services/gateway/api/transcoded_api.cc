@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/transcode/route_code.h"
 #include "libs/transcode/transcoder.h"
 #include "services/gateway/api/payload_type.h"
 #include "services/gateway/api/pull_answer.h"
@@ -64,15 +65,8 @@ bool ChangesRoute(const RouteBook& book, const std::string& deleted, const Messa
 
 absl::StatusOr<std::unique_ptr<TranscodedApi>> TranscodedApi::Create(const Deps& deps,
                                                                      Options options) {
-  std::vector<const google::protobuf::ServiceDescriptor*> services;
-  for (const char* name : kServices) {
-    const auto* pool = google::protobuf::DescriptorPool::generated_pool();
-    services.push_back(pool->FindServiceByName(name));
-    if (services.back() == nullptr) {
-      return absl::InternalError(fmt::format("the contract of {} is not linked in", name));
-    }
-  }
-  ASSIGN_OR_RETURN(auto table, transcode::RouteTable::Build(services));
+  ASSIGN_OR_RETURN(const auto bindings, transcode::GeneratedBindings(kServices));
+  ASSIGN_OR_RETURN(auto table, transcode::RouteTable::Build(bindings));
   return std::unique_ptr<TranscodedApi>(
       new TranscodedApi(deps, std::move(options), std::move(table)));
 }

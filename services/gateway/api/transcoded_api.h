@@ -42,7 +42,7 @@ class TranscodedApi {
   };
   using Options = TranscodedApiOptions;
 
-  // Reads the rules of all public services. INTERNAL when a contract is not linked in.
+  // Serves the rules of all public services. INTERNAL when their routes are not linked in.
   static absl::StatusOr<std::unique_ptr<TranscodedApi>> Create(const Deps& deps, Options options);
 
   // Answers the request, whatever it is: 404 for an unknown path, 405 for an unknown method.
