@@ -1,5 +1,5 @@
 #include <fmt/format.h>
-#include <google/protobuf/any.pb.h>
+#include <google/protobuf/message.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/protojson/any_type.h"
 #include "libs/protojson/codec.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/read_well_known.h"
@@ -18,12 +19,9 @@
 namespace penstock::protojson {
 namespace {
 
-using google::protobuf::Any;
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using google::protobuf::MessageFactory;
 
 constexpr std::string_view kTypeMember = "@type";
 
@@ -185,8 +183,6 @@ absl::Status ReadAnyOwnForm(const TypeInfo& type, const JsonValue& object, const
 
 absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* message,
                      const ParseOptions& options) {
-  auto* any = google::protobuf::DynamicCastToGenerated<Any>(message);
-  if (any == nullptr) return absl::InternalError("not a compiled-in message: google.protobuf.Any");
   if (!value.is_object()) return ExpectedError(path, "an object", value);
   if (value.size() == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto type_url, FindMember(value, kTypeMember, path));
@@ -194,25 +190,18 @@ absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* mess
   if (!type_url) return type_path.Error("expected the type URL of the Any");
   if (!type_url->is_string()) return ExpectedError(type_path, "a string", *type_url);
   const std::string_view url = type_url->text();
-  const std::size_t slash = url.rfind('/');
-  const Descriptor* descriptor = slash == std::string_view::npos
-                                     ? nullptr
-                                     : DescriptorPool::generated_pool()->FindMessageTypeByName(
-                                           std::string(url.substr(slash + 1)));
-  if (descriptor == nullptr) {
+  const std::unique_ptr<Message> content = NewContent(*message, url);
+  if (content == nullptr) {
     return type_path.Error(
         "expected the URL of a known type, as in \"type.googleapis.com/google.rpc.ErrorInfo\"");
   }
-  const std::unique_ptr<Message> content(
-      MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
-  const TypeInfo& type = InfoOf(descriptor);
+  const TypeInfo& type = InfoOf(content->GetDescriptor());
   if (type.HasOwnForm()) {
     RETURN_IF_ERROR(ReadAnyOwnForm(type, value, path, content.get(), options));
   } else {
     RETURN_IF_ERROR(ReadObject(type, value, path, content.get(), options, kTypeMember));
   }
-  any->set_type_url(std::string(url));
-  any->set_value(content->SerializeAsString());
+  SetAny({.type_url = std::string(url), .value = content->SerializePartialAsString()}, message);
   return absl::OkStatus();
 }
 

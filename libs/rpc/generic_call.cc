@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "libs/rpc/call_gate.h"
@@ -122,18 +123,17 @@ class StreamCall final : public GenericStream, public std::enable_shared_from_th
     reactor_->StartWriteLast(outgoing_.get(), grpc::WriteOptions());
   }
 
-  // Reads start only now, so that no message comes before on_head.
   void OnHead(bool ok) {
     if (ok && handlers_.on_head) {
       Contain("stream client", [&] { handlers_.on_head(ResponseMetadata(context_)); });
     }
+    std::optional<bool> early;
     {
       const std::lock_guard lock(mutex_);
       head_seen_ = true;
-      if (credit_ <= 0) return;
-      reading_ = true;
+      early = early_read_;
     }
-    reactor_->StartRead(incoming_.get());
+    if (early) AfterRead(*early);
   }
 
   void Grant(std::int64_t count) {
@@ -142,13 +142,26 @@ class StreamCall final : public GenericStream, public std::enable_shared_from_th
       credit_ = count > std::numeric_limits<std::int64_t>::max() - credit_
                     ? std::numeric_limits<std::int64_t>::max()
                     : credit_ + count;
-      if (!head_seen_ || reading_ || over_) return;
+      if (reading_ || over_) return;
       reading_ = true;
     }
     reactor_->StartRead(incoming_.get());
   }
 
+  // In process, an answer that comes with its status is dropped when no read is waiting for it: so
+  // reads do not wait for the head, but what they bring does.
   void OnRead(bool ok) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!head_seen_) {
+        early_read_ = ok;
+        return;
+      }
+    }
+    AfterRead(ok);
+  }
+
+  void AfterRead(bool ok) {
     bool discard = false;
     {
       const std::lock_guard lock(mutex_);
@@ -200,6 +213,7 @@ class StreamCall final : public GenericStream, public std::enable_shared_from_th
   std::mutex mutex_;
   std::int64_t credit_ = 0;
   bool head_seen_ = false;
+  std::optional<bool> early_read_;  // the first read's result when it came before the head
   bool reading_ = false;
   bool over_ = false;
   bool discard_ = false;

@@ -141,14 +141,15 @@ absl::Status SetBodies(const Binding& binding, Route* route) {
 }
 
 absl::StatusOr<std::unique_ptr<Route>> MakeRoute(const Binding& binding,
-                                                 const PathTemplate& path_template,
-                                                 MessageFactory* factory) {
+                                                 const PathTemplate& path_template) {
   const MethodDescriptor* method = binding.method;
   auto route = std::make_unique<Route>();
   route->http_method = binding.http_method;
   route->path_template = binding.path_template;
   route->method = method;
   route->full_method = fmt::format("/{}/{}", method->service()->full_name(), method->name());
+  MessageFactory* factory =
+      binding.factory == nullptr ? MessageFactory::generated_factory() : binding.factory;
   route->request_prototype = factory->GetPrototype(method->input_type());
   route->response_prototype = factory->GetPrototype(method->output_type());
   if (route->request_prototype == nullptr || route->response_prototype == nullptr) {
@@ -202,13 +203,13 @@ PathBindings Bind(const Route& route, const Segments& segments) {
 }  // namespace
 
 struct RouteTable::Tables {
-  absl::Status Add(const Binding& binding, MessageFactory* factory);
+  absl::Status Add(const Binding& binding);
 
   std::vector<std::unique_ptr<const Route>> routes;
   PathTrie trie;
 };
 
-absl::Status RouteTable::Tables::Add(const Binding& binding, MessageFactory* factory) {
+absl::Status RouteTable::Tables::Add(const Binding& binding) {
   if (!IsHttpMethod(binding.http_method)) {
     return RuleError(binding.method, fmt::format("{} is no HTTP method", binding.http_method));
   }
@@ -217,7 +218,7 @@ absl::Status RouteTable::Tables::Add(const Binding& binding, MessageFactory* fac
     const auto message = path_template.status().message();
     return RuleError(binding.method, std::string_view(message.data(), message.size()));
   }
-  ASSIGN_OR_RETURN(auto route, MakeRoute(binding, *path_template, factory));
+  ASSIGN_OR_RETURN(auto route, MakeRoute(binding, *path_template));
   if (const Route* other = trie.Add(*path_template, route.get())) {
     return RuleError(binding.method, fmt::format("{} {} takes the same paths as {} of {}",
                                                  binding.http_method, binding.path_template,
@@ -252,10 +253,9 @@ absl::StatusOr<std::vector<Binding>> ReadBindings(
   return bindings;
 }
 
-absl::StatusOr<RouteTable> RouteTable::Build(std::span<const Binding> bindings,
-                                             MessageFactory* factory) {
+absl::StatusOr<RouteTable> RouteTable::Build(std::span<const Binding> bindings) {
   auto tables = std::make_unique<Tables>();
-  for (const Binding& binding : bindings) RETURN_IF_ERROR(tables->Add(binding, factory));
+  for (const Binding& binding : bindings) RETURN_IF_ERROR(tables->Add(binding));
   return RouteTable(std::move(tables));
 }
 

@@ -65,6 +65,8 @@ struct Binding {
   std::string body;           // a field, "*", or empty: none
   std::string response_body;  // a field, or empty: the whole message
   const RouteCode* code = nullptr;
+  // Makes the messages, and must outlive the table; null: that of what is compiled in.
+  google::protobuf::MessageFactory* factory = nullptr;
 };
 
 // The bindings of all methods of `services`, additional ones included, in the order of declaration;
@@ -91,10 +93,8 @@ class RouteTable {
  public:
   // INVALID_ARGUMENT, naming the method, for a malformed template or HTTP method, a rule that names
   // a field that does not exist or does not fit, and, naming both, for two rules that take the same
-  // paths with the same method. Messages are made by `factory`, which must outlive the table.
-  static absl::StatusOr<RouteTable> Build(
-      std::span<const Binding> bindings, google::protobuf::MessageFactory* factory =
-                                             google::protobuf::MessageFactory::generated_factory());
+  // paths with the same method. The bindings may be of several pools.
+  static absl::StatusOr<RouteTable> Build(std::span<const Binding> bindings);
 
   // ReadBindings and Build in one, for services that are compiled in.
   static absl::StatusOr<RouteTable> Build(
@@ -110,7 +110,7 @@ class RouteTable {
   // that of GET; a rule of any method comes last among those of one template.
   MatchResult Match(std::string_view http_method, std::string_view path) const;
 
-  // All routes, in the order of declaration.
+  // All routes, one for each binding, in the same order.
   const std::vector<std::unique_ptr<const Route>>& routes() const;
 
  private:

@@ -102,9 +102,10 @@ void PrintRoute(const Route& route, const transcode::Binding& binding, Printer& 
 absl::Status PrintRoutes(const FileDescriptor& file, Printer& printer) {
   std::vector<const ServiceDescriptor*> services;
   for (int i = 0; i < file.service_count(); ++i) services.push_back(file.service(i));
-  ASSIGN_OR_RETURN(const auto bindings, transcode::ReadBindings(services));
+  ASSIGN_OR_RETURN(auto bindings, transcode::ReadBindings(services));
   google::protobuf::DynamicMessageFactory factory;
-  ASSIGN_OR_RETURN(const auto table, transcode::RouteTable::Build(bindings, &factory));
+  for (transcode::Binding& binding : bindings) binding.factory = &factory;
+  ASSIGN_OR_RETURN(const auto table, transcode::RouteTable::Build(bindings));
   std::vector<const Route*> routes;
   std::vector<const Descriptor*> requests;
   for (const auto& route : table.routes()) {

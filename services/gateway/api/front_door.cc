@@ -84,7 +84,8 @@ void FrontDoor::Dispatch(const std::shared_ptr<HttpCall>& call) const {
     case Owner::kNobody: return call->Respond(NotFound(request.path()));
     case Owner::kRoutes: break;
   }
-  if (!surfaces_.http_events.Handle(call)) Rest(call);
+  if (surfaces_.services.Handle(call) || surfaces_.http_events.Handle(call)) return;
+  if (!surfaces_.services.RefuseMethod(call)) Rest(call);
 }
 
 void FrontDoor::Rest(const std::shared_ptr<HttpCall>& call) const {

@@ -10,6 +10,7 @@
 #include "services/gateway/api/http_events.h"
 #include "services/gateway/api/publish_api.h"
 #include "services/gateway/api/transcoded_api.h"
+#include "services/gateway/api/user_services.h"
 
 namespace penstock::gateway {
 
@@ -19,6 +20,7 @@ struct FrontDoorSurfaces {
   const TranscodedApi& api;
   const FunctionCalls& functions;
   const HttpEvents& http_events;
+  const UserServices& services;
   const Authenticator& authenticator;
 };
 

@@ -45,6 +45,8 @@ class TranscodedApi {
   // Serves the rules of all public services. INTERNAL when their routes are not linked in.
   static absl::StatusOr<std::unique_ptr<TranscodedApi>> Create(const Deps& deps, Options options);
 
+  const std::shared_ptr<const transcode::RouteTable>& table() const { return table_; }
+
   // Answers the request, whatever it is: 404 for an unknown path, 405 for an unknown method.
   void Handle(const std::shared_ptr<HttpCall>& call) const;
 

@@ -85,6 +85,7 @@ struct App::Parts {
   const HttpEvents http_events;
   PublishApi publish;
   std::unique_ptr<TranscodedApi> api;
+  std::unique_ptr<UserServices> services;
   std::unique_ptr<FrontDoor> front_door;
   const LegacyConfigApi legacy;
   GrpcProxy proxy;
@@ -125,9 +126,13 @@ absl::Status App::Start() {
                                          {.timeout = config_.api_timeout,
                                           .headers = {.request = config_.request_headers,
                                                       .answer = config_.answer_headers}}));
+  ASSIGN_OR_RETURN(parts_->services, UserServices::Create(config_.services, parts_->api->table(),
+                                                          {.request = config_.request_headers,
+                                                           .answer = config_.answer_headers}));
+  parts_->services->Start();
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
-                        parts_->authenticator},
+                        *parts_->services, parts_->authenticator},
       parts_->env);
   parts_->watcher.Start();
   RETURN_IF_ERROR(StartHttp());
@@ -206,6 +211,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_->legacy_http != nullptr) parts_->legacy_http->StopAccepting();
   if (parts_->http != nullptr) drained = parts_->http->Drain(deadline / 2);
   if (parts_->grpc != nullptr) parts_->grpc->Stop(deadline / 4);
+  if (parts_->services != nullptr) parts_->services->Stop();
   parts_->watcher.Stop();
   parts_->publisher.Stop();
   for (const auto& server : {&parts_->http, &parts_->legacy_http}) {

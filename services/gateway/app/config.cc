@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <string_view>
 
 #include "libs/base/status.h"
@@ -25,6 +26,46 @@ void CheckListener(std::string_view key, const std::string& text, AuthKind auth,
   }
 }
 
+void CheckServices(const std::vector<UserServiceOptions>& services,
+                   std::vector<FieldViolation>& violations) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    const UserServiceOptions& service = services[i];
+    const std::string key = fmt::format("transcoding.services[{}]", i);
+    if (service.name.empty()) violations.push_back({key + ".name", "must not be empty"});
+    if (!names.insert(service.name).second) {
+      violations.push_back({key + ".name", fmt::format("{} is there twice", service.name)});
+    }
+    if (service.addresses.empty()) {
+      violations.push_back({key + ".addresses", "must not be empty: expected host:port"});
+    }
+    for (std::size_t j = 0; j < service.addresses.size(); ++j) {
+      const absl::Status checked =
+          rpc::CheckAddress(fmt::format("{}.addresses[{}]", key, j), service.addresses[j]);
+      for (FieldViolation& violation : FieldViolationsOf(checked)) {
+        violations.push_back(std::move(violation));
+      }
+    }
+    if (service.descriptors.empty()) {
+      violations.push_back(
+          {key + ".descriptors",
+           "must name a file that protoc --descriptor_set_out wrote, or be \"reflection\""});
+    }
+  }
+}
+
+void BindService(config::Binder& binder, UserServiceOptions* service) {
+  binder.String("name", &service->name, "for logs and errors");
+  binder.StringList("addresses", &service->addresses, "host:port; calls take turns");
+  binder.String("descriptors", &service->descriptors,
+                "file with a descriptor set, or \"reflection\": the service's own");
+  binder.Duration("timeout", &service->timeout, "of a call that is not a stream",
+                  {std::chrono::milliseconds(1), std::chrono::hours(24)});
+  binder.Bool("tls", &service->tls, "whether to connect with TLS");
+  binder.String("tls_ca", &service->tls_ca,
+                "PEM file with the authorities to trust; empty: the system's");
+}
+
 }  // namespace
 
 absl::Status Config::Validate() const {
@@ -41,6 +82,7 @@ absl::Status Config::Validate() const {
       violations.push_back(std::move(violation));
     }
   }
+  CheckServices(services, violations);
   if (peer_token_file.empty()) {
     violations.push_back({"peer.token_file", "must not be empty: expected a file"});
   }
@@ -84,6 +126,8 @@ void Bind(config::Binder& binder, Config& config) {
       "HTTP headers that transcoded calls pass on as metadata, besides Grpc-Metadata-*");
   binder.StringList("transcoding.answer_headers", &config.answer_headers,
                     "metadata of transcoded calls that answers have as headers of the same name");
+  binder.Structs<UserServiceOptions>("transcoding.services", &config.services,
+                                     "gRPC services to serve as REST", &BindService);
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
 }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/config/binder.h"
 #include "libs/config/listen_address.h"
+#include "services/gateway/api/user_upstream.h"
 
 namespace penstock::gateway {
 
@@ -44,6 +45,8 @@ struct Config {
   // under their own names.
   std::vector<std::string> request_headers;
   std::vector<std::string> answer_headers;
+  // Users' own services, whose REST forms are served beside ours.
+  std::vector<UserServiceOptions> services;
   // Of calls of functions; their own timeouts are shorter.
   std::chrono::milliseconds invoke_timeout{910'000};
 
