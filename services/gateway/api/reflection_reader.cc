@@ -71,6 +71,7 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
     {
       const std::lock_guard lock(mutex_);
       on_lost_ = nullptr;
+      closed_ = true;
       stream = stream_;
     }
     if (stream != nullptr) stream->Cancel();
@@ -81,6 +82,7 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
     {
       const std::lock_guard lock(mutex_);
       end_.reset();
+      question_.reset();
       answers_.clear();
     }
     const auto self = shared_from_this();
@@ -92,6 +94,7 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
                            const rpc::ResponseMetadata&) { self->OnDone(status); }});
     const std::lock_guard lock(mutex_);
     stream_ = std::move(stream);
+    if (closed_) stream_->Cancel();
   }
 
   bool Fill(grpc::ByteBuffer& message) {
@@ -145,6 +148,9 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
     ReflectionRequest list;
     list.set_list_services("*");
     ASSIGN_OR_RETURN(const ReflectionResponse services, Ask(std::move(list)));
+    if (!services.has_services()) {
+      return absl::InternalError("the reflection service does not list its services");
+    }
     FileDescriptorSet files;
     std::set<std::string> known;
     for (const auto& service : services.services().services()) {
@@ -172,6 +178,9 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
   absl::Status Add(ReflectionRequest question, std::set<std::string>* known,
                    FileDescriptorSet* files) {
     ASSIGN_OR_RETURN(const ReflectionResponse answer, Ask(std::move(question)));
+    if (!answer.has_files()) {
+      return absl::InternalError("the reflection service answers something else than was asked");
+    }
     for (const std::string& bytes : answer.files().files()) {
       FileDescriptorProto file;
       if (!file.ParseFromString(bytes)) {
@@ -196,6 +205,7 @@ class Reader final : public ReflectionReader, public std::enable_shared_from_thi
   std::deque<ReflectionResponse> answers_;
   std::optional<absl::Status> end_;
   bool watched_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace

@@ -98,6 +98,7 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
 
   void StartHead(const std::string& raw_type) {
     if (ended_ || std::exchange(started_, true)) return;
+    if (timer_ != nullptr) timer_->Cancel();
     http::Headers headers = std::move(head_);
     headers.Set("Content-Type", raw_   ? raw_type
                                 : sse_ ? "text/event-stream"

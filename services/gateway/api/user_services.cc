@@ -15,6 +15,7 @@
 #include "libs/base/status.h"
 #include "libs/log/log.h"
 #include "libs/rpc/metadata.h"
+#include "libs/transcode/path_template.h"
 #include "services/gateway/api/stream_answer.h"
 #include "services/gateway/api/transcoded_call.h"
 
@@ -40,10 +41,19 @@ std::optional<FileState> StateOf(const std::string& path) {
   return FileState{info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino, info.st_size};
 }
 
-// The first segment of a path or template, without its verb: "v1" of "/v1/{name}".
-std::string_view FirstSegment(std::string_view path) {
-  path.remove_prefix(std::min<std::size_t>(1, path.size()));
-  return path.substr(0, path.find_first_of("/:"));
+// The first segment of a template when it is text; else empty. What is malformed is for the table
+// to refuse.
+std::string FirstSegment(const std::string& path_template) {
+  const auto parsed = transcode::ParsePathTemplate(path_template);
+  return parsed.ok() && !parsed->segments.empty() ? parsed->segments.front().literal : "";
+}
+
+metrics::Counter& SetsCounter(metrics::Registry& metrics, std::string_view result) {
+  return metrics
+      .CounterFamily("penstock_gateway_descriptor_sets_total",
+                     "Descriptors of users' services that were read again, by what came of it.",
+                     {"result"})
+      .With({result});
 }
 
 }  // namespace
@@ -64,15 +74,21 @@ struct UserServices::Service {
   mutable UserUpstream upstream;
   // Of the watching thread.
   std::optional<FileState> file_state;
-  std::shared_ptr<ReflectionReader> reader;
   std::string last_error;
+  // Guarded by the mutex of UserServices.
+  std::shared_ptr<ReflectionReader> reader;
   // Set when the server should be asked.
   std::atomic<bool> stale{true};
 };
 
 UserServices::UserServices(std::vector<UserServiceOptions> services,
-                           std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers)
-    : suite_(std::move(suite)), headers_(std::move(headers)), services_([&] {
+                           std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers,
+                           metrics::Registry& metrics)
+    : suite_(std::move(suite)),
+      headers_(std::move(headers)),
+      taken_(SetsCounter(metrics, "taken")),
+      refused_(SetsCounter(metrics, "refused")),
+      services_([&] {
         std::vector<std::unique_ptr<Service>> made;
         for (auto& options : services)
           made.push_back(std::make_unique<Service>(std::move(options)));
@@ -85,9 +101,9 @@ UserServices::UserServices(std::vector<UserServiceOptions> services,
 
 absl::StatusOr<std::unique_ptr<UserServices>> UserServices::Create(
     std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
-    HeaderRules headers) {
+    HeaderRules headers, metrics::Registry& metrics) {
   std::unique_ptr<UserServices> made(
-      new UserServices(std::move(services), std::move(suite), std::move(headers)));
+      new UserServices(std::move(services), std::move(suite), std::move(headers), metrics));
   for (std::size_t i = 0; i < made->services_.size(); ++i) {
     if (!made->services_[i]->FromServer()) RETURN_IF_ERROR(made->ReadFile(i));
   }
@@ -106,11 +122,16 @@ void UserServices::Stop() {
     stopping_ = true;
     wake_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  // Ends a conversation that the thread may be waiting for.
   for (const auto& service : services_) {
-    if (service->reader != nullptr) service->reader->Close();
-    service->reader = nullptr;
+    std::shared_ptr<ReflectionReader> reader;
+    {
+      const std::lock_guard lock(mutex_);
+      reader = std::exchange(service->reader, nullptr);
+    }
+    if (reader != nullptr) reader->Close();
   }
+  if (thread_.joinable()) thread_.join();
 }
 
 std::shared_ptr<const UserServices::Snapshot> UserServices::Current() const {
@@ -119,14 +140,14 @@ std::shared_ptr<const UserServices::Snapshot> UserServices::Current() const {
 }
 
 absl::Status UserServices::CheckPlace(const Binding& binding) const {
-  const std::string_view first = FirstSegment(binding.path_template);
+  const std::string first = FirstSegment(binding.path_template);
   const auto refusal = [&](std::string_view owner) {
     return absl::InvalidArgumentError(fmt::format("google.api.http of {}: {} {} takes paths of {}",
                                                   binding.method->full_name(), binding.http_method,
                                                   binding.path_template, owner));
   };
+  if (first.empty()) return absl::OkStatus();
   if (first.starts_with('_') || first == "openapi.json") return refusal("the gateway itself");
-  if (first.empty() || first.starts_with('{') || first.starts_with('*')) return absl::OkStatus();
   for (const auto& route : suite_->routes()) {
     if (FirstSegment(route->path_template) == first) {
       return refusal(fmt::format("{} ({})", route->method->full_name(), route->path_template));
@@ -184,10 +205,13 @@ void UserServices::Refresh(std::size_t index) {
     status = ReadFile(index);
   }
   std::string error = status.ok() ? std::string() : std::string(status.message());
-  if (!status.ok() && error != service.last_error) {
+  // A server that is down is asked again and again: said once.
+  if (!status.ok() && (!service.FromServer() || error != service.last_error)) {
+    refused_.Increment();
     log::Warn("descriptors of a service cannot be taken; what was served before goes on",
               {{"upstream", name}, {"descriptors", path}, {"error", status}});
   } else if (status.ok()) {
+    taken_.Increment();
     log::Info("descriptors of a service were read", {{"upstream", name}, {"descriptors", path}});
   }
   service.last_error = std::move(error);
@@ -218,10 +242,17 @@ absl::Status UserServices::ReadFile(std::size_t index) {
 
 absl::Status UserServices::ReadServer(std::size_t index) {
   Service& service = *services_[index];
-  if (service.reader != nullptr) service.reader->Close();
   ASSIGN_OR_RETURN(auto channel, service.upstream.Pick());
-  service.reader = ReflectionReader::Open(std::move(channel), [&service] { service.stale = true; });
-  ASSIGN_OR_RETURN(const auto files, service.reader->Read(kReflectionTimeout));
+  const auto reader =
+      ReflectionReader::Open(std::move(channel), [&service] { service.stale = true; });
+  std::shared_ptr<ReflectionReader> before;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return absl::CancelledError("the gateway stops");
+    before = std::exchange(service.reader, reader);
+  }
+  if (before != nullptr) before->Close();
+  ASSIGN_OR_RETURN(const auto files, reader->Read(kReflectionTimeout));
   ASSIGN_OR_RETURN(auto set, DescriptorSet::Build(files));
   return Replace(index, std::move(set));
 }

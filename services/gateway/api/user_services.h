@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/metrics/metrics.h"
 #include "libs/transcode/descriptor_set.h"
 #include "libs/transcode/route_table.h"
 #include "services/gateway/api/http_call.h"
@@ -31,7 +32,7 @@ class UserServices {
   // not.
   static absl::StatusOr<std::unique_ptr<UserServices>> Create(
       std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
-      HeaderRules headers);
+      HeaderRules headers, metrics::Registry& metrics);
 
   ~UserServices();
   UserServices(const UserServices&) = delete;
@@ -51,7 +52,8 @@ class UserServices {
   struct Service;
 
   UserServices(std::vector<UserServiceOptions> services,
-               std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers);
+               std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers,
+               metrics::Registry& metrics);
 
   std::shared_ptr<const Snapshot> Current() const;
   // Takes a set for one service, in place of what it had.
@@ -68,6 +70,8 @@ class UserServices {
 
   const std::shared_ptr<const transcode::RouteTable> suite_;
   const HeaderRules headers_;
+  metrics::Counter& taken_;
+  metrics::Counter& refused_;
   const std::vector<std::unique_ptr<Service>> services_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_;

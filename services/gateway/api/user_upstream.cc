@@ -18,11 +18,16 @@ UserUpstream::UserUpstream(UserServiceOptions options) : options_(std::move(opti
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> UserUpstream::Pick() {
+  if (channels_.size() == 1) return channels_.front()->Get();
   const std::size_t first = turn_.fetch_add(1, std::memory_order_relaxed);
   absl::StatusOr<std::shared_ptr<grpc::Channel>> chosen = absl::UnavailableError("has no address");
   for (std::size_t i = 0; i < channels_.size(); ++i) {
-    auto channel = channels_[(first + i) % channels_.size()]->Get();
-    const bool works = channel.ok() && (*channel)->GetState(true) != GRPC_CHANNEL_TRANSIENT_FAILURE;
+    rpc::LazyChannel& lazy = *channels_[(first + i) % channels_.size()];
+    auto channel = lazy.Get();
+    // Channels of this process have no state.
+    const bool works =
+        channel.ok() && (lazy.address().starts_with("inproc:") ||
+                         (*channel)->GetState(true) != GRPC_CHANNEL_TRANSIENT_FAILURE);
     if (works) return channel;
     if (!chosen.ok()) chosen = std::move(channel);
   }

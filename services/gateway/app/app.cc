@@ -128,7 +128,8 @@ absl::Status App::Start() {
                                                       .answer = config_.answer_headers}}));
   ASSIGN_OR_RETURN(parts_->services, UserServices::Create(config_.services, parts_->api->table(),
                                                           {.request = config_.request_headers,
-                                                           .answer = config_.answer_headers}));
+                                                           .answer = config_.answer_headers},
+                                                          shared_.metrics));
   parts_->services->Start();
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
