@@ -116,3 +116,30 @@ function(penstock_add_routes name)
   penstock_add_generated(${name} ${ARGN} PROPERTY PENSTOCK_SERVICE_PROTOS OUT penstock_out=routes: ENDING .routes.cc
     SYMBOL penstock_routes DEPS penstock::transcode)
 endfunction()
+
+# penstock_add_openapi(<file> BASE base.json FOR penstock::proto_… …)
+# Writes the API description of the services of the GRPC_PROTOS of those libraries, added to what `base.json` has by
+# hand, and sets `file` to its path.
+function(penstock_add_openapi file)
+  cmake_parse_arguments(ARG "" "BASE" "FOR" ${ARGN})
+  set(protos)
+  set(sources)
+  foreach(library IN LISTS ARG_FOR)
+    get_target_property(root ${library} PENSTOCK_PROTO_ROOT)
+    get_target_property(services ${library} PENSTOCK_SERVICE_PROTOS)
+    get_target_property(messages ${library} PENSTOCK_MESSAGE_PROTOS)
+    list(APPEND protos ${services})
+    foreach(proto IN LISTS services messages)
+      list(APPEND sources "${root}/${proto}")
+    endforeach()
+  endforeach()
+  set(out "${PENSTOCK_GENERATED}/openapi.json")
+  add_custom_command(
+    OUTPUT "${out}"
+    COMMAND protobuf::protoc ${PENSTOCK_PROTO_PATH}
+      "--penstock_out=openapi,base=${ARG_BASE},version=${PROJECT_VERSION}:${PENSTOCK_GENERATED}"
+      "--plugin=protoc-gen-penstock=$<TARGET_FILE:protoc-gen-penstock>" ${protos}
+    DEPENDS "${ARG_BASE}" ${sources} protoc-gen-penstock
+    VERBATIM)
+  set(${file} "${out}" PARENT_SCOPE)
+endfunction()

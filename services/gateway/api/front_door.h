@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "libs/http/server.h"
+#include "services/gateway/api/api_reference.h"
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/function_calls.h"
 #include "services/gateway/api/http_call.h"
@@ -22,6 +23,7 @@ struct FrontDoorSurfaces {
   const HttpEvents& http_events;
   const UserServices& services;
   const Authenticator& authenticator;
+  const ApiReference& reference;
 };
 
 // Thread-safe. The environment and the surfaces must outlive every request.

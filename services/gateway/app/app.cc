@@ -12,6 +12,7 @@
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_host.h"
+#include "services/gateway/api/api_reference.h"
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/backends.h"
 #include "services/gateway/api/front_door.h"
@@ -87,6 +88,7 @@ struct App::Parts {
   std::unique_ptr<TranscodedApi> api;
   std::unique_ptr<UserServices> services;
   std::unique_ptr<FrontDoor> front_door;
+  const ApiReference reference;
   const LegacyConfigApi legacy;
   GrpcProxy proxy;
   metrics::Registration routes_gauge;
@@ -133,7 +135,7 @@ absl::Status App::Start() {
   parts_->services->Start();
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
-                        *parts_->services, parts_->authenticator},
+                        *parts_->services, parts_->authenticator, parts_->reference},
       parts_->env);
   parts_->watcher.Start();
   RETURN_IF_ERROR(StartHttp());

@@ -66,7 +66,6 @@ TEST_F(ApiTest, KnowsItsPathsAndMethods) {
   StartGateway();
   EXPECT_EQ(Get("/api/v1/nothing").status, 404);
   EXPECT_EQ(Get("/api").status, 404);
-  EXPECT_EQ(Get("/openapi.json").status, 404);
   const HttpAnswer answer = Ask(http_port(), {"PUT", kFunctions, {}, ""});
   EXPECT_EQ(answer.status, 405);
   EXPECT_EQ(answer.Header("Allow"), "GET, POST");
