@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
+#include "libs/http/authority.h"
+#include "libs/http/grammar.h"
 #include "libs/http/message.h"
 
 namespace penstock::http {
@@ -17,31 +18,6 @@ constexpr std::size_t kMethodMax = 32;
 constexpr std::size_t kVersionBytes = 11;
 // More digits could overflow 64 bits.
 constexpr std::size_t kContentLengthDigitsMax = 18;
-
-constexpr std::array<bool, 256> kToken = [] {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 32] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<int>(c)] = true;
-  return table;
-}();
-
-bool IsToken(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return kToken[static_cast<unsigned char>(c)]; });
-}
-
-bool HasControlByte(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  });
-}
-
-std::string_view TrimSpace(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // Cuts the next line off `text`, without its CRLF, which is known to be there.
 std::string_view NextLine(std::string_view& text) {
@@ -104,75 +80,117 @@ std::optional<Refusal> CheckRequestLine(std::string_view text, RequestLine& line
   return CheckTarget(line);
 }
 
-// What the framing fields of a head say; fields that must not repeat are seen at most once.
+// What the fields about framing and routing say, each of them given at most once.
 struct Framing {
   std::optional<std::string_view> host;
   std::optional<std::string_view> content_length;
   std::optional<std::string_view> transfer_encoding;
+  bool has_close = false;
+  bool has_keep_alive = false;
+  bool expects_continue = false;
 };
 
 std::optional<Refusal> CheckHost(std::string_view value, Framing& framing) {
   if (framing.host.has_value()) return BadRequest("Host: given more than once");
-  const bool is_good = std::all_of(value.begin(), value.end(), [](char c) {
-    return kToken[static_cast<unsigned char>(c)] || c == ':' || c == '[' || c == ']';
-  });
-  if (!is_good) return BadRequest("Host: expected a host and an optional port");
+  if (!IsAuthority(value)) return BadRequest("Host: expected a host and an optional port");
   framing.host = value;
   return std::nullopt;
 }
 
+// RFC 9112 (6.3) lets a recipient take "1, 1", and a field that repeats the same number, as that
+// number, and RFC 9110 (8.6) lets it refuse both. They are refused: no client needs them, and what
+// stands before or behind this server may take them for something else.
 std::optional<Refusal> CheckContentLength(std::string_view value, Framing& framing) {
   const bool is_number =
       !value.empty() && value.size() <= kContentLengthDigitsMax &&
       std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!is_number) return BadRequest("Content-Length: expected one decimal number");
-  if (framing.content_length.has_value() && *framing.content_length != value) {
-    return BadRequest("Content-Length: given more than once with different values");
+  if (framing.content_length.has_value()) {
+    return BadRequest("Content-Length: given more than once");
   }
   framing.content_length = value;
   return std::nullopt;
 }
 
-std::optional<Refusal> CheckField(std::string_view line, const RequestLine& request,
-                                  Framing& framing) {
-  if (line.front() == ' ' || line.front() == '\t') {
-    return BadRequest("header: a field may not be folded over lines");
+std::optional<Refusal> CheckTransferEncoding(std::string_view value, Framing& framing) {
+  if (framing.transfer_encoding.has_value()) {
+    return BadRequest("Transfer-Encoding: given more than once");
   }
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return BadRequest("header: a field has no ':'");
-  const std::string_view name = line.substr(0, colon);
-  if (!IsToken(name)) return BadRequest("header: a field name is empty or no token");
-  const std::string_view value = TrimSpace(line.substr(colon + 1));
-  if (HasControlByte(value)) return BadRequest("header: a field value holds a control byte");
+  if (!EqualsIgnoreCase(value, "chunked")) {
+    return BadRequest("Transfer-Encoding: expected exactly \"chunked\"");
+  }
+  framing.transfer_encoding = value;
+  return std::nullopt;
+}
+
+void ReadConnection(std::string_view list, Framing& framing) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view option = TrimSpace(list.substr(0, comma));
+    framing.has_close = framing.has_close || EqualsIgnoreCase(option, "close");
+    framing.has_keep_alive = framing.has_keep_alive || EqualsIgnoreCase(option, "keep-alive");
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
+
+// Looks at the fields that the server itself obeys.
+std::optional<Refusal> CheckKnownField(const Headers::Field& field, const RequestLine& request,
+                                       Framing& framing) {
+  const auto& [name, value] = field;
   switch (name.size()) {
     case 4:
       if (EqualsIgnoreCase(name, "host")) return CheckHost(value, framing);
       break;
     case 6:
-      if (EqualsIgnoreCase(name, "expect") && !request.is_http_1_0 &&
-          !EqualsIgnoreCase(value, "100-continue")) {
+      if (!EqualsIgnoreCase(name, "expect") || request.is_http_1_0) break;
+      if (!EqualsIgnoreCase(value, "100-continue")) {
         return Refusal{417, "Expect: only 100-continue is known"};
       }
+      framing.expects_continue = true;
+      break;
+    case 10:
+      if (EqualsIgnoreCase(name, "connection")) ReadConnection(value, framing);
       break;
     case 14:
       if (EqualsIgnoreCase(name, "content-length")) return CheckContentLength(value, framing);
       break;
     case 17:
-      if (!EqualsIgnoreCase(name, "transfer-encoding")) break;
-      if (framing.transfer_encoding.has_value()) {
-        return BadRequest("Transfer-Encoding: given more than once");
-      }
-      framing.transfer_encoding = value;
+      if (EqualsIgnoreCase(name, "transfer-encoding")) return CheckTransferEncoding(value, framing);
       break;
     default: break;
   }
   return std::nullopt;
 }
 
-// The authority of an absolute-form target.
+std::optional<Refusal> ReadField(std::string_view line, const RequestLine& request,
+                                 Framing& framing, Headers& headers) {
+  if (line.front() == ' ' || line.front() == '\t') {
+    return BadRequest("header: a field may not be folded over lines");
+  }
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return BadRequest("header: a field has no ':'");
+  const Headers::Field field{line.substr(0, colon), TrimSpace(line.substr(colon + 1))};
+  if (!IsToken(field.name)) return BadRequest("header: a field name is empty or no token");
+  if (HasControlByte(field.value)) return BadRequest("header: a field value holds a control byte");
+  headers.Add(field.name, field.value);
+  return CheckKnownField(field, request, framing);
+}
+
+// The authority of an absolute-form target ("http://host/path").
 std::string_view AuthorityOf(std::string_view target) {
   target.remove_prefix(target.find("//") + 2);
   return target.substr(0, target.find_first_of("/?"));
+}
+
+// Rewrites an absolute-form target to origin form.
+std::string OriginForm(std::string_view target) {
+  if (target.front() == '/' || target == "*") return std::string(target);
+  target.remove_prefix(target.find("//") + 2);
+  const std::size_t end = target.find_first_of("/?");
+  if (end == std::string_view::npos) return "/";
+  std::string result(target[end] == '/' ? "" : "/");
+  result += target.substr(end);
+  return result;
 }
 
 std::optional<Refusal> CheckFraming(const RequestLine& request, const Framing& framing) {
@@ -184,15 +202,14 @@ std::optional<Refusal> CheckFraming(const RequestLine& request, const Framing& f
       return BadRequest("Transfer-Encoding and Content-Length exclude each other");
     }
     if (request.is_http_1_0) return BadRequest("Transfer-Encoding: not part of HTTP/1.0");
-    if (!EqualsIgnoreCase(*framing.transfer_encoding, "chunked")) {
-      return Refusal{501, "Transfer-Encoding: only chunked is known"};
-    }
   }
-  const bool is_absolute = request.target.front() != '/' && request.target != "*";
-  if (is_absolute && !EqualsIgnoreCase(AuthorityOf(request.target), framing.host.value_or(""))) {
-    return BadRequest("target: an absolute target must name the same host as the Host field");
-  }
-  return std::nullopt;
+  if (request.target.front() == '/' || request.target == "*") return std::nullopt;
+  const std::string_view authority = AuthorityOf(request.target);
+  // Only 1.0 may leave Host out.
+  const bool is_good = framing.host.has_value() ? EqualsIgnoreCase(authority, *framing.host)
+                                                : IsAuthority(authority);
+  if (is_good) return std::nullopt;
+  return BadRequest("target: an absolute target must name the same host as the Host field");
 }
 
 }  // namespace
@@ -205,6 +222,10 @@ HeadScanner::State HeadScanner::Refuse(int http_status, std::string message) {
 }
 
 HeadScanner::State HeadScanner::Scan(std::string_view input) {
+  if (input.empty()) return State::kIncomplete;
+  if (!IsTokenByte(input.front())) {
+    return Refuse(400, "request line: expected \"METHOD target HTTP/1.1\"");
+  }
   while (true) {
     const std::size_t newline = input.find('\n', scanned_);
     if (newline == std::string_view::npos) {
@@ -229,10 +250,6 @@ HeadScanner::State HeadScanner::Scan(std::string_view input) {
 }
 
 HeadScanner::State HeadScanner::CheckPartial(std::string_view input) {
-  if (input.empty()) return State::kIncomplete;
-  if (!kToken[static_cast<unsigned char>(input.front())]) {
-    return Refuse(400, "request line: expected \"METHOD target HTTP/1.1\"");
-  }
   if (line_start_ == 0) {
     const std::size_t method_end = input.find(' ');
     if (std::min(method_end, input.size()) > kMethodMax) {
@@ -252,7 +269,6 @@ HeadScanner::State HeadScanner::CheckComplete(std::string_view head) {
   const auto refuse = [this](const Refusal& refusal) {
     return Refuse(refusal.http_status, refusal.message);
   };
-  if (head.size() <= 2) return Refuse(400, "request line: missing");
   // Every LF is known to follow a CR; as many CRs as LFs means there is none alone.
   if (std::count(head.begin(), head.end(), '\r') != std::count(head.begin(), head.end(), '\n')) {
     return Refuse(400, "header: a CR must be followed by LF");
@@ -263,22 +279,23 @@ HeadScanner::State HeadScanner::CheckComplete(std::string_view head) {
   if (request.target.size() > limits_->target_bytes_max) {
     return Refuse(414, fmt::format("target: longer than {} bytes", limits_->target_bytes_max));
   }
+  head_ = RequestHead();
   Framing framing;
   while (rest.size() > 2) {
-    if (const auto refusal = CheckField(NextLine(rest), request, framing)) return refuse(*refusal);
+    const auto refusal = ReadField(NextLine(rest), request, framing, head_.headers);
+    if (refusal) return refuse(*refusal);
   }
   if (const auto refusal = CheckFraming(request, framing)) return refuse(*refusal);
+  head_.method = request.method;
+  head_.target = OriginForm(request.target);
+  head_.is_http_1_0 = request.is_http_1_0;
+  head_.is_chunked = framing.transfer_encoding.has_value();
+  for (const char digit : framing.content_length.value_or(std::string_view())) {
+    head_.content_length = head_.content_length * 10 + static_cast<std::uint64_t>(digit - '0');
+  }
+  head_.keep_alive = !framing.has_close && (!request.is_http_1_0 || framing.has_keep_alive);
+  head_.expects_continue = framing.expects_continue;
   return State::kComplete;
-}
-
-std::string OriginForm(std::string_view target) {
-  if (target.front() == '/' || target == "*") return std::string(target);
-  target.remove_prefix(target.find("//") + 2);
-  const std::size_t end = target.find_first_of("/?");
-  if (end == std::string_view::npos) return "/";
-  std::string result(target[end] == '/' ? "" : "/");
-  result += target.substr(end);
-  return result;
 }
 
 }  // namespace penstock::http

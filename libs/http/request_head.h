@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "libs/http/message.h"
 #include "libs/http/server.h"
 
 namespace penstock::http {
@@ -14,6 +16,24 @@ namespace penstock::http {
 struct Refusal {
   int http_status = 0;
   std::string message;
+};
+
+// What the head of a request says.
+struct RequestHead {
+  std::string method;
+  // Origin form; see Request::target.
+  std::string target;
+  Headers headers;
+  bool is_http_1_0 = false;
+  // How the body is framed: in chunks, or by its length.
+  bool is_chunked = false;
+  std::uint64_t content_length = 0;
+  // Whether the connection may live on (RFC 9112, 9.3).
+  bool keep_alive = false;
+  // Whether the client waits for "100 Continue". Of 1.0 it is ignored.
+  bool expects_continue = false;
+
+  bool has_body() const { return is_chunked || content_length > 0; }
 };
 
 // Looks for the end of a request head in bytes that arrive in pieces. Not thread-safe.
@@ -29,6 +49,8 @@ class HeadScanner {
   State Scan(std::string_view input);
 
   std::size_t head_size() const { return head_size_; }
+  // After kComplete, to be moved from.
+  RequestHead& head() { return head_; }
   const Refusal& refusal() const { return refusal_; }
 
   // Starts over for the next request.
@@ -44,11 +66,8 @@ class HeadScanner {
   std::size_t line_start_ = 0;
   std::size_t fields_ = 0;
   std::size_t head_size_ = 0;
+  RequestHead head_;
   Refusal refusal_;
 };
-
-// Rewrites an absolute-form target ("http://host/path") that CheckComplete let through to origin
-// form.
-std::string OriginForm(std::string_view target);
 
 }  // namespace penstock::http
