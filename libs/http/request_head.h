@@ -36,6 +36,14 @@ struct RequestHead {
   bool has_body() const { return is_chunked || content_length > 0; }
 };
 
+// What of a head only its end decides.
+struct HeadFraming {
+  bool has_host = false;
+  bool has_length = false;
+  bool has_close = false;
+  bool has_keep_alive = false;
+};
+
 // Looks for the end of a request head in bytes that arrive in pieces. Not thread-safe.
 class HeadScanner {
  public:
@@ -48,7 +56,7 @@ class HeadScanner {
   // kComplete means that the head is `head_size()` bytes and passed all checks.
   State Scan(std::string_view input);
 
-  std::size_t head_size() const { return head_size_; }
+  std::size_t head_size() const { return line_start_; }
   // After kComplete, to be moved from.
   RequestHead& head() { return head_; }
   const Refusal& refusal() const { return refusal_; }
@@ -58,14 +66,15 @@ class HeadScanner {
 
  private:
   State Refuse(int http_status, std::string message);
-  State CheckPartial(std::string_view input);
-  State CheckComplete(std::string_view head);
+  State CheckSizes(std::string_view input);
+  State ReadLine(std::string_view line);
+  State Finish();
 
   const ServerLimits* limits_;
   std::size_t scanned_ = 0;
   std::size_t line_start_ = 0;
-  std::size_t fields_ = 0;
-  std::size_t head_size_ = 0;
+  std::size_t lines_ = 0;
+  HeadFraming framing_;
   RequestHead head_;
   Refusal refusal_;
 };

@@ -82,6 +82,19 @@ TEST(RequestReaderTest, DoesItHoweverTheBytesAreSplit) {
   }
 }
 
+// A line is judged when it is whole, so that a client is told, and a split decides nothing.
+TEST(RequestReaderTest, RefusesALineBeforeTheHeadEnds) {
+  for (const std::string& bytes :
+       {std::string("GET\xe0HTTP/1.1\r\x01 T /1 HTTP/1.1\r\nH"), std::string("GET /\r\n"),
+        std::string(40, 'a') + "\r\nHos", std::string("GET / HTTP/1.1\r\nX : y\r\n"),
+        std::string("GET / HTTP/1.1\r\nHost: a/b\r\nX:")}) {
+    const std::string_view view = bytes;
+    for (std::size_t at = 0; at <= bytes.size(); ++at) {
+      EXPECT_EQ(Read({view.substr(0, at), view.substr(at)}).refused, 400) << bytes << " at " << at;
+    }
+  }
+}
+
 TEST(RequestReaderTest, ReadsRequestsHoweverTheyAreSplit) {
   const std::string bytes =
       "\r\nPOST /a?b=c HTTP/1.1\r\nhost: h\r\nContent-Length: 5\r\nX-A:  b c \r\n\r\nhello"
