@@ -86,6 +86,11 @@ bool Headers::HasToken(std::string_view name, std::string_view token) const {
   return false;
 }
 
+void Headers::Reserve(std::size_t fields, std::size_t bytes) {
+  fields_.reserve(fields);
+  bytes_.reserve(bytes);
+}
+
 void Headers::Add(std::string_view name, std::string_view value) {
   // Growing the string would leave views into it dangling, so such arguments are copied first.
   const auto is_own = [this](std::string_view view) {

@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t kMethodMax = 32;
 // " HTTP/1.1", the line's CR, and one more.
 constexpr std::size_t kVersionBytes = 11;
+// What the fields of most requests take.
+constexpr std::size_t kFieldsUsual = 16;
+constexpr std::size_t kFieldBytesUsual = 1024;
 // More digits could overflow 64 bits.
 constexpr std::size_t kContentLengthDigitsMax = 18;
 
@@ -213,6 +216,9 @@ HeadScanner::State HeadScanner::Scan(std::string_view input) {
     const std::string_view line = input.substr(line_start_, newline - 1 - line_start_);
     line_start_ = scanned_ = newline + 1;
     if (line.empty()) return Finish();
+    if (lines_ == 0) {
+      head_.headers.Reserve(kFieldsUsual, std::min(input.size() - line_start_, kFieldBytesUsual));
+    }
     if (ReadLine(line) == State::kRefused) return State::kRefused;
   }
 }

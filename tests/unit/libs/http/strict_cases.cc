@@ -94,6 +94,7 @@ void AddTargets(Cases& cases) {
   refuse("asterisk with a query", "OPTIONS *?a HTTP/1.1\r\nHost: h\r\n\r\n");
   Take(cases, "asterisk for OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * ");
   Take(cases, "absolute target", Get("http://H/x?y"), "GET /x?y ");
+  Take(cases, "absolute target of TLS", Get("HTTPS://h/x"), "GET /x ");
   Take(cases, "absolute target without a path", Get("http://h?y"), "GET /?y ");
   Take(cases, "path of two slashes", Get("//evil/x"), "GET //evil/x ");
 }
@@ -104,6 +105,7 @@ void AddHosts(Cases& cases) {
   };
   refuse("no Host", "X: y\r\n");
   refuse("two Hosts", "Host: h\r\nHost: h\r\n");
+  Refuse(cases, "two Hosts in 1.0", 400, "GET / HTTP/1.0\r\nHost: h\r\nHost: h\r\n\r\n", "Host: ");
   refuse("two Hosts, one of other case", "Host: h\r\nhOST: i\r\n");
   refuse("Host without a value", "Host:\r\n");
   refuse("list of Hosts", "Host: a, b\r\n");
@@ -169,6 +171,8 @@ void AddFraming(Cases& cases) {
   const std::string length = "Content-Length: ";
   refuse("two lengths", "Content-Length: 3\r\nContent-Length: 4\r\n", length);
   refuse("the same length twice", "Content-Length: 3\r\nContent-Length: 3\r\n", length);
+  refuse("two lengths, one of other case", "Content-Length: 3\r\ncONTENT-lENGTH: 3\r\n", length);
+  refuse("no length behind a length", "Content-Length: 0\r\nContent-Length: 3\r\n", length);
   refuse("list of lengths", "Content-Length: 3, 3\r\n", length);
   refuse("length with a plus", "Content-Length: +3\r\n", length);
   refuse("length with a minus", "Content-Length: -3\r\n", length);
@@ -179,6 +183,8 @@ void AddFraming(Cases& cases) {
   refuse("length above 64 bits", "Content-Length: 18446744073709551619\r\n", length);
   refuse("length and chunks", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "exclude");
   refuse("chunks and length", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "exclude");
+  refuse("length of zero and chunks", "Content-Length: 0\r\ntransfer-encoding: CHUNKED\r\n",
+         "exclude");
   const std::string coding = "Transfer-Encoding: expected exactly";
   refuse("unknown coding", "Transfer-Encoding: gzip\r\n", coding);
   refuse("coding before chunked", "Transfer-Encoding: gzip, chunked\r\n", coding);
@@ -197,9 +203,16 @@ void AddFraming(Cases& cases) {
          "Transfer-Encoding: given more than once");
   Refuse(cases, "chunks in 1.0", 400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
          "HTTP/1.0");
+  Refuse(cases, "length and chunks in 1.0", 400,
+         "POST / HTTP/1.0\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+         "exclude");
   Refuse(cases, "body too long", 413, Post("Content-Length: 101\r\n"), "longer than 100 bytes");
   Take(cases, "body of the greatest length",
        Post("Content-Length: 100\r\n", std::string(kBodyMax, 'a')), "POST / aaa");
+  Take(cases, "coding of other case", Post("Transfer-Encoding: ChunkeD\r\n", "1\r\na\r\n0\r\n\r\n"),
+       "POST / a");
+  Take(cases, "spaces and TABs around a length", Post("Content-Length:\t 3 \t\r\n", "abc"),
+       "POST / abc");
   Take(cases, "length with zeros", Post("Content-Length: 003\r\n", "abc"), "POST / abc");
   Take(cases, "body of GET", Get("/", "Host: h\r\nContent-Length: 3\r\n") + "abc", "GET / abc");
 }
@@ -234,6 +247,9 @@ void AddChunks(Cases& cases) {
   refuse("chunk extension without a name", "1;" + end);
   refuse("chunk extension without a value", "1;a=" + end);
   refuse("chunk extension with an open quote", "1;a=\"b" + end);
+  refuse("chunk extension with a control byte", "1;a=\"\x01\"" + end);
+  refuse("chunk extension with NUL", "1;a=\"\0\""s + end);
+  refuse("chunk extension with more behind a quote", "1;a=\"b\"c" + end);
   refuse("chunk extension too long", "1;" + std::string(kExtensionMax, 'a') + end, "64 bytes");
   refuse("chunk extension without end", "1;" + std::string(kHeaderMax, 'a'), "64 bytes");
   const std::string half = ";" + std::string(kExtensionMax / 2, 'a');
@@ -245,6 +261,7 @@ void AddChunks(Cases& cases) {
   refuse("trailer without a colon", "0\r\nX\r\n\r\n", trailer);
   refuse("trailer with a space before the colon", "0\r\nX : y\r\n\r\n", trailer);
   refuse("trailer with NUL", "0\r\nX: \0\r\n\r\n"s, trailer);
+  refuse("trailer with CR alone", "0\r\nX: y\rz\r\n\r\n", trailer);
   refuse("length in the trailer", "0\r\nContent-Length: 3\r\n\r\n", trailer);
   refuse("coding in the trailer", "0\r\nTransfer-Encoding: chunked\r\n\r\n", trailer);
   refuse("Host in the trailer", "0\r\nHost: i\r\n\r\n", trailer);
