@@ -15,6 +15,7 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
 
 set(PENSTOCK_SANITIZE "" CACHE STRING "Sanitizers to build with, as given to -fsanitize=")
 option(PENSTOCK_BUILD_TESTS "Build the tests and benchmarks" ON)
+option(PENSTOCK_FUZZ "Build the fuzzers, with clang" OFF)
 
 find_program(PENSTOCK_CCACHE ccache)
 if(PENSTOCK_CCACHE)
@@ -47,4 +48,8 @@ if(PENSTOCK_SANITIZE)
     -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${PENSTOCK_SANITIZE})
   add_compile_definitions(PENSTOCK_SANITIZED=1)
+endif()
+if(PENSTOCK_FUZZ)
+  # Optimized little, to compile fast. The warnings that count as errors are those of g++.
+  add_compile_options(-O1 -fsanitize=fuzzer-no-link -Wno-error -w)
 endif()

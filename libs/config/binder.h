@@ -147,6 +147,10 @@ class Binder {
   using RawWrite = std::function<Value()>;
   void Raw(std::string_view key, std::string_view help, RawRead read, RawWrite write);
 
+  // Says that `key`, or all keys bound so far below it, are taken over by a running program that
+  // reads its configuration again. For --help, and for whoever reads again (changes.h).
+  void Reloadable(std::string_view key);
+
   // Reads a map into the bound fields. Unknown keys, wrong types, duplicates and values out of
   // bounds go to `problems`; a field that has a problem keeps its value. `key_prefix` begins the
   // keys in messages.

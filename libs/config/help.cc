@@ -28,7 +28,8 @@ void AppendKeys(const Table& table, const std::string& prefix, std::string* out)
     *out += fmt::format("  {}: {}", name, key->type);
     const std::string text = DefaultText(*key);
     if (!text.empty()) *out += fmt::format(" (default {})", text);
-    *out += fmt::format("\n      {}\n", key->help);
+    *out +=
+        fmt::format("\n      {}{}\n", key->help, key->reloadable ? " (read again at SIGHUP)" : "");
     if (key->describe) {
       Binder item;
       key->describe(item);

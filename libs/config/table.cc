@@ -6,12 +6,13 @@
 #include "fmt/format.h"
 
 namespace penstock::config::internal {
-namespace {
 
-[[noreturn]] void Die(std::string_view name, std::string_view what) {
+void Die(std::string_view name, std::string_view what) {
   fmt::print(stderr, "config: {}: {}\n", name, what);
   std::abort();
 }
+
+namespace {
 
 // Puts `value` under the nested sections that `name` spells.
 void AddNested(Value* map, std::string_view name, Value value, std::string comment) {

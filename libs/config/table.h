@@ -15,6 +15,9 @@
 
 namespace penstock::config::internal {
 
+// Ends the program, whose code binds the key wrongly.
+[[noreturn]] void Die(std::string_view name, std::string_view what);
+
 // How the text of a flag or of an environment variable becomes a value.
 enum class Shape {
   kScalar,
@@ -31,6 +34,7 @@ struct Key {
   std::string type;
   Shape shape = Shape::kScalar;
   bool secret = false;
+  bool reloadable = false;
   // Reads a value into the field, or adds problems under `key` (the name as the file has it).
   std::function<void(const Value& value, const std::string& key, Problems& problems)> read;
   // Adds a problem when the field's present value is out of bounds. May be empty.

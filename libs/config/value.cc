@@ -111,6 +111,8 @@ Value Value::Scalar(std::string text, bool quoted) {
   return value;
 }
 
+Value Value::List() { return List(std::vector<Value>()); }
+
 Value Value::List(std::vector<Value> items) {
   Value value;
   value.kind = Kind::kList;

@@ -35,9 +35,10 @@ struct Value {
   std::vector<Entry> entries;  // of a map, in order
   Place place;
 
-  static Value Null() { return {}; }
+  static Value Null();
   static Value Scalar(std::string text, bool quoted = false);
-  static Value List(std::vector<Value> items = {});
+  static Value List();
+  static Value List(std::vector<Value> items);
   static Value Map();
 
   bool is_null() const { return kind == Kind::kNull; }
@@ -58,6 +59,8 @@ struct Value::Entry {
   // Ends the line that shows the entry in ToYaml; not part of the value.
   std::string comment;
 };
+
+inline Value Value::Null() { return {}; }
 
 // "a string", "a list", …: for "expected a list, but this is a string".
 std::string_view KindName(const Value& value);

@@ -2,11 +2,12 @@
 
 #include <exception>
 #include <map>
+#include <sstream>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "fmt/format.h"
+#include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
 namespace penstock::config {
@@ -90,6 +91,30 @@ class Reader {
   bool over_limit_ = false;
 };
 
+// Counts the documents of a text, up to two: reading all of them does not end for some malformed
+// texts, of which yaml-cpp makes empty documents for ever.
+class DocumentCounter final : public YAML::EventHandler {
+ public:
+  int count = 0;
+  YAML::Mark last;
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    ++count;
+    last = mark;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
 }  // namespace
 
 Value ParseYaml(std::string_view text, const std::string& source, Problems& problems) {
@@ -99,12 +124,16 @@ Value ParseYaml(std::string_view text, const std::string& source, Problems& prob
   }
   Reader reader(source, problems);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return Value::Null();
-    if (documents.size() > 1) {
-      problems.Add(reader.At(documents[1].Mark()), "", "expected one document, found several");
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    DocumentCounter documents;
+    while (documents.count < 2 && parser.HandleNextDocument(documents)) {
     }
-    return reader.Read(documents[0], "", 0);
+    if (documents.count == 0) return Value::Null();
+    if (documents.count > 1) {
+      problems.Add(reader.At(documents.last), "", "expected one document, found several");
+    }
+    return reader.Read(YAML::Load(std::string(text)), "", 0);
   } catch (const YAML::Exception& error) {
     problems.Add(reader.At(error.mark), "", fmt::format("is not valid YAML: {}", error.msg));
   } catch (const std::exception& error) {

@@ -24,7 +24,6 @@ absl::StatusCode CodeOfRefusal(int http_status) {
   switch (http_status) {
     case 408: return absl::StatusCode::kDeadlineExceeded;
     case 500: return absl::StatusCode::kInternal;
-    case 501: return absl::StatusCode::kUnimplemented;
     case 503: return absl::StatusCode::kUnavailable;
     default: return absl::StatusCode::kInvalidArgument;
   }

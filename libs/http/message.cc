@@ -7,22 +7,12 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/http/grammar.h"
 
 namespace penstock::http {
 namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-bool IsTokenByte(char c) {
-  if ((c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z')) return true;
-  return c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
 
 // `text` as the inside of a JSON string. Bytes that are no UTF-8 cannot occur: callers quote input
 // escaped.
@@ -89,11 +79,16 @@ bool Headers::HasToken(std::string_view name, std::string_view token) const {
   for (std::string_view list : GetAll(name)) {
     while (!list.empty()) {
       const std::size_t comma = std::min(list.find(','), list.size());
-      if (EqualsIgnoreCase(Trim(list.substr(0, comma)), token)) return true;
+      if (EqualsIgnoreCase(TrimSpace(list.substr(0, comma)), token)) return true;
       list.remove_prefix(std::min(comma + 1, list.size()));
     }
   }
   return false;
+}
+
+void Headers::Reserve(std::size_t fields, std::size_t bytes) {
+  fields_.reserve(fields);
+  bytes_.reserve(bytes);
 }
 
 void Headers::Add(std::string_view name, std::string_view value) {
@@ -133,10 +128,7 @@ void Headers::Clear() {
 }
 
 bool IsValidHeader(std::string_view name, std::string_view value) {
-  if (name.empty() || !std::all_of(name.begin(), name.end(), IsTokenByte)) return false;
-  return std::none_of(value.begin(), value.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  });
+  return IsToken(name) && !HasControlByte(value);
 }
 
 Response Response::Json(int status, std::string json) {

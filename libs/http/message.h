@@ -35,6 +35,9 @@ class Headers {
   // True when the comma-separated list in the fields called `name` has `token`, without case.
   bool HasToken(std::string_view name, std::string_view token) const;
 
+  // Room for so many fields, and so many bytes of their names and values, before more memory is
+  // taken.
+  void Reserve(std::size_t fields, std::size_t bytes);
   // Appends a field. The views may point into this object.
   void Add(std::string_view name, std::string_view value);
   // Replaces all fields called `name` by one at the end.

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
+#include <optional>
+#include <utility>
 
+#include "libs/http/chunk_decoder.h"
 #include "libs/http/input_buffer.h"
 #include "libs/http/message.h"
 #include "libs/http/request_head.h"
@@ -25,14 +28,13 @@ class RequestReader {
 
   // `options` must outlive the reader. `peer` gives the address fields of each request.
   RequestReader(const ServerOptions& options, Request peer);
-  ~RequestReader();
 
   InputBuffer& input() { return input_; }
   Event Next();
   Phase phase() const;
 
   // After kRequest, once.
-  Request TakeRequest();
+  Request TakeRequest() { return std::move(request_); }
   // After kRequest: whether the client lets the connection live on, and what kind of answer it
   // expects.
   bool keep_alive() const { return keep_alive_; }
@@ -42,19 +44,20 @@ class RequestReader {
   const Refusal& refusal() const { return refusal_; }
 
  private:
-  class Parser;
-  struct ParserBox;
-
-  Event ParseHead();
-  Event ParseBody();
+  Event ReadHead();
+  Event ReadBody();
+  Event ReadChunks();
   Event Refuse(Refusal refusal);
 
   const ServerOptions& options_;
   const Request peer_;
   InputBuffer input_;
   HeadScanner scanner_;
-  // Holds the parser of the present message in place.
-  std::unique_ptr<ParserBox> box_;
+  Request request_;
+  // Of a body in chunks.
+  std::optional<ChunkDecoder> chunks_;
+  // Of a body with a length: what has not arrived.
+  std::uint64_t body_left_ = 0;
   bool in_body_ = false;
   bool keep_alive_ = false;
   bool is_head_request_ = false;

@@ -67,6 +67,9 @@ struct ServerLimits {
   std::size_t header_fields_max = 100;
   // The body, after chunk decoding; more is 413.
   std::size_t body_bytes_max = 1024 * 1024;
+  // The extensions of all chunks of one body together, which nobody reads; more is 400. A trailer
+  // is held to header_bytes_max and header_fields_max of its own, and is dropped.
+  std::size_t chunk_extension_bytes_max = 4 * 1024;
   // Open connections over all loops; one more gets 503.
   std::size_t connections_max = 10'000;
   // Bytes of following requests that are read while one is being answered; requests of one
@@ -111,8 +114,8 @@ struct ServerOptions {
   // The body limit for a request whose head was read, in place of limits.body_bytes_max. May be
   // empty. Runs on a loop.
   std::function<std::size_t(const Request& head)> body_bytes_max_of;
-  // Makes the answers to what the server itself refuses (400, 408, 413, 414, 417, 431, 500, 501,
-  // 503, 505). May be empty: ErrorResponse. Runs on a loop.
+  // Makes the answers to what the server itself refuses (400, 408, 413, 414, 417, 431, 500, 503,
+  // 505). May be empty: ErrorResponse. Runs on a loop.
   std::function<Response(int http_status, const absl::Status& error)> error_response;
 };
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "libs/log/log.h"
 
@@ -39,6 +40,45 @@ class Watchdog {
   std::thread thread_;
 };
 
+// Passes hangups on between the start and the stop; one that comes during the start waits for its
+// end.
+class Hangups {
+ public:
+  explicit Hangups(std::function<void()> hook) : hook_(std::move(hook)) {}
+
+  std::function<void()> hook() {
+    if (!hook_) return {};
+    return [this] { Arrived(); };
+  }
+  void Open() {
+    const std::lock_guard lock(mutex_);
+    is_open_ = true;
+    if (std::exchange(is_waiting_, false)) hook_();
+  }
+  // After it returns, the hook is neither running nor called again.
+  void Close() {
+    const std::lock_guard lock(mutex_);
+    is_closed_ = true;
+  }
+
+ private:
+  void Arrived() {
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) return;
+    if (is_open_) {
+      hook_();
+    } else {
+      is_waiting_ = true;
+    }
+  }
+
+  const std::function<void()> hook_;
+  std::mutex mutex_;
+  bool is_open_ = false;
+  bool is_closed_ = false;
+  bool is_waiting_ = false;
+};
+
 absl::Status StopWithin(App& app, const RunOptions& options) {
   const Watchdog watchdog(options.stop_deadline + options.stop_grace);
   return app.Stop(options.stop_deadline);
@@ -47,7 +87,8 @@ absl::Status StopWithin(App& app, const RunOptions& options) {
 }  // namespace
 
 int RunUntilSignal(App& app, RunOptions options) {
-  SignalWatcher watcher(options.on_hangup, options.stop_request);
+  Hangups hangups(options.on_hangup);
+  SignalWatcher watcher(hangups.hook(), options.stop_request);
   if (const absl::Status started = app.Start(); !started.ok()) {
     log::Error("start failed", {{"error", started}});
     if (options.readiness != nullptr) options.readiness->SetDraining();
@@ -58,8 +99,10 @@ int RunUntilSignal(App& app, RunOptions options) {
     return 1;
   }
   log::Info("started", {{"pid", getpid()}});
+  hangups.Open();
 
   const SignalWatcher::Stop stop = watcher.Wait();
+  hangups.Close();
   log::Info("stopping", {{"reason", stop.reason}});
   if (options.readiness != nullptr) options.readiness->SetDraining();
   if (options.stop_delay.count() > 0) std::this_thread::sleep_for(options.stop_delay);

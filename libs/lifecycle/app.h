@@ -34,7 +34,8 @@ struct RunOptions {
   Readiness* readiness = nullptr;
   // Waited between becoming not ready and App::Stop, so that load balancers notice first.
   std::chrono::milliseconds stop_delay{0};
-  // Called on the signal thread at each SIGHUP; must return soon. Empty: SIGHUP stops, as SIGTERM
+  // Called at each SIGHUP from the end of the start to the stop, never twice at a time; one that
+  // comes during the start counts at its end. Must return soon. Empty: SIGHUP stops, as SIGTERM
   // does.
   std::function<void()> on_hangup;
   // Lets the application stop itself; may be null. Must outlive the call.

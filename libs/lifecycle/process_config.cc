@@ -13,6 +13,7 @@ void BindProcessConfig(config::Binder& binder, ProcessConfig* config) {
                            {"error", log::Level::kError},
                            {"off", log::Level::kOff}},
                           "log lines below this level are left out");
+  binder.Reloadable("log.level");
   binder.Enum<log::Format>(
       "log.format", &config->log_format,
       {{"auto", log::Format::kAuto}, {"json", log::Format::kJson}, {"text", log::Format::kText}},

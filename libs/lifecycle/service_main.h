@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/status.h"
+#include "libs/base/status.h"
 #include "libs/base/time.h"
 #include "libs/config/load.h"
 #include "libs/config/version.h"
 #include "libs/lifecycle/admin_server.h"
 #include "libs/lifecycle/app.h"
+#include "libs/lifecycle/config_reload.h"
 #include "libs/lifecycle/process_config.h"
 #include "libs/lifecycle/readiness.h"
 #include "libs/lifecycle/signals.h"
@@ -19,7 +22,9 @@ namespace penstock::lifecycle {
 
 // Loads the configuration, makes the app with what a process owns, and runs it until a signal.
 // Returns the exit code. `admin_port` is the default. `App` has a static Create(Config, Shared),
-// `Config` has Validate(), and Bind(Binder&, Config&) stands in its namespace.
+// `Config` has Validate(), and Bind(Binder&, Config&) stands in its namespace. SIGHUP reads the
+// configuration again: the level of the log is taken over, and what the app's Reload(const
+// Config&), if it has one, takes.
 template <typename App, typename Config>
 int ServiceMain(const config::Program& program, std::uint16_t admin_port, int argc, char** argv) {
   BlockSignals();
@@ -43,9 +48,31 @@ int ServiceMain(const config::Program& program, std::uint16_t admin_port, int ar
     log::Error("cannot start", {{"error", status}});
     return 1;
   }
+  ConfigReload reload(program, {argv, argv + argc}, binder, [&program, admin_port, &app] {
+    struct Fields {
+      Config config;
+      ProcessConfig process;
+    };
+    auto fields = std::make_shared<Fields>();
+    fields->process.admin_listen = {"127.0.0.1", admin_port};
+    ConfigReload::Reading reading;
+    Bind(reading.binder, fields->config);
+    BindProcessConfig(reading.binder, &fields->process);
+    reading.validate = [fields] { return fields->config.Validate(); };
+    reading.apply = [fields, &app]() -> absl::Status {
+      if constexpr (requires { (*app)->Reload(fields->config); }) {
+        RETURN_IF_ERROR((*app)->Reload(fields->config));
+      }
+      log::SetLevel(fields->process.log_level);
+      return absl::OkStatus();
+    };
+    reading.fields = std::move(fields);
+    return reading;
+  });
   return RunUntilSignal(**app, {.stop_deadline = process.shutdown_deadline,
                                 .readiness = &readiness,
-                                .stop_delay = process.shutdown_delay});
+                                .stop_delay = process.shutdown_delay,
+                                .on_hangup = [&reload] { reload.Run().IgnoreError(); }});
 }
 
 }  // namespace penstock::lifecycle

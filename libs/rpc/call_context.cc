@@ -1,6 +1,6 @@
 #include "libs/rpc/call_context.h"
 
-#include "libs/rpc/metadata.h"
+#include <utility>
 
 namespace penstock::rpc {
 
@@ -12,6 +12,11 @@ CallContext::CallContext(const grpc::CallbackServerContext& context)
                            std::string(value.data(), value.size()));
   }
 }
+
+CallContext::CallContext(MetadataList metadata, std::string peer)
+    : metadata_(std::move(metadata)),
+      peer_(std::move(peer)),
+      deadline_(std::chrono::system_clock::time_point::max()) {}
 
 std::string_view CallContext::Metadata(std::string_view key) const {
   for (const auto& [name, value] : metadata_) {
@@ -45,6 +50,11 @@ void CallContext::ApplyTrailing(grpc::CallbackServerContext& context) {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, value] : trailing_) context.AddTrailingMetadata(key, value);
   trailing_.clear();
+}
+
+MetadataList CallContext::TakeTrailing() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(trailing_, {});
 }
 
 }  // namespace penstock::rpc

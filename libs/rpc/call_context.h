@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libs/rpc/cancellation.h"
+#include "libs/rpc/metadata.h"
 
 namespace penstock::rpc {
 
@@ -20,12 +21,14 @@ namespace penstock::rpc {
 class CallContext {
  public:
   explicit CallContext(const grpc::CallbackServerContext& context);
+  // Of a call without gRPC, which has no deadline.
+  CallContext(MetadataList metadata, std::string peer);
 
   // The first value of a metadata key (lower case), or empty.
   std::string_view Metadata(std::string_view key) const;
   // All values of a key, in order.
   std::vector<std::string> MetadataAll(std::string_view key) const;
-  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
+  const MetadataList& metadata() const { return metadata_; }
 
   std::string_view principal() const;
   std::string_view min_revision() const;
@@ -45,14 +48,15 @@ class CallContext {
 
   // Moves what was added into gRPC's context. For the reactors of this library, before Finish.
   void ApplyTrailing(grpc::CallbackServerContext& context);
+  MetadataList TakeTrailing();
 
  private:
-  std::vector<std::pair<std::string, std::string>> metadata_;
+  MetadataList metadata_;
   std::string peer_;
   std::chrono::system_clock::time_point deadline_;
   std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
   std::mutex mutex_;
-  std::vector<std::pair<std::string, std::string>> trailing_;
+  MetadataList trailing_;
 };
 
 }  // namespace penstock::rpc

@@ -43,7 +43,10 @@ CallStart::CallStart(const std::shared_ptr<grpc::Channel>& channel) : channel_(c
   if (gated == nullptr) return;
   gate_ = gated->gate;
   lock_ = std::shared_lock(gate_->mutex_);
-  if (!gate_->shut_) return;
+  if (!gate_->shut_) {
+    direct_ = gate_->direct_;
+    return;
+  }
   lock_.unlock();
   channel_ = UnavailableChannel();
 }

@@ -12,15 +12,21 @@
 
 namespace penstock::rpc {
 
+class DirectMethods;
+
 // Thread-safe.
 class CallGate {
  public:
+  // `direct` may be null.
+  explicit CallGate(const DirectMethods* direct = nullptr) : direct_(direct) {}
+
   // Waits until no call is being created; none will be afterwards.
   void Shut();
 
  private:
   friend class CallStart;
 
+  const DirectMethods* const direct_;
   std::shared_mutex mutex_;
   bool shut_ = false;
 };
@@ -37,11 +43,14 @@ class CallStart {
 
   // What to create the call on: the channel, or one whose calls fail with UNAVAILABLE.
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  // What the server takes without gRPC; null when the channel leaves the process.
+  const DirectMethods* direct() const { return direct_; }
 
  private:
   std::shared_ptr<CallGate> gate_;
   std::shared_lock<std::shared_mutex> lock_;
   std::shared_ptr<grpc::Channel> channel_;
+  const DirectMethods* direct_ = nullptr;
 };
 
 }  // namespace penstock::rpc

@@ -14,8 +14,15 @@ std::string_view Find(const GrpcMetadata& metadata, std::string_view key) {
   return {found->second.data(), found->second.size()};
 }
 
-std::vector<std::pair<std::string, std::string>> All(const GrpcMetadata& metadata) {
-  std::vector<std::pair<std::string, std::string>> all;
+std::string_view Find(const MetadataList& metadata, std::string_view key) {
+  for (const auto& [name, value] : metadata) {
+    if (name == key) return value;
+  }
+  return {};
+}
+
+MetadataList All(const GrpcMetadata& metadata) {
+  MetadataList all;
   for (const auto& [key, value] : metadata) {
     all.emplace_back(std::string(key.data(), key.size()), std::string(value.data(), value.size()));
   }
@@ -25,16 +32,23 @@ std::vector<std::pair<std::string, std::string>> All(const GrpcMetadata& metadat
 }  // namespace
 
 std::string_view ResponseMetadata::Initial(std::string_view key) const {
-  return Find(context_.GetServerInitialMetadata(), key);
+  return context_ == nullptr ? std::string_view() : Find(context_->GetServerInitialMetadata(), key);
 }
 std::string_view ResponseMetadata::Trailing(std::string_view key) const {
-  return Find(context_.GetServerTrailingMetadata(), key);
+  return context_ == nullptr ? Find(*trailing_, key)
+                             : Find(context_->GetServerTrailingMetadata(), key);
 }
-std::vector<std::pair<std::string, std::string>> ResponseMetadata::AllInitial() const {
-  return All(context_.GetServerInitialMetadata());
+MetadataList ResponseMetadata::AllInitial() const {
+  return context_ == nullptr ? MetadataList() : All(context_->GetServerInitialMetadata());
 }
-std::vector<std::pair<std::string, std::string>> ResponseMetadata::AllTrailing() const {
-  return All(context_.GetServerTrailingMetadata());
+MetadataList ResponseMetadata::AllTrailing() const {
+  return context_ == nullptr ? *trailing_ : All(context_->GetServerTrailingMetadata());
+}
+
+MetadataList MetadataOf(const CallOptions& options) {
+  MetadataList metadata = options.metadata;
+  if (options.peer_auth) metadata.push_back(options.peer_auth->Metadata());
+  return metadata;
 }
 
 void Apply(const CallOptions& options, std::optional<std::chrono::milliseconds> timeout_default,
@@ -44,8 +58,7 @@ void Apply(const CallOptions& options, std::optional<std::chrono::milliseconds> 
   if (!timeout && deadline == SystemTime::max()) timeout = timeout_default;
   if (timeout) deadline = std::min(deadline, std::chrono::system_clock::now() + *timeout);
   if (deadline != SystemTime::max()) context.set_deadline(deadline);
-  for (const auto& [key, value] : options.metadata) context.AddMetadata(key, value);
-  if (options.peer_auth) options.peer_auth->Attach(context);
+  for (const auto& [key, value] : MetadataOf(options)) context.AddMetadata(key, value);
   context.set_wait_for_ready(options.wait_for_ready);
 }
 

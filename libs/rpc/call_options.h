@@ -8,10 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "libs/rpc/cancellation.h"
+#include "libs/rpc/metadata.h"
 #include "libs/rpc/peer_auth.h"
 
 namespace penstock::rpc {
@@ -24,7 +23,7 @@ struct CallOptions {
   std::optional<std::chrono::milliseconds> timeout;
   SystemTime deadline = SystemTime::max();
   // Keys in lower case.
-  std::vector<std::pair<std::string, std::string>> metadata;
+  MetadataList metadata;
   // Adds the peer token; for package penstock.internal.v1.
   std::shared_ptr<const PeerAuth> peer_auth;
   // Cancels the call when set.
@@ -39,20 +38,27 @@ inline constexpr std::chrono::milliseconds kUnaryTimeoutDefault{10'000};
 // Metadata of the server's answer; valid during the callback that it is passed to.
 class ResponseMetadata {
  public:
-  explicit ResponseMetadata(const grpc::ClientContext& context) : context_(context) {}
+  explicit ResponseMetadata(const grpc::ClientContext& context) : context_(&context) {}
+  // Of a call without gRPC.
+  explicit ResponseMetadata(const MetadataList& trailing) : trailing_(&trailing) {}
 
   // The first value of a key (lower case), or empty.
   std::string_view Initial(std::string_view key) const;
   std::string_view Trailing(std::string_view key) const;
   // All of it, in key order.
-  std::vector<std::pair<std::string, std::string>> AllInitial() const;
-  std::vector<std::pair<std::string, std::string>> AllTrailing() const;
+  MetadataList AllInitial() const;
+  MetadataList AllTrailing() const;
   // The address that answered.
-  std::string peer() const { return context_.peer(); }
+  std::string peer() const { return context_ == nullptr ? "inproc" : context_->peer(); }
 
  private:
-  const grpc::ClientContext& context_;
+  // One of both.
+  const grpc::ClientContext* context_ = nullptr;
+  const MetadataList* trailing_ = nullptr;
 };
+
+// What a call sends: the options' metadata and the token.
+MetadataList MetadataOf(const CallOptions& options);
 
 // Sets deadline, metadata, token and readiness. `timeout_default` counts when the options have no
 // limit.

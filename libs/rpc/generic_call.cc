@@ -32,7 +32,8 @@ void GenericCall(const std::shared_ptr<grpc::Channel>& channel, const std::strin
   state->response = std::move(response);
   state->done = std::move(done);
   Apply(options, kUnaryTimeoutDefault, state->context);
-  state->link.Connect(options.cancellation, state, state->context);
+  state->link.Connect(options.cancellation, state,
+                      [raw = state.get()] { raw->context.TryCancel(); });
   const CallStart start(channel);
   grpc::TemplatedGenericStub<Message, Message>(start.channel())
       .UnaryCall(&state->context, method, grpc::StubOptions(), state->request.get(),

@@ -1,7 +1,14 @@
-// Names of the gRPC metadata that Penstock's services give each other.
+// gRPC metadata, and the names that Penstock's services give each other.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace penstock::rpc {
+
+// Keys in lower case with their values, in order.
+using MetadataList = std::vector<std::pair<std::string, std::string>>;
 
 // Trailing, from a service: "<service>:<revision>" after a mutation. HTTP spells it
 // Penstock-Revision.

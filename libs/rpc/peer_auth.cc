@@ -117,6 +117,8 @@ absl::Status PeerAuth::CheckToken(std::string_view given) const {
   return absl::OkStatus();
 }
 
+std::pair<std::string, std::string> PeerAuth::Metadata() const { return {kPeerTokenKey, token_}; }
+
 void PeerAuth::Attach(grpc::ClientContext& context) const {
   context.AddMetadata(kPeerTokenKey, token_);
 }

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,8 @@ class PeerAuth {
   absl::Status Check(const grpc::CallbackServerContext& context) const;
   absl::Status Check(const CallContext& context) const;
 
+  // What a call carries.
+  std::pair<std::string, std::string> Metadata() const;
   // Adds the token to a call that has not started.
   void Attach(grpc::ClientContext& context) const;
 

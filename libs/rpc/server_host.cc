@@ -53,6 +53,8 @@ absl::Status ServerHost::Init(ServerOptions options) {
   static std::once_flag health_once;
   std::call_once(health_once, [] { grpc::EnableDefaultHealthCheckService(true); });
   KeepCallbackThreads();
+  gate_ = std::make_shared<CallGate>(options.direct);
+  if (options.direct != nullptr) direct_calls_ = options.direct->calls();
   grpc::ServerBuilder builder;
   SetLimits(options, builder);
   builder.SetOption(ServerPlugins(options.reflection, &service_names_));
@@ -106,7 +108,9 @@ void ServerHost::Stop(std::chrono::milliseconds grace) {
   SetServing(false);
   if (!name_.empty()) InprocRegistry::Get().Remove(name_);
   gate_->Shut();
-  server_->Shutdown(std::chrono::system_clock::now() + grace);
+  const auto deadline = std::chrono::system_clock::now() + grace;
+  if (direct_calls_) direct_calls_->Stop(std::chrono::steady_clock::now() + grace);
+  server_->Shutdown(deadline);
 }
 
 }  // namespace penstock::rpc

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "libs/rpc/call_gate.h"
 #include "libs/rpc/channel.h"
+#include "libs/rpc/direct_methods.h"
 
 namespace penstock::rpc {
 
@@ -32,6 +33,8 @@ struct ServerOptions {
   bool reflection = true;
   // Callback services; they must outlive the host.
   std::vector<grpc::Service*> services;
+  // Streams that clients in this process get without gRPC; may be null; must outlive the host.
+  const DirectMethods* direct = nullptr;
   // Takes the methods that `services` do not have; may be null; must outlive the host.
   grpc::CallbackGenericService* generic = nullptr;
 };
@@ -71,7 +74,8 @@ class ServerHost {
   int port_ = 0;
   std::vector<std::string> service_names_;
   std::unique_ptr<grpc::Server> server_;
-  const std::shared_ptr<CallGate> gate_ = std::make_shared<CallGate>();
+  std::shared_ptr<CallGate> gate_;
+  std::shared_ptr<DirectMethods::Calls> direct_calls_;  // May be null.
   std::mutex stop_mutex_;
   bool stopped_ = false;
 };

@@ -31,9 +31,9 @@ class CancelLink {
   CancelLink(const CancelLink&) = delete;
   CancelLink& operator=(const CancelLink&) = delete;
 
-  // Cancels `context`, which `owner` keeps alive, when `cancellation` (may be null) is set.
+  // Runs `cancel`, which needs `owner`, when `cancellation` (may be null) is set.
   void Connect(std::shared_ptr<Cancellation> cancellation, const std::shared_ptr<void>& owner,
-               grpc::ClientContext& context);
+               std::function<void()> cancel);
 
  private:
   std::shared_ptr<Cancellation> cancellation_;
@@ -60,7 +60,8 @@ void CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std::string&
   state->request = std::move(request);
   state->done = std::move(done);
   Apply(options, kUnaryTimeoutDefault, state->context);
-  state->link.Connect(options.cancellation, state, state->context);
+  state->link.Connect(options.cancellation, state,
+                      [raw = state.get()] { raw->context.TryCancel(); });
   const CallStart start(channel);
   grpc::TemplatedGenericStub<Request, Response>(start.channel())
       .UnaryCall(&state->context, method, grpc::StubOptions(), &state->request, &state->response,

@@ -77,6 +77,7 @@ SegmentLogOptions Scenario::DrawLog(Dice& dice, const Mood& mood) {
   SegmentLogOptions log;
   log.folder = "log";
   log.segment_bytes = static_cast<std::uint64_t>(dice.Between(4, 40)) << 10;
+  log.set_aside_bytes = (log.segment_bytes >> 10) % 3 << 12;
   log.cache_bytes_max = static_cast<std::size_t>(dice.Between(0, 40)) << 10;
   log.reserve_bytes = 4096;
   log.dedup_entries_max = 100'000;

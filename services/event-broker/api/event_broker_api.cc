@@ -121,7 +121,18 @@ void EventBrokerApi::ScheduleBatch(Batch& batch, pb::PublishBatchResponse* answe
 
 grpc::ServerBidiReactor<pb::PublishStreamRequest, pb::PublishStreamResponse>*
 EventBrokerApi::PublishStream(grpc::CallbackServerContext* context) {
-  return ServePublishStream(context, log_, intake_, rules_, clock_);
+  return PublishStreamServer::Serve(context, [this](const auto& stream) { return Accept(stream); });
+}
+
+PublishStreamServer::Handlers EventBrokerApi::Accept(
+    const std::shared_ptr<PublishStreamServer>& stream) {
+  return ServePublishStream(stream, log_, intake_, rules_, clock_);
+}
+
+void EventBrokerApi::AddDirect(rpc::DirectMethods& direct) {
+  direct.Add<pb::PublishStreamRequest, pb::PublishStreamResponse>(
+      "/penstock.events.v1.EventBrokerService/PublishStream",
+      [this](const auto& stream) { return Accept(stream); });
 }
 
 grpc::ServerUnaryReactor* EventBrokerApi::ReadEvents(grpc::CallbackServerContext* context,

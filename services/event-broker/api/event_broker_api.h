@@ -10,6 +10,7 @@
 #include "libs/rpc/server_unary.h"
 #include "services/event-broker/api/append_request.h"
 #include "services/event-broker/api/explain.h"
+#include "services/event-broker/api/publish_stream.h"
 #include "services/event-broker/api/schedule_intake.h"
 #include "services/event-broker/ports/pull_consumers.h"
 
@@ -91,7 +92,11 @@ class EventBrokerApi final : public penstock::events::v1::EventBrokerService::Ca
       const penstock::events::v1::ExplainEventRequest* request,
       penstock::events::v1::ExplainEventResponse* response) override;
 
+  // Enters what a client in this process gets without gRPC.
+  void AddDirect(rpc::DirectMethods& direct);
+
  private:
+  PublishStreamServer::Handlers Accept(const std::shared_ptr<PublishStreamServer>& stream);
   // A batch's events that are published now and later, and the places of their receipts.
   struct Batch {
     std::vector<AppendRequest> now;

@@ -12,7 +12,6 @@ namespace penstock::broker {
 namespace {
 
 namespace pb = penstock::events::v1;
-using Stream = rpc::BidiServer<pb::PublishStreamRequest, pb::PublishStreamResponse>;
 
 // What one stream may have without a receipt. Beyond it events are refused, never left unread.
 constexpr std::size_t kEventsMax = 4096;
@@ -23,8 +22,8 @@ constexpr std::size_t kReceiptsMax = 65'536;
 
 class PublishSession : public std::enable_shared_from_this<PublishSession> {
  public:
-  PublishSession(std::shared_ptr<Stream> stream, EventLog& log, ScheduleIntake& schedule,
-                 const PublishRules& rules, const Clock& clock)
+  PublishSession(std::shared_ptr<PublishStreamServer> stream, EventLog& log,
+                 ScheduleIntake& schedule, const PublishRules& rules, const Clock& clock)
       : stream_(std::move(stream)), log_(log), schedule_(schedule), rules_(rules), clock_(clock) {}
 
   // All events of a message go to the log in one piece, in their order; those that are published
@@ -156,7 +155,7 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
     if (finish) stream_->Finish(absl::OkStatus());
   }
 
-  const std::shared_ptr<Stream> stream_;
+  const std::shared_ptr<PublishStreamServer> stream_;
   EventLog& log_;
   ScheduleIntake& schedule_;
   const PublishRules& rules_;
@@ -170,19 +169,15 @@ class PublishSession : public std::enable_shared_from_this<PublishSession> {
 
 }  // namespace
 
-grpc::ServerBidiReactor<pb::PublishStreamRequest, pb::PublishStreamResponse>* ServePublishStream(
-    grpc::CallbackServerContext* context, EventLog& log, ScheduleIntake& schedule,
-    const PublishRules& rules, const Clock& clock) {
-  return Stream::Serve(context, [&](std::shared_ptr<Stream> stream) {
-    auto session = std::make_shared<PublishSession>(std::move(stream), log, schedule, rules, clock);
-    Stream::Handlers handlers;
-    handlers.fill = [session](pb::PublishStreamResponse& message) {
-      return session->Fill(message);
-    };
-    handlers.on_message = [session](pb::PublishStreamRequest& message) { session->Take(message); };
-    handlers.on_half_close = [session] { session->HalfClose(); };
-    return handlers;
-  });
+PublishStreamServer::Handlers ServePublishStream(std::shared_ptr<PublishStreamServer> stream,
+                                                 EventLog& log, ScheduleIntake& schedule,
+                                                 const PublishRules& rules, const Clock& clock) {
+  auto session = std::make_shared<PublishSession>(std::move(stream), log, schedule, rules, clock);
+  PublishStreamServer::Handlers handlers;
+  handlers.fill = [session](pb::PublishStreamResponse& message) { return session->Fill(message); };
+  handlers.on_message = [session](pb::PublishStreamRequest& message) { session->Take(message); };
+  handlers.on_half_close = [session] { session->HalfClose(); };
+  return handlers;
 }
 
 }  // namespace penstock::broker

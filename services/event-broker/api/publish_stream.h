@@ -9,10 +9,12 @@
 
 namespace penstock::broker {
 
+using PublishStreamServer = rpc::BidiServer<penstock::events::v1::PublishStreamRequest,
+                                            penstock::events::v1::PublishStreamResponse>;
+
 // Serves a stream. Everything given must outlive the server.
-grpc::ServerBidiReactor<penstock::events::v1::PublishStreamRequest,
-                        penstock::events::v1::PublishStreamResponse>*
-ServePublishStream(grpc::CallbackServerContext* context, EventLog& log, ScheduleIntake& schedule,
-                   const PublishRules& rules, const Clock& clock);
+PublishStreamServer::Handlers ServePublishStream(std::shared_ptr<PublishStreamServer> stream,
+                                                 EventLog& log, ScheduleIntake& schedule,
+                                                 const PublishRules& rules, const Clock& clock);
 
 }  // namespace penstock::broker

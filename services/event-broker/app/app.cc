@@ -100,6 +100,7 @@ struct App::Parts {
   std::unique_ptr<EventBrokerApi> broker_api;
   std::unique_ptr<EventCatalogApi> catalog_api;
   std::unique_ptr<RouteApi> route_api;
+  rpc::DirectMethods direct;
   std::unique_ptr<rpc::ServerHost> host;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<SubscriptionMetrics> subscription_metrics;
@@ -232,6 +233,8 @@ absl::Status App::Serve() {
   }
   options.connection_age_max = kConnectionAgeMax;
   options.services = {parts.broker_api.get(), parts.catalog_api.get(), parts.route_api.get()};
+  parts.broker_api->AddDirect(parts.direct);
+  options.direct = &parts.direct;
   ASSIGN_OR_RETURN(parts.host, rpc::ServerHost::Start(std::move(options)));
   parts.host->SetServing(true);
   parts.reconciler = std::make_unique<Reconciler>(*parts.catalog, *parts.references);

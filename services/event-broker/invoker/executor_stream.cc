@@ -44,18 +44,26 @@ class ExecutorStream::Call {
             .on_done = [stream](const absl::Status& status,
                                 const rpc::ResponseMetadata&) { stream->OnEnd(status); },
         });
-    const std::lock_guard lock(call->mutex_);
-    call->client_ = std::move(client);
-    if (call->cancelled_) call->client_->Cancel();
+    bool cancelled = false;
+    {
+      const std::lock_guard lock(call->mutex_);
+      call->client_ = client;
+      cancelled = call->cancelled_;
+    }
+    if (cancelled) client->Cancel();
   }
 
   void Notify() {
     if (const auto client = Get()) client->Notify();
   }
   void Cancel() {
-    const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    if (client_) client_->Cancel();
+    std::shared_ptr<Client> client;
+    {
+      const std::lock_guard lock(mutex_);
+      cancelled_ = true;
+      client = client_;
+    }
+    if (client) client->Cancel();
   }
 
  private:

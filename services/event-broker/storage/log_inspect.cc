@@ -185,7 +185,8 @@ absl::Status Inspector::InspectUnsealed(File& file, bool newest, InspectedSegmen
     segment.time_min = summary.time_min;
     segment.time_max = summary.time_max;
   }
-  const std::uint64_t rest = segment.file_bytes - scan.valid_end;
+  ASSIGN_OR_RETURN(const std::uint64_t tail_end, TailEnd(file, scan.valid_end, segment.file_bytes));
+  const std::uint64_t rest = tail_end - scan.valid_end;
   if (newest) {
     // While a broker writes, the last batch may be half there.
     if (rest > 0 && !options_.in_use) {

@@ -223,12 +223,13 @@ absl::Status Recovery::SettleNewest(Found& found) {
 absl::Status Recovery::MakeTailDurable(Found& found) {
   ASSIGN_OR_RETURN(found.file, folder_.Open(found.name, OpenMode::kReadWrite));
   const std::uint64_t end = found.scan.valid_end;
-  if (end < found.file_bytes) {
+  ASSIGN_OR_RETURN(const std::uint64_t tail_end, TailEnd(*found.file, end, found.file_bytes));
+  if (end < tail_end) {
     ++notes_.torn_tails_cut;
     Note(fmt::format("{} ended in {} bytes of an unfinished write; they were cut off", found.name,
-                     found.file_bytes - end));
-    RETURN_IF_ERROR(found.file->Truncate(end));
+                     tail_end - end));
   }
+  if (end < found.file_bytes) RETURN_IF_ERROR(found.file->Truncate(end));
   // The last batch may have been read from the page cache after a failed sync of an earlier
   // process. Written again and synced it is on the disk for certain.
   if (found.scan.last.has_value()) {

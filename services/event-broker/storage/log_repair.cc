@@ -142,7 +142,7 @@ absl::Status Repairer::Rewrite(const InspectedSegment& segment, bool newest) {
                                 {.first = finding.first,
                                  .last = torn ? kNoSequence : finding.last,
                                  .offset = scan.valid_end,
-                                 .bytes = end - scan.valid_end},
+                                 .bytes = torn ? finding.bytes : end - scan.valid_end},
                                 torn ? "an unfinished write" : "checksum mismatch"));
     }
   }

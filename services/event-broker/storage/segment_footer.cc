@@ -80,11 +80,19 @@ absl::StatusOr<std::vector<Sequence>> FooterIndex::FindId(std::uint64_t id_hash)
   const std::uint64_t start = SectionOffset(trailer_, kIdTableSection);
   ASSIGN_OR_RETURN(const std::string head, ReadExactly(*file_, start, 4));
   const auto buckets = Load<std::uint32_t>(head.data());
+  const std::uint64_t table_bytes = trailer_.sections[kIdTableSection].bytes;
+  // The checksum holds, so this was written wrong; what it says must still not lead out of it.
+  if (buckets == 0 || 4 + (std::uint64_t{buckets} + 1) * 4 > table_bytes) {
+    return absl::DataLossError("the table of ids in the footer is malformed");
+  }
   const std::uint64_t bucket = id_hash & (buckets - 1);
   ASSIGN_OR_RETURN(const std::string ends, ReadExactly(*file_, start + 4 + bucket * 4, 8));
   const auto first = Load<std::uint32_t>(ends.data());
   const auto last = Load<std::uint32_t>(ends.data() + 4);
   const std::uint64_t entries = start + 4 + (std::uint64_t{buckets} + 1) * 4;
+  if (first > last || entries + std::uint64_t{last} * 8 > start + table_bytes) {
+    return absl::DataLossError("the table of ids in the footer is malformed");
+  }
   ASSIGN_OR_RETURN(const std::string raw, ReadExactly(*file_, entries + std::uint64_t{first} * 8,
                                                       std::size_t{last - first} * 8));
   for (std::size_t at = 0; at < raw.size(); at += 8) {

@@ -22,8 +22,10 @@ namespace penstock::broker {
 struct SegmentLogOptions {
   std::string folder;
   std::uint64_t segment_bytes = 128u << 20;  // A segment is sealed by the batch that reaches this.
-  std::size_t record_bytes_max = 5u << 18;   // 1.25 MiB with attributes.
-  std::size_t batch_bytes_max = 8u << 20;    // A commit takes waiting appends up to this.
+  // Space that the segment being written gets ahead, as zeros: a sync writes less then. 0: none.
+  std::uint64_t set_aside_bytes = 4u << 20;
+  std::size_t record_bytes_max = 5u << 18;  // 1.25 MiB with attributes.
+  std::size_t batch_bytes_max = 8u << 20;   // A commit takes waiting appends up to this.
   std::size_t queue_events_max = 65'536;
   std::size_t queue_bytes_max = 64u << 20;
   std::size_t cache_bytes_max = 64u << 20;  // Of recent batches, for readers near the head.

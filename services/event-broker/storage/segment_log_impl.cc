@@ -44,7 +44,8 @@ absl::Status SegmentLog::Impl::Start() {
   reader_.UseIndexKey(IndexKeyOf(recovered.log_id));
   head_ = recovered.position.next_sequence - 1;
   writer_ = std::make_unique<SegmentWriter>(*folder_, segments_, lost_, recovered.log_id,
-                                            options_.segment_bytes, std::move(recovered.position));
+                                            options_.segment_bytes, options_.set_aside_bytes,
+                                            std::move(recovered.position));
   committer_ = std::make_unique<Committer>(*writer_, dedup_, dedup_key_, cache_, gate_, clock_,
                                            options_.record_bytes_max);
   if (recovered.read_only) {

@@ -188,6 +188,20 @@ absl::StatusOr<SegmentScan> IndexSegment(File& file, std::uint64_t end,
   return ScanSegment(file, end, identity, &filler);
 }
 
+absl::StatusOr<std::uint64_t> TailEnd(File& file, std::uint64_t from, std::uint64_t end) {
+  FileWindow window(file, end);
+  std::uint64_t tail_end = from;
+  for (std::uint64_t offset = from; offset < end;) {
+    ASSIGN_OR_RETURN(std::string_view bytes, window.View(offset, kWindowBytes));
+    if (bytes.empty()) break;
+    bytes = bytes.substr(0, kWindowBytes);
+    const std::size_t last = bytes.find_last_not_of('\0');
+    if (last != std::string_view::npos) tail_end = offset + last + 1;
+    offset += bytes.size();
+  }
+  return tail_end;
+}
+
 std::size_t FindNextHeader(std::string_view bytes, std::size_t from,
                            const SegmentIdentity& identity, Sequence after, BatchHeader& header) {
   char magic[4];

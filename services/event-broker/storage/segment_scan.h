@@ -79,6 +79,10 @@ absl::StatusOr<SegmentScan> ScanSegment(File& file, std::uint64_t end,
 absl::StatusOr<SegmentScan> IndexSegment(File& file, std::uint64_t end,
                                          const SegmentIdentity& identity, ActiveIndex& index);
 
+// Where the bytes behind an unsealed segment's last intact batch end: only zeros, which the writer
+// sets aside, follow up to `end`. `from` itself when there is nothing else.
+absl::StatusOr<std::uint64_t> TailEnd(File& file, std::uint64_t from, std::uint64_t end);
+
 // The offset of the next header in `bytes`, searched from `from` on, of a batch of the segment
 // behind `after`. Only the header is checked. npos when there is none.
 std::size_t FindNextHeader(std::string_view bytes, std::size_t from,

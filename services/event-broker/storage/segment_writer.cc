@@ -2,20 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "libs/base/status.h"
 
 namespace penstock::broker {
-
 SegmentWriter::SegmentWriter(Folder& folder, SegmentSet& segments, LostRanges& lost,
                              const LogId& log_id, std::uint64_t segment_bytes,
-                             WritePosition position)
+                             std::uint64_t set_aside_bytes, WritePosition position)
     : folder_(folder),
       segments_(segments),
       lost_(lost),
       log_id_(log_id),
       segment_bytes_(segment_bytes),
+      set_aside_bytes_(set_aside_bytes),
       position_(std::move(position)) {}
 
 absl::Status SegmentWriter::Prepare() {
@@ -44,6 +45,7 @@ BatchHeader SegmentWriter::NextHeader() const {
 }
 
 absl::Status SegmentWriter::Commit(const BatchHeader& header, const std::string& bytes) {
+  RETURN_IF_ERROR(SetAside(bytes.size()));
   const std::string_view pieces[] = {bytes};
   if (absl::Status written = position_.file->WriteAt(position_.durable_offset, pieces);
       !written.ok()) {
@@ -61,7 +63,22 @@ absl::Status SegmentWriter::Commit(const BatchHeader& header, const std::string&
   return absl::OkStatus();
 }
 
+absl::Status SegmentWriter::SetAside(std::uint64_t size) {
+  const std::uint64_t needed = position_.durable_offset + size;
+  if (set_aside_bytes_ == 0 || needed <= allocated_) return absl::OkStatus();
+  // Writing into space that the file has already costs one write to the device less a sync, for
+  // the file's size does not change with it.
+  const std::uint64_t wanted =
+      std::max(needed, std::min(needed + set_aside_bytes_, segment_bytes_));
+  if (absl::Status allocated = position_.file->Allocate(wanted); !allocated.ok()) {
+    return TakeBack(std::move(allocated));
+  }
+  allocated_ = wanted;
+  return absl::OkStatus();
+}
+
 absl::Status SegmentWriter::TakeBack(absl::Status why) {
+  allocated_ = 0;
   if (!absl::IsResourceExhausted(why)) return why;
   if (const absl::Status cut = position_.file->Truncate(position_.durable_offset); !cut.ok()) {
     return absl::DataLossError(
@@ -71,6 +88,9 @@ absl::Status SegmentWriter::TakeBack(absl::Status why) {
 }
 
 absl::Status SegmentWriter::Seal() {
+  // The footer ends the file.
+  RETURN_IF_ERROR(position_.file->Truncate(position_.durable_offset));
+  allocated_ = 0;
   const std::string footer = position_.index->EncodeFooter();
   const std::string_view pieces[] = {footer};
   if (absl::Status written = position_.file->WriteAt(position_.durable_offset, pieces);
@@ -111,6 +131,7 @@ absl::Status SegmentWriter::Begin() {
   position_.file = *std::move(created);
   position_.index = std::make_shared<ActiveIndex>(log_id_, identity.segment_id);
   position_.durable_offset = 0;
+  allocated_ = 0;
   position_.active =
       std::make_shared<Segment>(folder_, lost_, identity, position_.file, position_.index);
   segments_.PushBack(position_.active);
@@ -131,6 +152,7 @@ absl::Status SegmentWriter::Reopen() {
   ASSIGN_OR_RETURN(std::shared_ptr<File> file,
                    folder_.Open(position_.active->name(), OpenMode::kReadWrite));
   RETURN_IF_ERROR(file->Truncate(position_.durable_offset));
+  allocated_ = 0;
   ASSIGN_OR_RETURN(const SegmentScan scan, ScanSegment(*file, position_.durable_offset,
                                                        position_.active->identity(), nullptr));
   for (const ScanHole& hole : scan.holes) {

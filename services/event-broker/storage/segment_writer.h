@@ -16,9 +16,10 @@ namespace penstock::broker {
 // final: nothing may be written until Reopen() succeeds.
 class SegmentWriter {
  public:
-  // `folder`, `segments` and `lost` must outlive the writer.
+  // `folder`, `segments` and `lost` must outlive the writer. For `segment_bytes` and
+  // `set_aside_bytes` see SegmentLogOptions.
   SegmentWriter(Folder& folder, SegmentSet& segments, LostRanges& lost, const LogId& log_id,
-                std::uint64_t segment_bytes, WritePosition position);
+                std::uint64_t segment_bytes, std::uint64_t set_aside_bytes, WritePosition position);
 
   Sequence next_sequence() const { return position_.next_sequence; }
 
@@ -39,6 +40,8 @@ class SegmentWriter {
  private:
   absl::Status Seal();
   absl::Status Begin();
+  // Sets space aside for `size` more bytes and those that follow them soon.
+  absl::Status SetAside(std::uint64_t size);
   // Undoes a write that found no space. Gives `why` back, or the error that makes the failure
   // final.
   absl::Status TakeBack(absl::Status why);
@@ -48,8 +51,10 @@ class SegmentWriter {
   LostRanges& lost_;
   const LogId log_id_;
   const std::uint64_t segment_bytes_;
+  const std::uint64_t set_aside_bytes_;
   WritePosition position_;
-  bool roll_ = false;  // The next batch begins a segment whatever the size.
+  std::uint64_t allocated_ = 0;  // The file is at least so long; zeros behind the durable offset.
+  bool roll_ = false;            // The next batch begins a segment whatever the size.
 };
 
 }  // namespace penstock::broker

@@ -26,24 +26,32 @@ constexpr std::chrono::milliseconds kPoll{10};
 
 grpc::ServerBidiReactor<pb::InvokeStreamRequest, pb::InvokeStreamResponse>*
 InvocationApi::InvokeStream(grpc::CallbackServerContext* context) {
-  return Server::Serve(context, [this](const std::shared_ptr<Server>& server) -> Server::Handlers {
-    if (const absl::Status peer = peer_auth_->Check(server->context()); !peer.ok()) {
-      server->Finish(peer);
-      return {};
-    }
-    std::shared_ptr<InvocationStream> stream;
-    {
-      const std::lock_guard lock(mutex_);
-      stream = std::make_shared<InvocationStream>(parts_, server, draining_);
-      streams_.insert(stream);
-    }
-    log::Info("stream of deliveries opened", {{"peer", server->context().peer()}});
-    return stream->Handlers([this, stream, peer = server->context().peer()] {
-      log::Info("stream of deliveries ended", {{"peer", peer}});
-      const std::lock_guard lock(mutex_);
-      streams_.erase(stream);
-      ended_.notify_all();
-    });
+  return Server::Serve(context, [this](const auto& server) { return Accept(server); });
+}
+
+void InvocationApi::AddDirect(rpc::DirectMethods& direct) {
+  direct.Add<pb::InvokeStreamRequest, pb::InvokeStreamResponse>(
+      "/penstock.internal.v1.InvocationService/InvokeStream",
+      [this](const auto& server) { return Accept(server); });
+}
+
+Server::Handlers InvocationApi::Accept(const std::shared_ptr<Server>& server) {
+  if (const absl::Status peer = peer_auth_->Check(server->context()); !peer.ok()) {
+    server->Finish(peer);
+    return {};
+  }
+  std::shared_ptr<InvocationStream> stream;
+  {
+    const std::lock_guard lock(mutex_);
+    stream = std::make_shared<InvocationStream>(parts_, server, draining_);
+    streams_.insert(stream);
+  }
+  log::Info("stream of deliveries opened", {{"peer", server->context().peer()}});
+  return stream->Handlers([this, stream, peer = server->context().peer()] {
+    log::Info("stream of deliveries ended", {{"peer", peer}});
+    const std::lock_guard lock(mutex_);
+    streams_.erase(stream);
+    ended_.notify_all();
   });
 }
 

@@ -33,6 +33,9 @@ class InvocationApi final : public internal::v1::InvocationService::CallbackServ
                                               const internal::v1::GetLocalExecutionRequest* request,
                                               executions::v1::Execution* response) override;
 
+  // Enters what a client in this process gets without gRPC.
+  void AddDirect(rpc::DirectMethods& direct);
+
   // Tells all brokers that this executor goes away, and gives what is in flight until `limit` to
   // get its results to them; then ends the streams. True when nothing was left in flight. Blocks.
   bool Drain(std::chrono::milliseconds limit);
@@ -40,6 +43,9 @@ class InvocationApi final : public internal::v1::InvocationService::CallbackServ
   std::size_t streams() const;
 
  private:
+  InvocationStream::Server::Handlers Accept(
+      const std::shared_ptr<InvocationStream::Server>& server);
+
   const InvocationParts parts_;
   const ExecutionReader& reader_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;

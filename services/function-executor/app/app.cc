@@ -65,6 +65,8 @@ absl::Status App::Start() {
   }
   options.connection_age_max = kConnectionAgeMax;
   options.services = {&parts_->executor_api, &parts_->invocation_api};
+  parts_->invocation_api.AddDirect(parts_->direct);
+  options.direct = &parts_->direct;
   ASSIGN_OR_RETURN(parts_->host, rpc::ServerHost::Start(std::move(options)));
   parts_->watcher.Start();
   if (parts_->peers) parts_->peers->Start();

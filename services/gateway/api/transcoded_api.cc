@@ -156,8 +156,9 @@ void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode:
   if (const absl::Status prepared = prepare(); !prepared.ok()) return call->Fail(prepared);
   if (route.server_streaming) return AnswerWithStream(std::move(order));
 
-  const auto* deletes =
-      DynamicCastToGenerated<events::v1::DeleteSubscriptionRequest>(order.requests.at(0).get());
+  // A client stream may be empty.
+  const Message* first = order.requests.empty() ? nullptr : order.requests.front().get();
+  const auto* deletes = DynamicCastToGenerated<events::v1::DeleteSubscriptionRequest>(first);
   std::string deleted = deletes == nullptr ? std::string() : deletes->name();
   CallForOne(std::move(order), [this, call, deleted = std::move(deleted)](OneAnswer answer) {
     Finish(call, deleted, std::move(answer));

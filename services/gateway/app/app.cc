@@ -33,7 +33,7 @@ http::EventLoopsOptions LoopsOf(const Config& config) {
 
 EventInputLimits InputLimitsOf(const Config& config) {
   EventInputLimits limits;
-  limits.data_bytes_max = config.http_body_bytes_max;
+  limits.data_bytes_max = config.http_limits.body_bytes_max;
   return limits;
 }
 
@@ -155,8 +155,8 @@ absl::Status App::StartHttp() {
   http::ServerOptions options;
   options.bind_address = config_.http_listen.address;
   options.port = config_.http_listen.port;
-  options.limits.connections_max = config_.http_connections_max;
-  options.limits.body_bytes_max = config_.http_body_bytes_max;
+  options.limits = config_.http_limits;
+  options.timeouts = config_.http_timeouts;
   options.body_bytes_max_of = [door = parts_->front_door.get()](const http::Request& head) {
     return door->BodyLimit(head);
   };
@@ -179,8 +179,8 @@ absl::Status App::StartLegacy() {
   http::ServerOptions options;
   options.bind_address = listen.address;
   options.port = listen.port;
-  options.limits.connections_max = config_.http_connections_max;
-  options.limits.body_bytes_max = config_.http_body_bytes_max;
+  options.limits = config_.http_limits;
+  options.timeouts = config_.http_timeouts;
   ASSIGN_OR_RETURN(
       parts_->legacy_http,
       http::Server::Start(

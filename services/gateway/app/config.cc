@@ -66,10 +66,47 @@ void BindService(config::Binder& binder, UserServiceOptions* service) {
                 "PEM file with the authorities to trust; empty: the system's");
 }
 
+// What one client may cost the HTTP listeners, in bytes, in connections and in time.
+void BindHttp(config::Binder& binder, http::ServerLimits& limits, http::ServerTimeouts& timeouts) {
+  binder.Bytes("http.body_bytes_max", &limits.body_bytes_max,
+               "largest body, and payload of one event", {1024, 6 << 20});
+  binder.Bytes("http.header_bytes_max", &limits.header_bytes_max,
+               "request line and header together; more is answered by 431", {1024, 1 << 20});
+  binder.Bytes("http.target_bytes_max", &limits.target_bytes_max,
+               "path and query of a request; more is answered by 414", {256, 1 << 20});
+  binder.Int("http.header_fields_max", &limits.header_fields_max,
+             "fields of a header; more is answered by 431", {10, 10'000});
+  binder.Bytes("http.chunk_extension_bytes_max", &limits.chunk_extension_bytes_max,
+               "extensions of all chunks of a body together", {0, 1 << 20});
+  binder.Bytes("http.pipeline_bytes_max", &limits.pipeline_bytes_max,
+               "what is read ahead of a connection's next requests", {4096, 16 << 20});
+  binder.Bytes("http.stream_bytes_max", &limits.stream_bytes_max,
+               "what waits in a stream for a slow client", {64 << 10, 64 << 20});
+  binder.Bytes("http.drain_bytes_max", &limits.drain_bytes_max,
+               "how much of a refused request is read and dropped", {0, 256 << 20});
+  binder.Int("http.connections_max", &limits.connections_max,
+             "open connections; one more is answered by 503", {1, 1'000'000});
+  const config::Bounds<Microseconds> bounds{std::chrono::milliseconds(10), std::chrono::hours(1)};
+  binder.Duration("http.header_timeout", &timeouts.header_read,
+                  "from a request's first byte to the end of its header; later is 408", bounds);
+  binder.Duration("http.body_timeout", &timeouts.body_read,
+                  "from the end of the header to the end of the body; later is 408", bounds);
+  binder.Duration("http.idle_timeout", &timeouts.idle,
+                  "between requests of a connection, which is then closed", bounds);
+  binder.Duration("http.write_timeout", &timeouts.write, "without progress in sending an answer",
+                  bounds);
+  binder.Duration("http.drain_timeout", &timeouts.drain, "for what follows a refused request",
+                  bounds);
+}
+
 }  // namespace
 
 absl::Status Config::Validate() const {
   std::vector<FieldViolation> violations;
+  if (http_limits.target_bytes_max >= http_limits.header_bytes_max) {
+    violations.push_back(
+        {"http.target_bytes_max", "must be less than http.header_bytes_max, which counts it too"});
+  }
   CheckListener("http.listen", http_listen.ToString(), auth, violations);
   CheckListener("config.listen", config_listen, auth, violations);
   CheckListener("grpc.listen", grpc_listen, auth, violations);
@@ -97,10 +134,7 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
   binder.StringList("http.hosts", &config.http_hosts,
                     "names besides localhost under which /api may be called; \"*\": any");
-  binder.Bytes("http.body_bytes_max", &config.http_body_bytes_max,
-               "largest body, and payload of one event", {1024, 6 << 20});
-  binder.Int("http.connections_max", &config.http_connections_max, "open connections",
-             {1, 1'000'000});
+  BindHttp(binder, config.http_limits, config.http_timeouts);
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");

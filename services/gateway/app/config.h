@@ -2,13 +2,13 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "libs/config/binder.h"
 #include "libs/config/listen_address.h"
+#include "libs/http/server.h"
 #include "services/gateway/api/user_upstream.h"
 
 namespace penstock::gateway {
@@ -22,9 +22,9 @@ struct Config {
   int http_threads = 0;
   // Further names in Host headers that the management API answers to.
   std::vector<std::string> http_hosts;
-  // Of one event's payload, and of every other body.
-  std::size_t http_body_bytes_max = 1024 * 1024;
-  std::size_t http_connections_max = 10'000;
+  // Of both HTTP listeners. body_bytes_max is of one event's payload, and of every other body.
+  http::ServerLimits http_limits;
+  http::ServerTimeouts http_timeouts;
   // The founding configuration API; empty turns it off.
   std::string config_listen = "127.0.0.1:8081";
   // "host:port"; empty or "inproc:" serves callers in this process only.

@@ -15,7 +15,8 @@ namespace penstock::gateway {
 namespace {
 
 namespace pb = penstock::events::v1;
-using Client = rpc::BidiClient<grpc::ByteBuffer, pb::PublishStreamResponse>;
+using Client =
+    rpc::BidiClient<grpc::ByteBuffer, pb::PublishStreamResponse, pb::PublishStreamRequest>;
 
 constexpr char kMethod[] = "/penstock.events.v1.EventBrokerService/PublishStream";
 constexpr int kSendsMax = 2;

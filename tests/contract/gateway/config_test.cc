@@ -41,6 +41,14 @@ TEST(GatewayConfigTest, AListenerOffLoopbackWantsAuth) {
   EXPECT_TRUE(Refuses(config, "auth"));
 }
 
+TEST(GatewayConfigTest, ATargetIsPartOfAHeader) {
+  Config config;
+  config.http_limits.target_bytes_max = config.http_limits.header_bytes_max;
+  EXPECT_TRUE(Refuses(config, "http.target_bytes_max"));
+  --config.http_limits.target_bytes_max;
+  EXPECT_TRUE(config.Validate().ok());
+}
+
 TEST(GatewayConfigTest, KeysNeedAFile) {
   Config config;
   config.auth = AuthKind::kApiKeys;

@@ -173,7 +173,7 @@ TEST_F(PublishLimitsTest, SendsTheClientAwayWhenTooMuchWaits) {
 }
 
 TEST_F(PublishLimitsTest, RefusesWhatIsTooLarge) {
-  config.http_body_bytes_max = 2048;
+  config.http_limits.body_bytes_max = 2048;
   StartGateway();
   const std::string large(2049, 'x');
   EXPECT_EQ(Post("/events", large, {{"Event", "t"}}).status, 413);
@@ -186,6 +186,21 @@ TEST_F(PublishLimitsTest, RefusesWhatIsTooLarge) {
   for (int i = 0; i < 256; ++i) batch += ",{}";
   EXPECT_EQ(Post("/events", batch + "]", kBatch).status, 413);
   EXPECT_EQ(Post("/events", std::string((8u << 20) + 1, ' '), kBatch).status, 413);
+}
+
+TEST_F(PublishLimitsTest, TakesTheLimitsOfARequestFromItsSettings) {
+  config.http_limits.header_bytes_max = 4096;
+  config.http_limits.target_bytes_max = 300;
+  config.http_limits.header_fields_max = 20;
+  StartGateway();
+  const auto status = [this](const std::string& target, const HeaderList& headers) {
+    return Ask(http_port(), {"GET", target, headers, ""}).status;
+  };
+  EXPECT_EQ(status("/" + std::string(299, 'x'), {}), 404);
+  EXPECT_EQ(status("/" + std::string(300, 'x'), {}), 414);
+  EXPECT_EQ(status("/", {{"X", std::string(3000, 'x')}}), 200);
+  EXPECT_EQ(status("/", {{"X", std::string(4096, 'x')}}), 431);
+  EXPECT_EQ(status("/", HeaderList(21, {"X", "x"})), 431);
 }
 
 TEST_F(PublishLimitsTest, RefusesFormatsThatItDoesNotKnow) {

@@ -64,6 +64,7 @@ class Story {
     SegmentLogOptions options;
     options.folder = "log";
     options.segment_bytes = 8192;
+    options.set_aside_bytes = 3000;
     options.reserve_bytes = 4096;
     options.cache_bytes_max = 0;  // Reads come from the disk.
     options.dedup_entries_max = 100'000;

@@ -111,6 +111,13 @@ TEST(YamlTest, BoundsAliasesAndDepth) {
   EXPECT_EQ(nested.size(), 1u);
 }
 
+// yaml-cpp makes empty documents of it for ever.
+TEST(YamlTest, TextOfEndlessDocumentsEnds) {
+  Problems problems;
+  ParseYaml(",,u\xa1", "f", problems);
+  EXPECT_FALSE(problems.empty());
+}
+
 TEST(YamlTest, RefusesAFileThatIsTooLarge) {
   Problems problems;
   ParseYaml(std::string(kYamlBytesMax + 1, '#'), "f", problems);

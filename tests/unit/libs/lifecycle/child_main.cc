@@ -35,6 +35,10 @@ class TestApp final : public App {
     if (mode_ == "fail-start") return absl::UnavailableError("the port is taken");
     Say("started");
     if (mode_ == "slow-start") BlockForever();
+    if (mode_ == "hangup-in-start") {
+      kill(getpid(), SIGHUP);
+      Say("hung up");
+    }
     if (mode_ == "request") request_->Request("the store failed", 7);
     if (mode_ == "sigpipe") WriteToAClosedPipe();
     return absl::OkStatus();
@@ -81,7 +85,7 @@ int Main(const std::string& mode, const std::string& argument) {
   options.stop_deadline = std::chrono::milliseconds(argument.empty() ? 10'000 : 10);
   options.stop_grace = std::chrono::milliseconds(argument.empty() ? 10'000 : 10);
   options.stop_request = &request;
-  if (mode == "hangup") options.on_hangup = [] { Say("hangup"); };
+  if (mode == "hangup" || mode == "hangup-in-start") options.on_hangup = [] { Say("hangup"); };
   return RunUntilSignal(app, options);
 }
 

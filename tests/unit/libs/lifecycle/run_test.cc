@@ -73,6 +73,16 @@ TEST(RunUntilSignalTest, AHangupCallsTheHookAndGoesOn) {
   EXPECT_EQ(child.WaitForExit(), 0);
 }
 
+TEST(RunUntilSignalTest, AHangupDuringTheStartCallsTheHookAtItsEnd) {
+  Child child({"hangup-in-start"});
+  ASSERT_EQ(child.ReadLine(), "started");
+  ASSERT_EQ(child.ReadLine(), "hung up");
+  EXPECT_EQ(child.ReadLine(), "hangup");
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.ReadLine(), "stopping");
+  EXPECT_EQ(child.WaitForExit(), 0);
+}
+
 TEST(RunUntilSignalTest, TheApplicationCanStopItself) {
   Child child({"request"});
   ASSERT_EQ(child.ReadLine(), "started");

@@ -33,6 +33,11 @@ EchoTest::EchoTest() {
   options.name = "echo-" + NewUuid();
   options.address = "127.0.0.1:0";
   options.services = {&service_};
+  if (GetParam() == Transport::kDirect) {
+    direct_.Add<Numbers, Numbers>(
+        kExchange, [this](const auto& stream) { return service_.on_exchange(stream); });
+    options.direct = &direct_;
+  }
   auto started = ServerHost::Start(options);
   EXPECT_TRUE(started.ok()) << started.status();
   host_ = *std::move(started);
@@ -56,7 +61,12 @@ absl::StatusOr<EchoResponse> EchoTest::Echo(const std::string& text, const CallO
 }
 
 std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {
-  return info.param == Transport::kTcp ? "Tcp" : "Inproc";
+  switch (info.param) {
+    case Transport::kTcp: return "Tcp";
+    case Transport::kInproc: return "Inproc";
+    case Transport::kDirect: return "Direct";
+  }
+  return "?";
 }
 
 }  // namespace penstock::rpc

@@ -49,7 +49,8 @@ class EchoService final : public penstock::testing::EchoService::CallbackService
       on_exchange;
 };
 
-enum class Transport { kTcp, kInproc };
+// kDirect is for streams: in this process and without gRPC.
+enum class Transport { kTcp, kInproc, kDirect };
 
 // Starts a server with an EchoService and a channel to it over the transport of the parameter.
 class EchoTest : public ::testing::TestWithParam<Transport> {
@@ -61,6 +62,7 @@ class EchoTest : public ::testing::TestWithParam<Transport> {
   absl::StatusOr<EchoResponse> Echo(const std::string& text, const CallOptions& options = {});
 
   EchoService service_;
+  DirectMethods direct_;
   std::unique_ptr<ServerHost> host_;
   std::shared_ptr<grpc::Channel> channel_;
 };

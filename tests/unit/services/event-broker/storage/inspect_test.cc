@@ -45,6 +45,18 @@ TEST_F(InspectTest, AnIntactLogHasNoFindingsAndNothingIsWritten) {
   EXPECT_EQ(disk_.changes(), changes);
 }
 
+TEST_F(InspectTest, SpaceThatIsSetAsideIsNoFindingAndASealedSegmentHasNone) {
+  options_.set_aside_bytes = 2000;
+  Fill(57);
+  const Sequence newest = Segments().back();
+  EXPECT_EQ(Bytes(newest).back(), '\0');
+  EXPECT_THAT(Inspect().findings, IsEmpty());
+  for (const Sequence segment : Segments()) {
+    if (segment == newest) continue;
+    EXPECT_NE(Bytes(segment).back(), '\0') << segment;
+  }
+}
+
 TEST_F(InspectTest, OnlyADeepLookFindsADamagedEventAndAnyLookADamagedFooter) {
   Fill();
   Flip(1, Offsets(Bytes(1)).at(2) + 100);

@@ -116,6 +116,22 @@ TEST_F(LogFailureTest, AFullDiskTakesTheWriteBackAndRecoversByItself) {
   EXPECT_THAT(ReadAll(), ElementsAre("e0", "e1", "big"));
 }
 
+TEST_F(LogFailureTest, SpaceThatCannotBeSetAsideIsAFullDiskAndIsTriedAgain) {
+  options_.set_aside_bytes = 10'000;
+  options_.segment_bytes = 100'000;
+  Open();
+  AppendMany("e", 1);
+  disk_.SetCapacity(disk_.used() + 100);
+  // What is set aside already can still be used.
+  EXPECT_EQ(AppendOne(Event("fits", std::string(5'000, 'x'))).sequence, 2u);
+  EXPECT_EQ(ReasonOf(AppendOne(Event("big", std::string(6'000, 'x'))).status), kReasonDiskFull);
+  disk_.SetCapacity(std::nullopt);
+  clock_.Advance(seconds(2));
+  EXPECT_EQ(AppendOne(Event("big")).sequence, 3u);
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("e0", "fits", "big"));
+}
+
 TEST_F(LogFailureTest, ADiskThatIsFullAtTheStartServesReads) {
   options_.reserve_bytes = 4096;
   Open();

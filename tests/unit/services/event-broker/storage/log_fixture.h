@@ -33,6 +33,7 @@ class LogTest : public testing::Test {
     options_.folder = "log";
     options_.own_thread = false;
     options_.reserve_bytes = 0;
+    options_.set_aside_bytes = 0;  // Files end with what was written, unless a test wants more.
     options_.dedup_entries_max = 10'000;
     options_.on_note = [this](const std::string& note) { notes_.push_back(note); };
   }

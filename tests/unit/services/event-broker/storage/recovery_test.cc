@@ -73,6 +73,36 @@ TEST_F(RecoveryTest, CutsAHoleOfZerosBehindTheLastBatch) {
   EXPECT_EQ(AppendOne(Event("e2")).sequence, 3u);
 }
 
+TEST_F(RecoveryTest, SpaceThatWasSetAsideIsNoTornTail) {
+  options_.set_aside_bytes = 10'000;
+  Open();
+  AppendMany("e", 2);
+  EXPECT_GE(Bytes(1).size(), 10'000u);
+  disk_.Restart();
+  Open();
+  EXPECT_THAT(ReadAll(), ElementsAre("e0", "e1"));
+  EXPECT_EQ(log_->Health().torn_tails_cut, 0u);
+  EXPECT_THAT(log_->Health().notes, IsEmpty());
+  EXPECT_EQ(AppendOne(Event("e2")).sequence, 3u);
+}
+
+TEST_F(RecoveryTest, CutsATornBatchInSpaceThatWasSetAside) {
+  options_.set_aside_bytes = 5'000;
+  Open();
+  AppendMany("e", 3, 20);
+  const std::string whole = Bytes(1);
+  const std::size_t last = Offsets(whole).at(2);
+  const std::size_t end = whole.find_last_not_of('\0') + 1;
+  for (std::size_t torn = last + 1; torn < end; ++torn) {
+    log_.reset();
+    disk_.Replace("log", File(1), whole.substr(0, torn) + std::string(whole.size() - torn, '\0'));
+    Open();
+    ASSERT_THAT(ReadAll(), ElementsAre("e0", "e1")) << torn;
+    ASSERT_EQ(log_->Health().torn_tails_cut, 1u);
+    ASSERT_EQ(AppendOne(Event("e2")).sequence, 3u);
+  }
+}
+
 TEST_F(RecoveryTest, FencesDamageThatIntactBatchesFollow) {
   Open();
   AppendMany("e", 4, 20);

@@ -72,6 +72,18 @@ TEST_F(RepairTest, MovesDamagedBytesAsideWithANoteAndServesTheRest) {
   EXPECT_THAT(log_->Health().lost, SizeIs(2));
 }
 
+TEST_F(RepairTest, KeepsTheBytesOfATornTailWithoutTheSpaceSetAsideBehindIt) {
+  Fill();
+  const Sequence newest = Segments().back();
+  const std::string whole = Bytes(newest);
+  disk_.Replace("log", File(newest), whole + "torn" + std::string(2000, '\0'));
+  ASSERT_TRUE(Repair().ok());
+  EXPECT_EQ(Bytes(newest), whole);
+  EXPECT_EQ(disk_.Contents("log", fmt::format("{}.{}.corrupt", File(newest), whole.size())),
+            "torn");
+  ExpectSettled();
+}
+
 TEST_F(RepairTest, CutsATornTailAndKeepsItsBytes) {
   Fill();
   const Sequence newest = Segments().back();

@@ -1,0 +1,65 @@
+#include "libs/lifecycle/config_reload.h"
+
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "libs/config/changes.h"
+#include "libs/log/log.h"
+
+namespace penstock::lifecycle {
+namespace {
+
+std::map<std::string, std::string> ValuesOf(const config::Binder& binder) {
+  std::map<std::string, std::string> values;
+  for (config::KeyState& key : config::KeyStates(binder)) {
+    values.emplace(std::move(key.name), std::move(key.value));
+  }
+  return values;
+}
+
+}  // namespace
+
+ConfigReload::ConfigReload(config::Program program, std::vector<std::string> arguments,
+                           const config::Binder& running, std::function<Reading()> prepare)
+    : program_(std::move(program)),
+      arguments_(std::move(arguments)),
+      prepare_(std::move(prepare)),
+      started_(ValuesOf(running)),
+      applied_(started_) {}
+
+absl::Status ConfigReload::Run() {
+  Reading reading = prepare_();
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments_) argv.push_back(argument.c_str());
+  std::string problems;
+  config::LoadIo io;
+  io.error = [&problems](const std::string& text) { problems += text; };
+  const config::Outcome outcome = config::Load(program_, static_cast<int>(argv.size()), argv.data(),
+                                               reading.binder, reading.validate, io);
+  absl::Status status =
+      outcome.run ? reading.apply() : absl::InvalidArgumentError(std::move(problems));
+  if (!status.ok()) {
+    log::Error("the new configuration is refused, the old one goes on",
+               {{"file", outcome.config_file}, {"error", status}});
+    return status;
+  }
+  std::vector<std::string> changed;
+  std::vector<std::string> fixed;
+  for (config::KeyState& key : config::KeyStates(reading.binder)) {
+    if (!key.reloadable) {
+      if (key.value != started_[key.name]) fixed.push_back(key.name);
+    } else if (std::string& applied = applied_[key.name]; applied != key.value) {
+      changed.push_back(key.name);
+      applied = std::move(key.value);
+    }
+  }
+  log::Info("the configuration was read again",
+            {{"file", outcome.config_file}, {"changed", absl::StrJoin(changed, ", ")}});
+  if (!fixed.empty()) {
+    log::Warn("some changes take effect at the next start only",
+              {{"keys", absl::StrJoin(fixed, ", ")}});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::lifecycle

@@ -1,0 +1,89 @@
+// The streams that a server takes directly from clients in its process.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "libs/rpc/bidi_handlers.h"
+
+namespace penstock::rpc {
+
+template <typename In, typename Out>
+class BidiServer;
+
+// A stream between two ends in this process.
+class DirectCall {
+ public:
+  // Ends it for both with UNAVAILABLE.
+  virtual void Abort() = 0;
+
+ protected:
+  ~DirectCall() = default;
+};
+
+// By method, what answers a stream of an "inproc:" client without gRPC in between: messages are
+// handed over as they are, in the thread that sends them. A stream with a deadline, and one whose
+// client has other message types, takes the way through gRPC all the same, so each method of this
+// table is one of the server's services too. Fill it before the server starts. Thread-safe then.
+class DirectMethods {
+ public:
+  // As BidiServer::Serve's.
+  template <typename In, typename Out>
+  using Accept =
+      std::function<BidiServerHandlers<In, Out>(const std::shared_ptr<BidiServer<In, Out>>&)>;
+
+  // The calls that run.
+  class Calls {
+   public:
+    // False once Stop was called.
+    bool Add(DirectCall* call, std::weak_ptr<void> alive);
+    // After its server end's last function.
+    void Remove(DirectCall* call);
+    // Refuses further calls, waits for those that run until `deadline`, and ends the rest.
+    void Stop(std::chrono::steady_clock::time_point deadline);
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable ended_;
+    std::map<DirectCall*, std::weak_ptr<void>> running_;
+    bool stopped_ = false;
+  };
+
+  // `method` is "/package.Service/Method".
+  template <typename In, typename Out>
+  void Add(std::string method, Accept<In, Out> accept) {
+    methods_.emplace(std::move(method), std::make_shared<Typed<In, Out>>(std::move(accept)));
+  }
+
+  // What answers `method` with these messages, or null.
+  template <typename In, typename Out>
+  const Accept<In, Out>* Find(const std::string& method) const {
+    const auto found = methods_.find(method);
+    if (found == methods_.end()) return nullptr;
+    const auto* typed = dynamic_cast<const Typed<In, Out>*>(found->second.get());
+    return typed == nullptr ? nullptr : &typed->accept;
+  }
+
+  const std::shared_ptr<Calls>& calls() const { return calls_; }
+
+ private:
+  struct Method {
+    virtual ~Method() = default;
+  };
+  template <typename In, typename Out>
+  struct Typed final : Method {
+    explicit Typed(Accept<In, Out> given) : accept(std::move(given)) {}
+    const Accept<In, Out> accept;
+  };
+
+  std::map<std::string, std::shared_ptr<const Method>> methods_;
+  const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
+};
+
+}  // namespace penstock::rpc
