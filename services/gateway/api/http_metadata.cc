@@ -129,6 +129,18 @@ void AddTrailingMetadata(const rpc::ResponseMetadata& metadata, const HeaderRule
   AddAnswer(metadata.AllTrailing(), kTrailerPrefix, rules, headers);
 }
 
+void AddProxiedMetadata(const http::Headers& answer, const HeaderRules& rules,
+                        http::Headers* headers) {
+  for (const http::Headers::Field header : answer) {
+    for (const std::string_view prefix : {kMetadataPrefix, kTrailerPrefix}) {
+      if (!StartsWithoutCase(header.name, prefix)) continue;
+      const std::string key = Lower(header.name.substr(prefix.size()));
+      if (IsReserved(key)) continue;
+      headers->Add(Names(rules.answer, key) ? key : fmt::format("{}{}", prefix, key), header.value);
+    }
+  }
+}
+
 absl::StatusOr<std::chrono::milliseconds> ParseGrpcTimeout(std::string_view text) {
   constexpr std::size_t kDigitsMax = 8;
   const auto error = [] {

@@ -37,6 +37,11 @@ void AddHeadMetadata(const rpc::ResponseMetadata& metadata, const HeaderRules& r
 void AddTrailingMetadata(const rpc::ResponseMetadata& metadata, const HeaderRules& rules,
                          http::Headers* headers);
 
+// The same for the answer of another transcoder, whose headers are `Grpc-Metadata-<key>` and
+// `Grpc-Trailer-<key>` already.
+void AddProxiedMetadata(const http::Headers& answer, const HeaderRules& rules,
+                        http::Headers* headers);
+
 // The value of a Grpc-Timeout header: at most eight digits and H, M, S, m, u or n. Rounded up to
 // milliseconds.
 absl::StatusOr<std::chrono::milliseconds> ParseGrpcTimeout(std::string_view text);

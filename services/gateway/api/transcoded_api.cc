@@ -92,6 +92,7 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
     const absl::Status checked = CheckContentType(*match.route, request);
     if (!checked.ok()) return call->Respond(ErrorAnswer(415, checked));
   }
+  if (PassOn(call, *match.route)) return;
   auto requests =
       RequestsOf(match, request,
                  is_invoke ? PayloadContentType(request) : request.headers.Get("Content-Type"));
@@ -125,6 +126,29 @@ bool TranscodedApi::Pull(const std::shared_ptr<HttpCall>& call) const {
   return true;
 }
 
+absl::StatusOr<rpc::CallOptions> TranscodedApi::OptionsFor(HttpCall& call,
+                                                           const transcode::Route& route) const {
+  ASSIGN_OR_RETURN(auto options, deps_.call_options.For(call, SpaceInName(call.request.path())));
+  if (!route.server_streaming) options.timeout = options_.timeout;
+  RETURN_IF_ERROR(AddCallMetadata(call.request.headers, options_.headers, &options));
+  return options;
+}
+
+bool TranscodedApi::PassOn(const std::shared_ptr<HttpCall>& call,
+                           const transcode::Route& route) const {
+  const bool is_json = !route.body_is_raw && !route.response_is_raw;
+  if (deps_.proxy == nullptr || !is_json || route.server_streaming || route.client_streaming) {
+    return false;
+  }
+  const auto options = OptionsFor(*call, route);
+  if (!options.ok()) {
+    call->Fail(options.status());
+  } else {
+    deps_.proxy->Call(call, route.http_method, *options, options_.headers);
+  }
+  return true;
+}
+
 void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,
                          std::vector<std::unique_ptr<Message>> requests) const {
   if (route.full_method == kInvoke) {
@@ -148,10 +172,8 @@ void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode:
     auto channel = deps_.backends.channel(*backend).Get();
     if (!channel.ok()) return order.named(channel.status());
     order.channel = *std::move(channel);
-    ASSIGN_OR_RETURN(order.options,
-                     deps_.call_options.For(*call, SpaceInName(call->request.path())));
-    if (!route.server_streaming) order.options.timeout = options_.timeout;
-    return AddCallMetadata(call->request.headers, options_.headers, &order.options);
+    ASSIGN_OR_RETURN(order.options, OptionsFor(*call, route));
+    return absl::OkStatus();
   };
   if (const absl::Status prepared = prepare(); !prepared.ok()) return call->Fail(prepared);
   if (route.server_streaming) return AnswerWithStream(std::move(order));

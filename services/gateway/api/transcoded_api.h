@@ -14,6 +14,7 @@
 #include "services/gateway/api/http_call.h"
 #include "services/gateway/api/http_metadata.h"
 #include "services/gateway/api/transcoded_call.h"
+#include "services/gateway/api/transcoding_proxy.h"
 #include "services/gateway/domain/revision_memory.h"
 #include "services/gateway/domain/route_book.h"
 #include "services/gateway/domain/web_guard.h"
@@ -39,6 +40,8 @@ class TranscodedApi {
     const WebGuard& guard;
     RevisionMemory& revisions;
     RouteBook& routes;
+    // Null: this program transcodes itself.
+    const TranscodingProxy* proxy = nullptr;
   };
   using Options = TranscodedApiOptions;
 
@@ -58,6 +61,10 @@ class TranscodedApi {
 
   // False when the request is not for a pull subscription's events.
   bool Pull(const std::shared_ptr<HttpCall>& call) const;
+  // What a call has beside its message.
+  absl::StatusOr<rpc::CallOptions> OptionsFor(HttpCall& call, const transcode::Route& route) const;
+  // Leaves a call to the other transcoder; false where that is not for it.
+  bool PassOn(const std::shared_ptr<HttpCall>& call, const transcode::Route& route) const;
   void Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,
             std::vector<std::unique_ptr<google::protobuf::Message>> requests) const;
   // `deleted` is the subscription that the call deleted; else empty.

@@ -85,6 +85,8 @@ struct App::Parts {
   const FunctionCalls functions;
   const HttpEvents http_events;
   PublishApi publish;
+  // Null when the gateway transcodes itself.
+  std::unique_ptr<TranscodingProxy> transcoding_proxy;
   std::unique_ptr<TranscodedApi> api;
   std::unique_ptr<UserServices> services;
   std::unique_ptr<FrontDoor> front_door;
@@ -122,12 +124,17 @@ absl::Status App::Start() {
   }
   parts_ =
       std::make_unique<Parts>(config_, shared_, std::move(peer_auth), std::move(authenticator));
-  ASSIGN_OR_RETURN(parts_->api,
-                   TranscodedApi::Create({parts_->backends, parts_->call_options, parts_->functions,
-                                          parts_->guard, parts_->revisions, parts_->routes},
-                                         {.timeout = config_.api_timeout,
-                                          .headers = {.request = config_.request_headers,
-                                                      .answer = config_.answer_headers}}));
+  if (config_.HasTranscodingProxy()) {
+    ASSIGN_OR_RETURN(parts_->transcoding_proxy,
+                     TranscodingProxy::Create(parts_->loops, config_.transcoding_by));
+  }
+  ASSIGN_OR_RETURN(
+      parts_->api,
+      TranscodedApi::Create(
+          {parts_->backends, parts_->call_options, parts_->functions, parts_->guard,
+           parts_->revisions, parts_->routes, parts_->transcoding_proxy.get()},
+          {.timeout = config_.api_timeout,
+           .headers = {.request = config_.request_headers, .answer = config_.answer_headers}}));
   ASSIGN_OR_RETURN(parts_->services, UserServices::Create(config_.services, parts_->api->table(),
                                                           {.request = config_.request_headers,
                                                            .answer = config_.answer_headers},
@@ -221,6 +228,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
     if (*server != nullptr) (*server)->Stop();
   }
   parts_->tracker.CancelAndWait();
+  if (parts_->transcoding_proxy != nullptr) parts_->transcoding_proxy->Stop();
   parts_->loops.Stop();
   parts_.reset();
   log::Info("gateway stopped", {{"drained", drained}});

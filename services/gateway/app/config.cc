@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "libs/base/status.h"
+#include "libs/http/url.h"
 #include "libs/rpc/channel.h"
 
 namespace penstock::gateway {
@@ -119,6 +120,12 @@ absl::Status Config::Validate() const {
       violations.push_back(std::move(violation));
     }
   }
+  if (HasTranscodingProxy()) {
+    const auto url = http::ParseUrl(transcoding_by);
+    if (!url.ok() || url->is_tls || url->target != "/") {
+      violations.push_back({"transcoding.by", "must be builtin or http://host:port"});
+    }
+  }
   CheckServices(services, violations);
   if (peer_token_file.empty()) {
     violations.push_back({"peer.token_file", "must not be empty: expected a file"});
@@ -155,6 +162,9 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("publish.timeout", &config.publish_timeout,
                   "from the arrival of an event to its receipt", bounds);
   binder.Duration("api.timeout", &config.api_timeout, "of a management call", bounds);
+  binder.String("transcoding.by", &config.transcoding_by,
+                "who transcodes the suite's own REST calls: builtin, or grpc-gateway's proxy at "
+                "http://host:port");
   binder.StringList(
       "transcoding.request_headers", &config.request_headers,
       "HTTP headers that transcoded calls pass on as metadata, besides Grpc-Metadata-*");

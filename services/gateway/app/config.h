@@ -45,6 +45,9 @@ struct Config {
   // under their own names.
   std::vector<std::string> request_headers;
   std::vector<std::string> answer_headers;
+  // Who transcodes the suite's own REST calls: "builtin", or the URL of grpc-gateway's reverse
+  // proxy.
+  std::string transcoding_by = "builtin";
   // Users' own services, whose REST forms are served beside ours.
   std::vector<UserServiceOptions> services;
   // Of calls of functions; their own timeouts are shorter.
@@ -53,6 +56,8 @@ struct Config {
   // INVALID_ARGUMENT naming the keys.
   absl::Status Validate() const;
 
+  // True when another program transcodes.
+  bool HasTranscodingProxy() const { return transcoding_by != "builtin"; }
   // True when there is a gRPC listener on the network.
   bool HasGrpcListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
 };
