@@ -81,6 +81,8 @@ class CallHandle final : public Cancelable {
 
 }  // namespace
 
+ClientTarget::ClientTarget(Url server) : url(std::move(server)), key(PoolKeyOf(url)) {}
+
 class Client::Impl {
  public:
   Impl(EventLoops& loops, Options options)
@@ -106,13 +108,20 @@ class Client::Impl {
       });
       return std::make_shared<CallHandle>(std::weak_ptr<ClientPool>(), std::weak_ptr<ClientCall>());
     }
-    auto call = std::make_shared<ClientCall>(IoContextOf(loops, loop).get_executor(),
-                                             std::move(request), *std::move(url), std::move(done));
+    std::string key = PoolKeyOf(*url);
+    auto call = std::make_shared<ClientCall>(std::move(request), *std::move(url), std::move(key),
+                                             std::move(done));
     auto handle = std::make_shared<CallHandle>(pools_[loop], call);
     loops.Post(loop, [pool = pools_[loop], call = std::move(call)]() mutable {
       pool->Start(std::move(call));
     });
     return handle;
+  }
+
+  std::shared_ptr<ClientStream> OpenStream(const ClientTarget& target, ClientStreamRequest request,
+                                           std::shared_ptr<ClientStream::Events> events) {
+    return std::make_shared<ClientStream>(pools_[context_->loops.CurrentLoop()], target.url,
+                                          target.key, std::move(request), std::move(events));
   }
 
   ClientStats Stats() const {
@@ -144,6 +153,11 @@ Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::~Client() { Stop(); }
 std::shared_ptr<Cancelable> Client::Send(ClientRequest request, Done done) {
   return impl_->Send(std::move(request), std::move(done));
+}
+std::shared_ptr<ClientStream> Client::OpenStream(const ClientTarget& target,
+                                                 ClientStreamRequest request,
+                                                 std::shared_ptr<ClientStream::Events> events) {
+  return impl_->OpenStream(target, std::move(request), std::move(events));
 }
 ClientStats Client::Stats() const { return impl_->Stats(); }
 void Client::Stop() { impl_->Stop(); }

@@ -57,11 +57,15 @@ void AppendResponseHead(std::string& out, int status, const Headers& headers,
     default:
       fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status, ReasonPhrase(status));
   }
-  out += DateField();
+  bool has_date = false;
   for (const Headers::Field field : headers) {
-    if (IsServersOwn(field.name)) continue;
+    const bool is_date =
+        framing.keeps_date && field.name.size() == 4 && EqualsIgnoreCase(field.name, "date");
+    if (IsServersOwn(field.name) && !is_date) continue;
+    has_date = has_date || is_date;
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
+  if (!has_date) out += DateField();
   if (framing.content_length.has_value()) {
     const fmt::format_int length(*framing.content_length);
     out.append("Content-Length: ").append(length.data(), length.size()).append("\r\n");
@@ -75,8 +79,20 @@ void AppendResponseHead(std::string& out, int status, const Headers& headers,
   out += "\r\n";
 }
 
+void AppendTunnelHead(std::string& out, const Headers& headers) {
+  out += "HTTP/1.1 101 Switching Protocols\r\n";
+  for (const Headers::Field field : headers) {
+    out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  out += "\r\n";
+}
+
+void AppendChunkSize(std::string& out, std::size_t size) {
+  fmt::format_to(std::back_inserter(out), "{:x}\r\n", size);
+}
+
 void AppendChunk(std::string& out, std::string_view bytes) {
-  fmt::format_to(std::back_inserter(out), "{:x}\r\n", bytes.size());
+  AppendChunkSize(out, bytes.size());
   out.append(bytes).append("\r\n");
 }
 

@@ -7,6 +7,7 @@
 
 #include "libs/base/status.h"
 #include "libs/config/version.h"
+#include "services/gateway/domain/reserved_paths.h"
 
 namespace penstock::gateway {
 namespace {
@@ -44,8 +45,7 @@ Target TargetOf(std::string_view method, std::string_view path) {
   }
   if (path == "/_emit") return {Owner::kEmit, {}};
   if (path == "/_invoke") return {Owner::kInvoke, {}};
-  if (path.starts_with("/_") || first == "/openapi.json") return {Owner::kNobody, {}};
-  return {Owner::kRoutes, {}};
+  return {IsReservedPath(path) ? Owner::kNobody : Owner::kRoutes, {}};
 }
 
 http::Response NotFound(std::string_view path) {
@@ -68,6 +68,25 @@ void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> ex
   if (!principal.ok()) return call->Fail(principal.status());
   call->principal = *std::move(principal);
   Dispatch(call);
+}
+
+http::StreamHandler FrontDoor::StreamHandlerOf(const http::Request& head) const {
+  const ReverseProxy::Route* route = surfaces_.proxy.Find(head);
+  if (route == nullptr) return nullptr;
+  return [this, route](http::Request request, std::shared_ptr<http::StreamExchange> exchange) {
+    Proxy(std::move(request), std::move(exchange), *route);
+  };
+}
+
+void FrontDoor::Proxy(http::Request request, std::shared_ptr<http::StreamExchange> exchange,
+                      const ReverseProxy::Route& route) const {
+  const auto call = std::make_shared<HttpCall>(std::move(request), exchange, env_);
+  call->set_surface(Surface::kProxy);
+  auto principal = surfaces_.authenticator.Check(call->request.headers);
+  if (!principal.ok()) return call->Fail(principal.status());
+  // The upstream is not to have the key to this gateway.
+  surfaces_.authenticator.RemoveKey(call->request.headers);
+  surfaces_.proxy.Handle(call, std::move(exchange), route);
 }
 
 void FrontDoor::Dispatch(const std::shared_ptr<HttpCall>& call) const {

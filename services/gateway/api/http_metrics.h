@@ -11,8 +11,8 @@
 namespace penstock::gateway {
 
 // What a request was for.
-enum class Surface { kPublish, kApi, kInvoke, kHttpEvent, kConfig, kOther };
-inline constexpr std::size_t kSurfaces = 6;
+enum class Surface { kPublish, kApi, kInvoke, kHttpEvent, kConfig, kProxy, kOther };
+inline constexpr std::size_t kSurfaces = 7;
 
 std::string_view SurfaceName(Surface surface);
 

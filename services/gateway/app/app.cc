@@ -17,6 +17,7 @@
 #include "services/gateway/api/front_door.h"
 #include "services/gateway/api/grpc_proxy.h"
 #include "services/gateway/api/legacy_config_api.h"
+#include "services/gateway/api/reverse_proxy.h"
 #include "services/gateway/broker/route_watcher.h"
 #include "services/gateway/broker/stream_publisher.h"
 
@@ -84,6 +85,7 @@ struct App::Parts {
   const FunctionCalls functions;
   const HttpEvents http_events;
   PublishApi publish;
+  std::unique_ptr<ReverseProxy> reverse_proxy;
   std::unique_ptr<TranscodedApi> api;
   std::unique_ptr<FrontDoor> front_door;
   const LegacyConfigApi legacy;
@@ -123,11 +125,15 @@ absl::Status App::Start() {
                    TranscodedApi::Create({parts_->backends, parts_->call_options, parts_->functions,
                                           parts_->guard, parts_->revisions, parts_->routes},
                                          {.timeout = config_.api_timeout}));
+  ASSIGN_OR_RETURN(parts_->reverse_proxy,
+                   ReverseProxy::Create(config_.proxy, {parts_->loops, shared_.clock,
+                                                        shared_.metrics, parts_->guard}));
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
-                        parts_->authenticator},
+                        parts_->authenticator, *parts_->reverse_proxy},
       parts_->env);
   parts_->watcher.Start();
+  parts_->reverse_proxy->Start();
   RETURN_IF_ERROR(StartHttp());
   RETURN_IF_ERROR(StartLegacy());
   RETURN_IF_ERROR(StartGrpc());
@@ -150,6 +156,11 @@ absl::Status App::StartHttp() {
   options.body_bytes_max_of = [door = parts_->front_door.get()](const http::Request& head) {
     return door->BodyLimit(head);
   };
+  if (parts_->reverse_proxy->has_routes()) {
+    options.stream_handler_of = [door = parts_->front_door.get()](const http::Request& head) {
+      return door->StreamHandlerOf(head);
+    };
+  }
   options.error_response = [](int status, const absl::Status& error) {
     return ErrorAnswer(status, error);
   };
@@ -210,6 +221,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
     if (*server != nullptr) (*server)->Stop();
   }
   parts_->tracker.CancelAndWait();
+  if (parts_->reverse_proxy != nullptr) parts_->reverse_proxy->Stop();
   parts_->loops.Stop();
   parts_.reset();
   log::Info("gateway stopped", {{"drained", drained}});

@@ -6,6 +6,7 @@
 
 #include "libs/base/status.h"
 #include "libs/rpc/channel.h"
+#include "services/gateway/app/proxy_config.h"
 
 namespace penstock::gateway {
 namespace {
@@ -84,10 +85,12 @@ absl::Status Config::Validate() const {
   if (auth == AuthKind::kApiKeys && auth_keys_file.empty()) {
     violations.push_back({"auth_keys_file", "must name a file, as auth is api_keys"});
   }
+  for (FieldViolation& violation : proxy.Check()) violations.push_back(std::move(violation));
   return FieldErrors(violations);
 }
 
 void Bind(config::Binder& binder, Config& config) {
+  BindProxy(binder, config.proxy);
   binder.Listen("http.listen", &config.http_listen, "address of the front door");
   binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
   binder.StringList("http.hosts", &config.http_hosts,

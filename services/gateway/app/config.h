@@ -9,6 +9,7 @@
 #include "libs/config/binder.h"
 #include "libs/config/listen_address.h"
 #include "libs/http/server.h"
+#include "services/gateway/api/proxy_options.h"
 
 namespace penstock::gateway {
 
@@ -42,6 +43,9 @@ struct Config {
   std::chrono::milliseconds api_timeout{30'000};
   // Of calls of functions; their own timeouts are shorter.
   std::chrono::milliseconds invoke_timeout{910'000};
+
+  // Requests that are passed on to HTTP upstreams.
+  ProxyOptions proxy;
 
   // INVALID_ARGUMENT naming the keys.
   absl::Status Validate() const;
