@@ -206,6 +206,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Of a request that is handed over, and answered, in pieces.
   bool is_stream_ = false;
   bool is_tunnel_ = false;
+  bool ends_with_connection_ = false;
   // The handler waits for input; it uses what it got, which must stay where it is.
   bool wants_pieces_ = false;
   bool holds_pieces_ = false;

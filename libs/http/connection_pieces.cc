@@ -79,8 +79,8 @@ void Connection::StartPieces(std::uint64_t id, const StreamHead& head) {
   stream_has_body_ = !IsBodiless(head.status) && !reader_.is_head_request();
   const bool has_length = head.content_length.has_value();
   stream_is_chunked_ = stream_has_body_ && !has_length && !reader_.is_http_1_0();
-  const bool ends_with_connection = stream_has_body_ && !has_length && !stream_is_chunked_;
-  closes_after_answer_ = closes_after_answer_ || ends_with_connection ||
+  ends_with_connection_ = stream_has_body_ && !has_length && !stream_is_chunked_;
+  closes_after_answer_ = closes_after_answer_ || ends_with_connection_ ||
                          context_->draining.load(std::memory_order_relaxed);
   LeaveBodyUnread();
   ResponseFraming framing;
@@ -152,6 +152,11 @@ void Connection::ShutDownSending() {
 void Connection::Abort(std::uint64_t id) {
   if (!IsUnderWay(id)) return;
   on_closed_ = nullptr;
+  if (ends_with_connection_) {
+    // An ordinary close would look like the end of the body.
+    ErrorCode ignored;
+    transport_.socket().set_option(boost::asio::socket_base::linger(true, 0), ignored);
+  }
   Close();
 }
 

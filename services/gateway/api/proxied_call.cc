@@ -60,11 +60,8 @@ bool IsGatewayError(int status) { return status == 502 || status == 503 || statu
 void LogFailure(const std::string& upstream, const std::string& server,
                 const absl::Status& status) {
   static log::Every every{std::chrono::seconds(1)};
-  std::uint64_t suppressed = 0;
-  if (!every.Allow(&suppressed)) return;
-  log::Warn(
-      "proxied request failed",
-      {{"upstream", upstream}, {"server", server}, {"error", status}, {"suppressed", suppressed}});
+  log::Warn(every, "proxied request failed",
+            {{"upstream", upstream}, {"server", server}, {"error", status}});
 }
 
 }  // namespace
