@@ -71,7 +71,9 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
   // A retry is owed a fresh connection: the idle ones are as likely to be dead as the one that
   // failed.
   if (!call->is_retry || host.open >= connections_max_) {
-    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key)) {
+    // What does no harm when it is sent twice finds out by itself that a connection was closed.
+    const bool must_live = !call->request.idempotent || call->is_retry;
+    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key, must_live)) {
       if (!call->is_retry) {
         reused_.fetch_add(1, std::memory_order_relaxed);
         return connection->Send(std::move(call));
@@ -92,12 +94,12 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
       kQueueFull));
 }
 
-std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key) {
+std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key, bool must_live) {
   std::vector<std::shared_ptr<ClientConnection>>* idle = &hosts_[key].idle;
   while (!idle->empty()) {
     std::shared_ptr<ClientConnection> connection = std::move(idle->back());
     idle->pop_back();
-    if (connection->IsAlive()) return connection;
+    if (!must_live || connection->IsAlive()) return connection;
     // Closing one may start a waiting request, so the map is looked up anew.
     connection->Abandon(absl::OkStatus());
     idle = &hosts_[key].idle;

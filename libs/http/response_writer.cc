@@ -57,15 +57,13 @@ void AppendResponseHead(std::string& out, int status, const Headers& headers,
     default:
       fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status, ReasonPhrase(status));
   }
-  bool has_date = false;
+  const bool keeps_date = framing.keeps_date && headers.Has("date");
+  if (!keeps_date) out += DateField();
   for (const Headers::Field field : headers) {
-    const bool is_date =
-        framing.keeps_date && field.name.size() == 4 && EqualsIgnoreCase(field.name, "date");
-    if (IsServersOwn(field.name) && !is_date) continue;
-    has_date = has_date || is_date;
+    const bool is_kept_date = keeps_date && EqualsIgnoreCase(field.name, "date");
+    if (IsServersOwn(field.name) && !is_kept_date) continue;
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
-  if (!has_date) out += DateField();
   if (framing.content_length.has_value()) {
     const fmt::format_int length(*framing.content_length);
     out.append("Content-Length: ").append(length.data(), length.size()).append("\r\n");
