@@ -34,7 +34,14 @@ void ClientStream::Start() {
 void ClientStream::OnConnection(std::shared_ptr<ClientConnection> connection) {
   connection_ = std::move(connection);
   remote_address_ = connection_->remote_address();
-  events_->OnReady();
+  // Whoever listens may end the stream, and nothing else may hold it then.
+  const auto events = events_;
+  events->OnReady();
+}
+
+void ClientStream::OnHead(ClientStreamHead head) {
+  const auto events = events_;
+  events->OnHead(std::move(head));
 }
 
 Progress ClientStream::Write(const Pieces& pieces) {

@@ -100,7 +100,7 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
 
   // From the connection.
   void OnConnection(std::shared_ptr<ClientConnection> connection);
-  void OnHead(ClientStreamHead head) { events_->OnHead(std::move(head)); }
+  void OnHead(ClientStreamHead head);
 
   const std::shared_ptr<ClientPool> pool_;
   ClientStreamRequest request_;

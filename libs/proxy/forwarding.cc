@@ -93,14 +93,18 @@ http::Headers HeadersForUpstream(const http::Request& request, const ForwardRule
   const std::vector<std::string_view> options = ConnectionOptions(received);
   const std::string_view client_host = received.Get("host");
   http::Headers headers;
-  headers.Add("Host", rules.host.empty() ? client_host : std::string_view(rules.host));
+  // A client of HTTP/1.0 may have none.
+  const std::string_view kept_host = client_host.empty() ? rules.origin_host : client_host;
+  headers.Add("Host", rules.host.empty() ? kept_host : std::string_view(rules.host));
   for (const http::Headers::Field field : received) {
     if (IsHopByHop(field.name) || IsWritten(field.name) || IsListed(options, field.name)) continue;
     headers.Add(field.name, field.value);
   }
   const bool keeps = rules.forwarded == ForwardedFields::kAppend;
   AddToList(headers, received, "X-Forwarded-For", request.remote_address, keeps);
-  AddToList(headers, received, "X-Forwarded-Host", client_host, keeps);
+  if (!client_host.empty()) {
+    AddToList(headers, received, "X-Forwarded-Host", client_host, keeps);
+  }
   AddToList(headers, received, "X-Forwarded-Proto", request.is_tls ? "https" : "http", keeps);
   headers.Add("X-Origin-Host", rules.origin_host);
   headers.Add("X-Request-Id", request_id);

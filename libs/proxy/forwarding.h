@@ -17,7 +17,7 @@ enum class ForwardedFields {
 
 struct ForwardRules {
   ForwardedFields forwarded = ForwardedFields::kAppend;
-  // The Host field for the upstream; empty keeps the client's.
+  // The Host field for the upstream; empty keeps the client's, if it has one.
   std::string host;
   // The upstream's own host and port, for X-Origin-Host.
   std::string origin_host;

@@ -70,13 +70,13 @@ def main():
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--body", choices=[*SIZES, "all"], default="all")
-    parser.add_argument("--buffering", action="store_true", help="let nginx buffer answers")
+    parser.add_argument("--unbuffered", action="store_true", help="nginx with proxy_buffering off")
     arguments = parser.parse_args()
     sizes = SIZES if arguments.body == "all" else {arguments.body: SIZES[arguments.body]}
     upstream = Nginx(UPSTREAM, workers=1)
     for name, size in SIZES.items():
         (upstream.folder / name).write_bytes(b"x" * size)
-    buffering = "on" if arguments.buffering else "off"
+    buffering = "off" if arguments.unbuffered else "on"
     nginx = Nginx(PROXY_SERVER % buffering, http=PROXY_HTTP % upstream.port)
     gateway = Gateway(
         {
@@ -103,7 +103,7 @@ def main():
             f"p99 {one['penstock_p99_us']:.0f} µs (nginx {one['nginx_p99_us']:.0f})  "
             f"ratio {one['p99_ratio']} (target {P99_TARGET})  failed {one['penstock_failed']}"
         )
-    write_result({"cores": os.cpu_count(), "nginx_buffers": arguments.buffering, "proxy": results})
+    write_result({"cores": os.cpu_count(), "nginx_buffers": buffering == "on", "proxy": results})
 
 
 if __name__ == "__main__":

@@ -47,6 +47,12 @@ TEST(ForwardingTest, RewritesHostOnDemand) {
   EXPECT_EQ(headers.Get("x-forwarded-proto"), "https");
 }
 
+TEST(ForwardingTest, ARequestWithoutAHostGetsTheServers) {
+  const http::Headers headers = HeadersForUpstream(RequestWith({}), kRules, "id", false);
+  EXPECT_EQ(headers.Get("host"), "up.example:8000");
+  EXPECT_FALSE(headers.Has("x-forwarded-host"));
+}
+
 TEST(ForwardingTest, AppendsToWhatEarlierProxiesSaid) {
   const http::Request request = RequestWith({{"Host", "h"},
                                              {"X-Forwarded-For", "198.51.100.1"},
