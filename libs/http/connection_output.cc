@@ -124,6 +124,10 @@ void Connection::FinishExchange() {
 // caller may be a handler of another one that holds a lock.
 void Connection::Resume() {
   Flush();
+  // The head of a stream may have been written when the drain had not begun.
+  if (state_ == State::kReading && context_->draining.load(std::memory_order_relaxed)) {
+    BeginDrain();
+  }
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (state_ == State::kReading && !is_writing_ && reader_.input().size() > 0) {
     event_loops().Post(loop_, [self = shared_from_this()] {
