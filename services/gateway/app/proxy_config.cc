@@ -54,7 +54,7 @@ void BindUpstream(config::Binder& binder, ProxyUpstream* upstream) {
   binder.Duration("outlier_detection.ejection_time", &upstream->ejection_time, "how long",
                   kTimeout);
   binder.Int("outlier_detection.max_ejection_percent", &upstream->ejected_percent_max,
-             "of the servers at a time; never the last one", {0, 100});
+             "of the servers at a time; at least one, never the last one", {1, 100});
 }
 
 void BindRoute(config::Binder& binder, ProxyRoute* route) {
