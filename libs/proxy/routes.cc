@@ -145,7 +145,8 @@ absl::StatusOr<Routes> Routes::Create(std::vector<RouteRule> rules) {
     compiled.literal_bytes = compiled.prefix == "/" ? 0 : compiled.prefix.size();
     if (!rule.path_template.empty()) {
       auto parsed = transcode::ParsePathTemplate(rule.path_template);
-      if (!parsed.ok()) return FieldError(at + ".path_template", parsed.status().message().data());
+      if (!parsed.ok())
+        return FieldError(at + ".path_template", std::string(parsed.status().message()));
       compiled.literal_bytes = LiteralBytes(*parsed);
       compiled.path_template = *std::move(parsed);
     }
