@@ -8,6 +8,9 @@ namespace {
 using http::EqualsIgnoreCase;
 
 constexpr std::string_view kVia = "1.1 penstock";
+// Room for what the proxy adds.
+constexpr std::size_t kFieldsAdded = 9;
+constexpr std::size_t kBytesAdded = 320;
 
 // Fields about one connection, and those that framing is made of.
 bool IsHopByHop(std::string_view name) {
@@ -43,6 +46,12 @@ std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
+}
+
+std::size_t BytesOf(const http::Headers& headers) {
+  std::size_t bytes = 0;
+  for (const http::Headers::Field field : headers) bytes += field.name.size() + field.value.size();
+  return bytes;
 }
 
 // The names that the fields called Connection list.
@@ -93,6 +102,7 @@ http::Headers HeadersForUpstream(const http::Request& request, const ForwardRule
   const std::vector<std::string_view> options = ConnectionOptions(received);
   const std::string_view client_host = received.Get("host");
   http::Headers headers;
+  headers.Reserve(received.size() + kFieldsAdded, BytesOf(received) + kBytesAdded);
   // A client of HTTP/1.0 may have none.
   const std::string_view kept_host = client_host.empty() ? rules.origin_host : client_host;
   headers.Add("Host", rules.host.empty() ? kept_host : std::string_view(rules.host));
@@ -117,6 +127,7 @@ http::Headers HeadersForClient(const http::Headers& answer, std::string_view req
                                bool upgrades) {
   const std::vector<std::string_view> options = ConnectionOptions(answer);
   http::Headers headers;
+  headers.Reserve(answer.size() + kFieldsAdded, BytesOf(answer) + kBytesAdded);
   bool has_request_id = false;
   for (const http::Headers::Field field : answer) {
     if (IsHopByHop(field.name) || IsListed(options, field.name)) continue;
