@@ -3,44 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/ssl/context.hpp>
 #include <utility>
 #include <vector>
 
 #include "libs/base/status.h"
 #include "libs/http/client_pool.h"
 #include "libs/http/event_loops_asio.h"
+#include "libs/http/tls_context_asio.h"
 #include "libs/http/url.h"
 
 namespace penstock::http {
 namespace {
 
 namespace asio = boost::asio;
-
-absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTls(const ClientTls& tls) {
-  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-  boost::system::error_code error;
-  const auto failure = [&error](const std::string& file) {
-    return absl::InvalidArgumentError(
-        fmt::format("tls: cannot use \"{}\": {}", file, error.message()));
-  };
-  context->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  if (tls.ca_file.empty()) {
-    context->set_default_verify_paths(error);
-  } else {
-    context->load_verify_file(tls.ca_file, error);
-    if (error) return failure(tls.ca_file);
-  }
-  if (!tls.cert_file.empty()) {
-    context->use_certificate_chain_file(tls.cert_file, error);
-    if (error) return failure(tls.cert_file);
-    context->use_private_key_file(tls.key_file, asio::ssl::context::pem, error);
-    if (error) return failure(tls.key_file);
-  }
-  context->set_verify_mode(tls.verify_peer ? asio::ssl::verify_peer : asio::ssl::verify_none,
-                           error);
-  return context;
-}
 
 absl::Status Validate(const ClientRequest& request) {
   if (!IsValidHeader(request.method, "") || request.method == "CONNECT") {
@@ -91,7 +66,7 @@ class Client::Impl {
   }
 
   absl::Status Open() {
-    ASSIGN_OR_RETURN(context_->tls, MakeTls(context_->options.tls));
+    ASSIGN_OR_RETURN(context_->tls, MakeClientTls(context_->options.tls));
     return absl::OkStatus();
   }
 
