@@ -12,10 +12,7 @@ namespace penstock::h2 {
 // thread at a time).
 class Block {
  public:
-  // What a connection reads into; blocks of this size are kept for reuse, a few a thread.
-  static constexpr std::size_t kReadBytes = 32 * 1024;
-
-  // A block of at least `bytes`, with one user.
+  // A block of `bytes`, with one user.
   static Block* New(std::size_t bytes);
 
   void Ref() { ++users_; }

@@ -20,6 +20,9 @@
 
 namespace penstock::h2 {
 
+// Splits "host:port", "[::1]:port". False for anything else.
+bool SplitAddress(const std::string& address, std::string& host, std::uint16_t& port);
+
 struct ClientOptions {
   // "host:port" each; streams spread over those that answer. A name's addresses are tried in the
   // resolver's order, until one answers.

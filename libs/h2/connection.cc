@@ -100,7 +100,8 @@ void Connection::OnPingAck() {
 
 void Connection::Read() {
   if (is_reading_ || is_closed_) return;
-  if (is_writing_ && session_.frames_waiting() > kFramesWaitingMax) return;
+  const bool may_wait = is_writing_ && !is_write_broken_;
+  if (may_wait && session_.frames_waiting() > kFramesWaitingMax) return;
   if (block_ != nullptr && (block_->is_shared() || block_->size() != read_bytes_)) {
     std::exchange(block_, nullptr)->Unref();
   }
@@ -156,9 +157,10 @@ void Connection::WritePlain() {
     ErrorCode error;
     const std::size_t size = transport_.TryWrite(buffers, error);
     if (error == asio::error::would_block || error == asio::error::try_again) break;
-    // The pending read tells what became of the connection.
+    // The pending read tells what became of the connection, after what the peer still said.
     if (error) {
       is_writing_ = true;
+      is_write_broken_ = true;
       return;
     }
     output_.Drop(size);

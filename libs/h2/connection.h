@@ -95,6 +95,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::size_t read_bytes_;
   bool is_reading_ = false;
   bool is_writing_ = false;
+  // Nothing can be sent any more; is_writing_ stays.
+  bool is_write_broken_ = false;
   bool is_flush_posted_ = false;
   bool is_closed_ = false;
   bool is_open_ = false;

@@ -56,7 +56,4 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::shared_ptr<Connection> connection_;
 };
 
-// Splits "host:port", "[::1]:port". False for anything else.
-bool SplitAddress(const std::string& address, std::string& host, std::uint16_t& port);
-
 }  // namespace penstock::h2

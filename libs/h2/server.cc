@@ -27,10 +27,10 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{1'000};
 
-// Chooses "h2", or ends the handshake.
+// Chooses "h2", or ends the handshake. The choice points into our list, which outlives the call.
 int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
                    const unsigned char* offered, unsigned offered_size, void*) {
-  constexpr unsigned char kH2[] = {2, 'h', '2'};
+  static constexpr unsigned char kH2[] = {2, 'h', '2'};
   const int result = SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, kH2,
                                            sizeof(kH2), offered, offered_size);
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -16,9 +16,10 @@ std::string_view BackendName(Backend backend) {
 }
 
 std::optional<Backend> OwnerOf(std::string_view full_method) {
-  if (full_method.starts_with("/penstock.events.")) return Backend::kEventBroker;
-  if (full_method.starts_with("/penstock.functions.")) return Backend::kFunctionManager;
-  if (full_method.starts_with("/penstock.executions.")) return Backend::kFunctionExecutor;
+  if (full_method.starts_with('/')) full_method.remove_prefix(1);
+  if (full_method.starts_with("penstock.events.")) return Backend::kEventBroker;
+  if (full_method.starts_with("penstock.functions.")) return Backend::kFunctionManager;
+  if (full_method.starts_with("penstock.executions.")) return Backend::kFunctionExecutor;
   return std::nullopt;
 }
 

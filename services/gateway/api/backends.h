@@ -18,8 +18,8 @@ inline constexpr std::size_t kBackends = 3;
 // "event-broker", …
 std::string_view BackendName(Backend backend);
 
-// The owner of a public method, "/penstock.events.v1.EventBrokerService/Publish"; nothing for
-// internal and unknown ones.
+// The owner of a public method, "/penstock.events.v1.EventBrokerService/Publish" with or without
+// the slash in front; nothing for internal and unknown ones.
 std::optional<Backend> OwnerOf(std::string_view full_method);
 
 struct BackendAddresses {

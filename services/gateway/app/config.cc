@@ -58,6 +58,28 @@ void BindHttp(config::Binder& binder, http::ServerLimits& limits, http::ServerTi
                   bounds);
 }
 
+void BindGrpc(config::Binder& binder, GrpcRoutes& routes) {
+  binder.StringList("grpc.allow", &routes.allow,
+                    "methods that may be called, as prefixes or globs of package.Service/Method; "
+                    "empty: all that have a server");
+  binder.StringList("grpc.deny", &routes.deny,
+                    "methods that may not be called, as prefixes or globs; wins over grpc.allow");
+  binder.Structs<GrpcUpstream>(
+      "grpc.upstreams", &routes.upstreams, "gRPC servers besides the suite's own",
+      [](config::Binder& item, GrpcUpstream* upstream) {
+        item.String("name", &upstream->name, "name in messages");
+        item.StringList("addresses", &upstream->addresses, "host:port of each server");
+        item.StringList("methods", &upstream->methods,
+                        "methods that go there, as prefixes or globs; empty: all");
+        item.StringList("authorities", &upstream->authorities,
+                        "names in :authority that go there, as globs; these upstreams come before "
+                        "the suite's own services, the others after");
+        item.Bool("tls", &upstream->tls, "TLS to the servers");
+        item.String("tls_ca_file", &upstream->tls_ca_file,
+                    "PEM file of authorities to trust in place of the system's");
+      });
+}
+
 }  // namespace
 
 absl::Status Config::Validate() const {
@@ -78,6 +100,10 @@ absl::Status Config::Validate() const {
       violations.push_back(std::move(violation));
     }
   }
+  const absl::Status routes = grpc.Validate();
+  for (FieldViolation& violation : FieldViolationsOf(routes)) {
+    violations.push_back(std::move(violation));
+  }
   if (peer_token_file.empty()) {
     violations.push_back({"peer.token_file", "must not be empty: expected a file"});
   }
@@ -96,6 +122,7 @@ void Bind(config::Binder& binder, Config& config) {
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
+  BindGrpc(binder, config.grpc);
   binder.String("event_broker.address", &config.event_broker_address, "the event-broker");
   binder.String("function_manager.address", &config.function_manager_address,
                 "the function-manager");

@@ -9,6 +9,7 @@
 #include "libs/config/binder.h"
 #include "libs/config/listen_address.h"
 #include "libs/http/server.h"
+#include "services/gateway/api/grpc_routes.h"
 
 namespace penstock::gateway {
 
@@ -26,8 +27,10 @@ struct Config {
   http::ServerTimeouts http_timeouts;
   // The founding configuration API; empty turns it off.
   std::string config_listen = "127.0.0.1:8081";
-  // "host:port"; empty or "inproc:" serves callers in this process only.
+  // "host:port"; empty or "inproc:" turns the gRPC proxy off.
   std::string grpc_listen = "127.0.0.1:8082";
+  // What the gRPC proxy passes on besides the suite's own services, and what it does not.
+  GrpcRoutes grpc;
   // "host:port" or "inproc:<name>".
   std::string event_broker_address = "127.0.0.1:9020";
   std::string function_manager_address = "127.0.0.1:9030";
