@@ -17,6 +17,21 @@ function(penstock_add_library name)
   add_library(penstock::${name} ALIAS ${target})
 endfunction()
 
+# penstock_embed(<source> FILE file SYMBOL name)
+# Sets `source` to a generated .cc that defines `extern const std::string_view penstock::embedded::<name>`: the bytes
+# of a text file, without a file to be found at run time.
+function(penstock_embed source)
+  cmake_parse_arguments(ARG "" "FILE;SYMBOL" "" ${ARGN})
+  set(out "${CMAKE_CURRENT_BINARY_DIR}/embedded/${ARG_SYMBOL}.cc")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake")
+  add_custom_command(
+    OUTPUT "${out}"
+    COMMAND "${CMAKE_COMMAND}" -D "FILE=${ARG_FILE}" -D "SYMBOL=${ARG_SYMBOL}" -D "OUT=${out}" -P "${script}"
+    DEPENDS "${ARG_FILE}" "${script}"
+    VERBATIM)
+  set(${source} "${out}" PARENT_SCOPE)
+endfunction()
+
 # penstock_add_executable(<name> SRCS … DEPS …)
 function(penstock_add_executable name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})

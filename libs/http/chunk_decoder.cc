@@ -90,7 +90,7 @@ bool ChunkDecoder::TakeLine(std::string_view& input, std::size_t line_bytes_max)
   return line_.size() == line_bytes_max || line_.ends_with('\n');
 }
 
-ChunkDecoder::State ChunkDecoder::ReadSize(std::string_view& input, std::size_t body_size) {
+ChunkDecoder::State ChunkDecoder::ReadSize(std::string_view& input) {
   const std::size_t extension_bytes_left = limits_->chunk_extension_bytes_max - extension_bytes_;
   const std::size_t line_bytes_max = kSizeDigitsMax + extension_bytes_left + kLineEnd;
   const bool is_whole = TakeLine(input, line_bytes_max);
@@ -117,9 +117,10 @@ ChunkDecoder::State ChunkDecoder::ReadSize(std::string_view& input, std::size_t 
   }
   if (extensions.size() > extension_bytes_left) return refuse_extensions();
   extension_bytes_ += extensions.size();
-  if (size > body_bytes_max_ - body_size) {
+  if (size > body_bytes_max_ - body_bytes_) {
     return Refuse(413, fmt::format("body: longer than {} bytes", body_bytes_max_));
   }
+  body_bytes_ += size;
   line_.clear();
   data_left_ = size;
   part_ = size == 0 ? Part::kTrailer : Part::kData;
@@ -153,19 +154,18 @@ ChunkDecoder::State ChunkDecoder::ReadTrailer(std::string_view& input) {
   return State::kNeedMore;
 }
 
-ChunkDecoder::State ChunkDecoder::Decode(std::string_view& input, std::string& body) {
+ChunkDecoder::State ChunkDecoder::Advance(std::string_view& input, std::string_view& piece) {
   while (!input.empty()) {
     switch (part_) {
       case Part::kSize:
-        if (ReadSize(input, body.size()) == State::kRefused) return State::kRefused;
+        if (ReadSize(input) == State::kRefused) return State::kRefused;
         break;
       case Part::kData: {
-        const std::size_t size = std::min<std::uint64_t>(data_left_, input.size());
-        body.append(input.substr(0, size));
-        input.remove_prefix(size);
-        data_left_ -= size;
+        piece = input.substr(0, std::min<std::uint64_t>(data_left_, input.size()));
+        input.remove_prefix(piece.size());
+        data_left_ -= piece.size();
         if (data_left_ == 0) part_ = Part::kDataEnd;
-        break;
+        return State::kNeedMore;
       }
       case Part::kDataEnd:
         line_ += input.front();
@@ -183,6 +183,26 @@ ChunkDecoder::State ChunkDecoder::Decode(std::string_view& input, std::string& b
     }
   }
   return State::kNeedMore;
+}
+
+ChunkDecoder::State ChunkDecoder::Decode(std::string_view& input, std::string& body) {
+  State state = State::kNeedMore;
+  while (state == State::kNeedMore && !input.empty()) {
+    std::string_view piece;
+    state = Advance(input, piece);
+    body.append(piece);
+  }
+  return state;
+}
+
+ChunkDecoder::State ChunkDecoder::Decode(std::string_view& input, Pieces& pieces) {
+  State state = State::kNeedMore;
+  while (state == State::kNeedMore && !input.empty() && !pieces.is_full()) {
+    std::string_view piece;
+    state = Advance(input, piece);
+    pieces.Add(piece);
+  }
+  return state;
 }
 
 }  // namespace penstock::http

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "libs/http/pieces.h"
 #include "libs/http/request_head.h"
 #include "libs/http/server.h"
 
@@ -22,9 +23,12 @@ class ChunkDecoder {
   ChunkDecoder(const ServerLimits& limits, std::size_t body_bytes_max)
       : limits_(&limits), body_bytes_max_(body_bytes_max) {}
 
-  // Takes bytes off the front of `input` and appends what they decode to `body`, which nobody else
-  // changes meanwhile. After kNeedMore `input` is empty; after kDone it is what follows the body.
+  // Takes bytes off the front of `input` and appends what they decode to `body`. After kNeedMore
+  // `input` is empty; after kDone it is what follows the body.
   State Decode(std::string_view& input, std::string& body);
+  // The same without a copy: what is decoded is added to `pieces` where it stands. Also ends, with
+  // kNeedMore, when no piece more fits.
+  State Decode(std::string_view& input, Pieces& pieces);
 
   // After kRefused.
   const Refusal& refusal() const { return refusal_; }
@@ -36,7 +40,9 @@ class ChunkDecoder {
   // Moves bytes from `input` to line_ until it holds a whole line or `line_bytes_max` bytes; false
   // when more must come.
   bool TakeLine(std::string_view& input, std::size_t line_bytes_max);
-  State ReadSize(std::string_view& input, std::size_t body_size);
+  // Decodes up to the next bytes of the body, which are in `piece` if there are any.
+  State Advance(std::string_view& input, std::string_view& piece);
+  State ReadSize(std::string_view& input);
   State ReadTrailer(std::string_view& input);
 
   const ServerLimits* limits_;
@@ -44,6 +50,8 @@ class ChunkDecoder {
   Part part_ = Part::kSize;
   std::string line_;
   std::uint64_t data_left_ = 0;
+  // Of the chunks so far.
+  std::uint64_t body_bytes_ = 0;
   std::size_t extension_bytes_ = 0;
   std::size_t trailer_bytes_ = 0;
   std::size_t trailer_fields_ = 0;

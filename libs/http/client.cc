@@ -3,44 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/ssl/context.hpp>
 #include <utility>
 #include <vector>
 
 #include "libs/base/status.h"
 #include "libs/http/client_pool.h"
 #include "libs/http/event_loops_asio.h"
+#include "libs/http/tls_context_asio.h"
 #include "libs/http/url.h"
 
 namespace penstock::http {
 namespace {
 
 namespace asio = boost::asio;
-
-absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTls(const ClientTls& tls) {
-  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-  boost::system::error_code error;
-  const auto failure = [&error](const std::string& file) {
-    return absl::InvalidArgumentError(
-        fmt::format("tls: cannot use \"{}\": {}", file, error.message()));
-  };
-  context->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  if (tls.ca_file.empty()) {
-    context->set_default_verify_paths(error);
-  } else {
-    context->load_verify_file(tls.ca_file, error);
-    if (error) return failure(tls.ca_file);
-  }
-  if (!tls.cert_file.empty()) {
-    context->use_certificate_chain_file(tls.cert_file, error);
-    if (error) return failure(tls.cert_file);
-    context->use_private_key_file(tls.key_file, asio::ssl::context::pem, error);
-    if (error) return failure(tls.key_file);
-  }
-  context->set_verify_mode(tls.verify_peer ? asio::ssl::verify_peer : asio::ssl::verify_none,
-                           error);
-  return context;
-}
 
 absl::Status Validate(const ClientRequest& request) {
   if (!IsValidHeader(request.method, "") || request.method == "CONNECT") {
@@ -81,6 +56,8 @@ class CallHandle final : public Cancelable {
 
 }  // namespace
 
+ClientTarget::ClientTarget(Url server) : url(std::move(server)), key(PoolKeyOf(url)) {}
+
 class Client::Impl {
  public:
   Impl(EventLoops& loops, Options options)
@@ -91,7 +68,7 @@ class Client::Impl {
   }
 
   absl::Status Open() {
-    ASSIGN_OR_RETURN(context_->tls, MakeTls(context_->options.tls));
+    ASSIGN_OR_RETURN(context_->tls, MakeClientTls(context_->options.tls));
     return absl::OkStatus();
   }
 
@@ -106,13 +83,20 @@ class Client::Impl {
       });
       return std::make_shared<CallHandle>(std::weak_ptr<ClientPool>(), std::weak_ptr<ClientCall>());
     }
-    auto call = std::make_shared<ClientCall>(IoContextOf(loops, loop).get_executor(),
-                                             std::move(request), *std::move(url), std::move(done));
+    std::string key = PoolKeyOf(*url);
+    auto call = std::make_shared<ClientCall>(std::move(request), *std::move(url), std::move(key),
+                                             std::move(done));
     auto handle = std::make_shared<CallHandle>(pools_[loop], call);
     loops.Post(loop, [pool = pools_[loop], call = std::move(call)]() mutable {
       pool->Start(std::move(call));
     });
     return handle;
+  }
+
+  std::shared_ptr<ClientStream> OpenStream(const ClientTarget& target, ClientStreamRequest request,
+                                           std::shared_ptr<ClientStream::Events> events) {
+    return std::make_shared<ClientStream>(pools_[context_->loops.CurrentLoop()], target.url,
+                                          target.key, std::move(request), std::move(events));
   }
 
   ClientStats Stats() const {
@@ -144,6 +128,11 @@ Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::~Client() { Stop(); }
 std::shared_ptr<Cancelable> Client::Send(ClientRequest request, Done done) {
   return impl_->Send(std::move(request), std::move(done));
+}
+std::shared_ptr<ClientStream> Client::OpenStream(const ClientTarget& target,
+                                                 ClientStreamRequest request,
+                                                 std::shared_ptr<ClientStream::Events> events) {
+  return impl_->OpenStream(target, std::move(request), std::move(events));
 }
 ClientStats Client::Stats() const { return impl_->Stats(); }
 void Client::Stop() { impl_->Stop(); }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/http/cancelable.h"
+#include "libs/http/client_stream.h"
 #include "libs/http/event_loops.h"
 #include "libs/http/message.h"
 
@@ -75,6 +76,16 @@ struct ClientTls {
   bool verify_peer = true;
 };
 
+// Where the streams of one server go, made once for many.
+struct ClientTarget {
+  // The path of `server` does not count.
+  explicit ClientTarget(Url server);
+
+  Url url;
+  // What its connections are pooled by.
+  std::string key;
+};
+
 struct ClientOptions {
   // Connections to one host and port, over all loops (at least one a loop).
   int connections_per_host_max = 64;
@@ -84,6 +95,8 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout{30'000};
   // How long a resolved name is reused; every connect checks the address again. Zero: not at all.
   std::chrono::milliseconds dns_cache{5'000};
+  // Names that are looked up at the same time.
+  int dns_threads = 4;
   ClientTls tls;
   // Asked with each resolved numeric address right before the connection to exactly it. May be
   // empty: all allowed. Runs on a loop.
@@ -116,6 +129,11 @@ class Client {
   // with CANCELLED. The connection of a request that ended without an answer is closed before
   // `done` runs.
   std::shared_ptr<Cancelable> Send(ClientRequest request, Done done);
+
+  // A request to `target` in pieces, to be started with Start. Only on one of the loops; the stream
+  // and its events stay on it.
+  std::shared_ptr<ClientStream> OpenStream(const ClientTarget& target, ClientStreamRequest request,
+                                           std::shared_ptr<ClientStream::Events> events);
 
   ClientStats Stats() const;
 

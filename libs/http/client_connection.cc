@@ -32,16 +32,18 @@ absl::Status Unavailable(const std::string& message, const char* reason) {
 
 }  // namespace
 
-ClientConnection::ClientConnection(std::shared_ptr<ClientPool> pool, const Url& url)
+ClientConnection::ClientConnection(std::shared_ptr<ClientPool> pool, const Url& url,
+                                   std::string key)
     : pool_(std::move(pool)),
       url_(url),
-      key_(PoolKeyOf(url)),
+      key_(std::move(key)),
       transport_(Tcp::socket(IoContextOf(pool_->context().loops, pool_->loop()))),
       timer_(transport_.socket().get_executor()) {}
 
 void ClientConnection::Connect(std::shared_ptr<ClientCall> call) {
   call_ = std::move(call);
   call_->connection = weak_from_this();
+  if (call_->stream != nullptr) call_->timer.reset();
   connect_deadline_ = SteadyClock::now() + call_->request.connect_timeout;
   SetTimer(connect_deadline_);
   pool_->context().dns.Resolve(
@@ -152,6 +154,15 @@ void ClientConnection::Send(std::shared_ptr<ClientCall> call) {
   written_ = 0;
   is_write_done_ = false;
   has_response_bytes_ = false;
+  if (const std::shared_ptr<ClientStream> stream = call_->stream) {
+    call_->timer.reset();
+    has_response_head_ = wants_pieces_ = is_writing_pieces_ = has_last_piece_ = false;
+    stream_read_size_ = kReadMin;
+    gather_.Clear();
+    reader_.ResetForStream(stream->request().method == "HEAD", stream->request().may_upgrade);
+    BuildStreamHead(stream->request());
+    return stream->OnConnection(shared_from_this());
+  }
   reader_.Reset(call_->request.method == "HEAD", call_->request.response_bytes_max);
   BuildHead();
   Write();
@@ -208,9 +219,13 @@ void ClientConnection::OnWritten(ErrorCode error, std::size_t size) {
 }
 
 void ClientConnection::Read() {
-  const std::span<char> room = reader_.input().Prepare(kReadMin);
+  const bool is_stream = state_ == State::kBusy && call_->stream != nullptr;
+  const std::span<char> room =
+      reader_.input().Prepare(is_stream ? std::max(stream_read_size_, kReadMin) : kReadMin);
+  is_reading_ = true;
   transport_.AsyncReadSome(asio::buffer(room.data(), room.size()),
                            [self = shared_from_this()](ErrorCode error, std::size_t size) {
+                             self->is_reading_ = false;
                              self->reader_.input().Commit(size);
                              self->OnRead(error, size);
                            });
@@ -220,6 +235,7 @@ void ClientConnection::OnRead(ErrorCode error, std::size_t size) {
   if (state_ == State::kClosed) return;
   // An idle connection has nothing to say: it was closed, or the server is out of step.
   if (state_ == State::kIdle) return Abandon(absl::OkStatus());
+  if (has_response_head_) return OnStreamRead(error);
   if (size > 0) {
     has_response_bytes_ = true;
     const ResponseReader::Event event = reader_.Next();
@@ -237,6 +253,7 @@ void ClientConnection::OnRead(ErrorCode error, std::size_t size) {
 void ClientConnection::OnEvent(ResponseReader::Event event) {
   switch (event) {
     case ResponseReader::Event::kNeedMore: return;
+    case ResponseReader::Event::kHead: return OnStreamHead();
     case ResponseReader::Event::kResponse: return OnResponse();
     case ResponseReader::Event::kTooLarge:
       return Abandon(WithReason(absl::ResourceExhaustedError(fmt::format(
@@ -254,24 +271,27 @@ void ClientConnection::OnResponse() {
   ClientResponse response = reader_.TakeResponse();
   response.remote_address = remote_address_;
   const std::shared_ptr<ClientCall> call = std::exchange(call_, nullptr);
-  if (reader_.keep_alive() && is_write_done_ && reader_.input().size() == 0) {
-    state_ = State::kIdle;
-    is_reused_ = true;
-    deadline_ = SteadyClock::now() + pool_->context().options.idle_timeout;
-    if (!is_timer_set_) SetTimer(deadline_);
-    Read();
-    pool_->OnIdle(shared_from_this());
-  } else {
-    Close();
-  }
+  BecomeIdle();
   call->Finish(std::move(response));
+}
+
+// The present answer is complete.
+void ClientConnection::BecomeIdle() {
+  if (!reader_.keep_alive() || !is_write_done_ || reader_.input().size() > 0) return Close();
+  state_ = State::kIdle;
+  is_reused_ = true;
+  has_response_head_ = false;
+  SetDeadline(SteadyClock::now() + pool_->context().options.idle_timeout);
+  if (!is_reading_) Read();
+  pool_->OnIdle(shared_from_this());
 }
 
 void ClientConnection::OnLost(const std::string& why) {
   const std::shared_ptr<ClientCall> call = std::exchange(call_, nullptr);
   Close();
-  const bool may_resend = is_reused_ && !has_response_bytes_ && !call->is_retry &&
-                          (!is_write_done_ || call->request.idempotent);
+  // Pieces that were written are gone.
+  const bool is_harmless = call->request.idempotent || (call->stream == nullptr && !is_write_done_);
+  const bool may_resend = is_reused_ && !has_response_bytes_ && !call->is_retry && is_harmless;
   if (may_resend) return pool_->Retry(call);
   call->Finish(Unavailable(fmt::format("the connection to {} was lost: {}", url_.Authority(), why),
                            kConnectionLost));
@@ -308,6 +328,12 @@ void ClientConnection::SetTimer(SteadyClock::time_point expiry) {
   });
 }
 
+void ClientConnection::SetDeadline(SteadyClock::time_point deadline) {
+  deadline_ = deadline;
+  if (deadline == SteadyClock::time_point::max()) return;
+  if (!is_timer_set_ || deadline < timer_.expiry()) SetTimer(deadline);
+}
+
 void ClientConnection::OnTimer() {
   if (state_ == State::kClosed || SteadyClock::now() < timer_.expiry()) return;
   is_timer_set_ = false;
@@ -327,6 +353,9 @@ void ClientConnection::OnTimer() {
       if (SteadyClock::now() >= deadline_) return Abandon(absl::OkStatus());
       return SetTimer(deadline_);
     case State::kBusy:
+      if (call_->stream == nullptr || deadline_ == SteadyClock::time_point::max()) return;
+      if (SteadyClock::now() >= deadline_) return OnStreamTimeout();
+      return SetTimer(deadline_);
     case State::kClosed: return;
   }
 }

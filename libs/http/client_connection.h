@@ -9,6 +9,7 @@
 
 #include "libs/http/client_pool.h"
 #include "libs/http/dns.h"
+#include "libs/http/gather_asio.h"
 #include "libs/http/response_reader.h"
 #include "libs/http/transport_asio.h"
 
@@ -18,7 +19,7 @@ namespace penstock::http {
 // the pool until closed.
 class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
  public:
-  ClientConnection(std::shared_ptr<ClientPool> pool, const Url& url);
+  ClientConnection(std::shared_ptr<ClientPool> pool, const Url& url, std::string key);
 
   const std::string& key() const { return key_; }
 
@@ -32,6 +33,12 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   bool HasSent() const { return state_ == State::kBusy; }
   // Closes; ends the present call, if any, with `status`.
   void Abandon(const absl::Status& status);
+
+  // For the stream of the present call: see ClientStream.
+  Progress WritePieces(const Pieces& pieces);
+  Progress ReadPieces(Pieces& pieces);
+  void FinishStream();
+  const std::string& remote_address() const { return remote_address_; }
 
  private:
   using SteadyClock = std::chrono::steady_clock;
@@ -47,6 +54,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void FailConnect(const absl::Status& status);
 
   void BuildHead();
+  void BuildStreamHead(const ClientStreamRequest& request);
   void Write();
   void WriteRest();
   void OnWritten(ErrorCode error, std::size_t size);
@@ -54,9 +62,18 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void OnRead(ErrorCode error, std::size_t size);
   void OnEvent(ResponseReader::Event event);
   void OnResponse();
+  void BecomeIdle();
+  Progress WriteGathered();
+  void OnGatheredWritten(ErrorCode error, std::size_t size);
+  void OnStreamHead();
+  void OnStreamRead(ErrorCode error);
+  void UpdateStreamDeadline();
+  void OnStreamTimeout();
   void OnLost(const std::string& why);
 
   void SetTimer(SteadyClock::time_point expiry);
+  // As SetTimer, but leaves a timer alone that fires before.
+  void SetDeadline(SteadyClock::time_point deadline);
   void OnTimer();
   void Close();
 
@@ -84,6 +101,16 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   bool has_response_bytes_ = false;
   bool is_reused_ = false;
   ResponseReader reader_;
+  bool is_reading_ = false;
+
+  // Of a request in pieces.
+  Gather gather_;
+  bool has_response_head_ = false;
+  // Whether the stream waits for more of the answer, or for its pieces to be written.
+  bool wants_pieces_ = false;
+  bool is_writing_pieces_ = false;
+  bool has_last_piece_ = false;
+  std::size_t stream_read_size_ = 0;
 };
 
 }  // namespace penstock::http

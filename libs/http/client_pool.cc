@@ -22,18 +22,25 @@ std::string PoolKeyOf(const Url& url) {
   return fmt::format("{}{}:{}", url.is_tls ? "s" : "p", url.host, url.port);
 }
 
-ClientCall::ClientCall(boost::asio::any_io_executor executor, ClientRequest client_request,
-                       Url parsed_url, Client::Done on_done)
+ClientCall::ClientCall(ClientRequest client_request, Url parsed_url, std::string pool_key,
+                       Client::Done on_done)
     : request(std::move(client_request)),
       url(std::move(parsed_url)),
-      done(std::move(on_done)),
-      timer(std::move(executor), request.timeout) {}
+      key(std::move(pool_key)),
+      done(std::move(on_done)) {}
 
 void ClientCall::Finish(absl::StatusOr<ClientResponse> result) {
   if (!done) return;
-  timer.cancel();
+  Client::Done finished = std::exchange(done, nullptr);
+  Drop();
+  finished(std::move(result));
+}
+
+void ClientCall::Drop() {
+  done = nullptr;
+  timer.reset();
   connection.reset();
-  std::exchange(done, nullptr)(std::move(result));
+  stream.reset();
 }
 
 ClientPool::ClientPool(std::shared_ptr<ClientContext> context, int loop)
@@ -45,21 +52,28 @@ ClientPool::ClientPool(std::shared_ptr<ClientContext> context, int loop)
 void ClientPool::Start(std::shared_ptr<ClientCall> call) {
   requests_.fetch_add(1, std::memory_order_relaxed);
   if (context_->stopped) return call->Finish(Canceled());
-  call->timer.async_wait([self = shared_from_this(), weak = std::weak_ptr<ClientCall>(call)](
-                             const boost::system::error_code& error) {
-    if (error) return;
-    if (const std::shared_ptr<ClientCall> late = weak.lock()) self->OnTimeout(late);
-  });
+  if (call->stream == nullptr) StartTimer(call);
   Place(std::move(call));
 }
 
+void ClientPool::StartTimer(const std::shared_ptr<ClientCall>& call) {
+  call->timer.emplace(IoContextOf(context_->loops, loop_), call->request.timeout);
+  call->timer->async_wait([self = shared_from_this(), weak = std::weak_ptr<ClientCall>(call)](
+                              const boost::system::error_code& error) {
+    if (error) return;
+    if (const std::shared_ptr<ClientCall> late = weak.lock()) self->OnTimeout(late);
+  });
+}
+
 void ClientPool::Place(std::shared_ptr<ClientCall> call) {
-  const std::string key = PoolKeyOf(call->url);
+  const std::string& key = call->key;
   Host& host = hosts_[key];
   // A retry is owed a fresh connection: the idle ones are as likely to be dead as the one that
   // failed.
   if (!call->is_retry || host.open >= connections_max_) {
-    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key)) {
+    // What does no harm when it is sent twice finds out by itself that a connection was closed.
+    const bool must_live = !call->request.idempotent || call->is_retry;
+    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key, must_live)) {
       if (!call->is_retry) {
         reused_.fetch_add(1, std::memory_order_relaxed);
         return connection->Send(std::move(call));
@@ -70,6 +84,7 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
   Host& present = hosts_[key];
   if (present.open < connections_max_) return Connect(std::move(call));
   if (present.waiting.size() < context_->options.queue_per_host_max) {
+    if (call->stream != nullptr) StartTimer(call);
     present.waiting.push_back(std::move(call));
     return;
   }
@@ -79,12 +94,12 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
       kQueueFull));
 }
 
-std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key) {
+std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key, bool must_live) {
   std::vector<std::shared_ptr<ClientConnection>>* idle = &hosts_[key].idle;
   while (!idle->empty()) {
     std::shared_ptr<ClientConnection> connection = std::move(idle->back());
     idle->pop_back();
-    if (connection->IsAlive()) return connection;
+    if (!must_live || connection->IsAlive()) return connection;
     // Closing one may start a waiting request, so the map is looked up anew.
     connection->Abandon(absl::OkStatus());
     idle = &hosts_[key].idle;
@@ -93,7 +108,7 @@ std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key) {
 }
 
 void ClientPool::Connect(std::shared_ptr<ClientCall> call) {
-  auto connection = std::make_shared<ClientConnection>(shared_from_this(), call->url);
+  auto connection = std::make_shared<ClientConnection>(shared_from_this(), call->url, call->key);
   ++hosts_[connection->key()].open;
   connections_.emplace(connection.get(), connection);
   opened_.fetch_add(1, std::memory_order_relaxed);
@@ -166,9 +181,8 @@ void ClientPool::End(const std::shared_ptr<ClientCall>& call, absl::Status while
                                            call->url.Authority(), call->request.timeout.count())),
         kConnectTimeout));
   }
-  const std::string key = PoolKeyOf(call->url);
-  std::erase(hosts_[key].waiting, call);
-  EraseIfUnused(key);
+  std::erase(hosts_[call->key].waiting, call);
+  EraseIfUnused(call->key);
   call->Finish(std::move(while_queued));
 }
 

@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "libs/http/client.h"
+#include "libs/http/client_stream.h"
 #include "libs/http/dns.h"
 #include "libs/http/url.h"
 
@@ -27,7 +29,7 @@ struct ClientContext {
   ClientContext(EventLoops& event_loops, ClientOptions client_options)
       : loops(event_loops),
         options(std::move(client_options)),
-        dns(event_loops, options.dns_cache) {}
+        dns(event_loops, options.dns_cache, options.dns_threads) {}
 
   EventLoops& loops;
   const ClientOptions options;
@@ -38,17 +40,24 @@ struct ClientContext {
 
 // One Send, from the queue to its end. Used on its loop only.
 struct ClientCall {
-  ClientCall(boost::asio::any_io_executor executor, ClientRequest client_request, Url parsed_url,
+  ClientCall(ClientRequest client_request, Url parsed_url, std::string pool_key,
              Client::Done on_done);
 
   // Calls `done`, once.
   void Finish(absl::StatusOr<ClientResponse> result);
+  // Ends the call without `done`.
+  void Drop();
 
   ClientRequest request;
   const Url url;
+  // What its connections are pooled by.
+  const std::string key;
   Client::Done done;
-  // Runs out when the request's timeout does.
-  boost::asio::steady_timer timer;
+  // Set for a request that is sent, and whose answer is taken, in pieces; of `request` only the
+  // timeouts and `idempotent` count then. It holds the call, until the call is over.
+  std::shared_ptr<ClientStream> stream;
+  // Runs out when the request's timeout does; a stream's runs only while it waits for a connection.
+  std::optional<boost::asio::steady_timer> timer;
   // The connection that works for this call, if any; it holds the call.
   std::weak_ptr<ClientConnection> connection;
   // Sent before on a connection that turned out to be closed.
@@ -87,8 +96,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
     std::deque<std::shared_ptr<ClientCall>> waiting;
   };
 
+  void StartTimer(const std::shared_ptr<ClientCall>& call);
   void Place(std::shared_ptr<ClientCall> call);
-  std::shared_ptr<ClientConnection> TakeIdle(const std::string& key);
+  std::shared_ptr<ClientConnection> TakeIdle(const std::string& key, bool must_live);
   void Connect(std::shared_ptr<ClientCall> call);
   void EraseIfUnused(const std::string& key);
   void OnTimeout(const std::shared_ptr<ClientCall>& call);

@@ -69,13 +69,15 @@ void Connection::Handshake() {
 }
 
 void Connection::EnsureRead() {
-  const bool wants_input =
-      (state_ == State::kReading && !is_writing_) ||
-      ((state_ == State::kReading || state_ == State::kHandling || state_ == State::kStreaming) &&
-       reader_.input().size() < limits().pipeline_bytes_max);
-  if (is_reading_ || peer_closed_ || !wants_input) return;
+  const bool wants_input = ReadsPieces()
+                               ? wants_pieces_
+                               : (state_ == State::kReading && !is_writing_) ||
+                                     ((state_ == State::kReading || state_ == State::kHandling ||
+                                       state_ == State::kStreaming) &&
+                                      reader_.input().size() < limits().pipeline_bytes_max);
+  if (is_reading_ || peer_closed_ || holds_pieces_ || !wants_input) return;
   is_reading_ = true;
-  const bool is_body = reader_.phase() == RequestReader::Phase::kBody;
+  const bool is_body = reader_.phase() == RequestReader::Phase::kBody || is_tunnel_;
   const std::span<char> room = reader_.input().Prepare(is_body ? kBodyReadMin : kReadMin);
   transport_.AsyncReadSome(boost::asio::buffer(room.data(), room.size()),
                            [self = shared_from_this()](ErrorCode error, std::size_t size) {
@@ -93,11 +95,17 @@ void Connection::OnRead(ErrorCode error, std::size_t size) {
         error == boost::asio::error::eof || error == boost::asio::ssl::error::stream_truncated;
     return is_end ? OnPeerClosed() : Close();
   }
+  if (wants_pieces_) return OnReadable();
   if (state_ == State::kReading && !is_writing_) return Process();
   EnsureRead();
 }
 
 void Connection::OnPeerClosed() {
+  if (ReadsPieces()) {
+    if (!is_tunnel_) return Close();
+    peer_closed_ = true;
+    return OnReadable();
+  }
   // A client may close its sending side and still wait for the answer to what it sent.
   const bool awaits_answer = state_ == State::kHandling || is_writing_;
   if (!awaits_answer) return Close();
@@ -143,7 +151,8 @@ bool Connection::ProcessBuffered() {
     switch (reader_.Next()) {
       case RequestReader::Event::kNeedMore: needs_input = true; break;
       case RequestReader::Event::kContinue: out_ += "HTTP/1.1 100 Continue\r\n\r\n"; break;
-      case RequestReader::Event::kRequest: Dispatch(); break;
+      case RequestReader::Event::kRequest: Dispatch(nullptr); break;
+      case RequestReader::Event::kStream: Dispatch(reader_.TakeStreamHandler()); break;
       case RequestReader::Event::kRefused: Refuse(reader_.refusal()); break;
     }
   }
@@ -151,14 +160,19 @@ bool Connection::ProcessBuffered() {
   return !needs_input;
 }
 
-void Connection::Dispatch() {
+void Connection::Dispatch(StreamHandler stream_handler) {
   loop_state().requests.fetch_add(1, std::memory_order_relaxed);
   ++exchange_id_;
   closes_after_answer_ = !reader_.keep_alive() || peer_closed_;
   state_ = State::kHandling;
+  is_stream_ = stream_handler != nullptr;
   auto exchange = std::make_shared<ServerExchange>(shared_from_this(), exchange_id_);
   try {
-    context_->handler(reader_.TakeRequest(), std::move(exchange));
+    if (is_stream_) {
+      stream_handler(reader_.TakeRequest(), std::move(exchange));
+    } else {
+      context_->handler(reader_.TakeRequest(), std::move(exchange));
+    }
   } catch (...) {
     // The exchange was dropped on the way out, which answers 500 unless the handler kept it
     // elsewhere.
@@ -189,6 +203,7 @@ void Connection::Close() {
     NotifyWritten(std::move(chunk), absl::UnavailableError("the client is gone"));
   }
   pending_chunks_.clear();
+  stream_callbacks_.reset();
   const std::shared_ptr<Connection> self = shared_from_this();
   loop_state().connections.erase(this);
   if (context_->connections_open.fetch_sub(1) == 1) {
@@ -256,7 +271,9 @@ void Connection::UpdateDeadline() {
   }
   const bool wrote = std::exchange(was_writing_, false);
   if (state_ != State::kReading) {
-    if (state_ == State::kHandling || state_ == State::kStreaming) {
+    if (wants_pieces_ && !is_tunnel_) {
+      SetDeadline(SteadyClock::now() + timeouts.body_read);
+    } else if (state_ == State::kHandling || state_ == State::kStreaming) {
       deadline_ = SteadyClock::time_point::max();
     }
     return;
@@ -295,6 +312,9 @@ void Connection::WaitForDeadline() {
 }
 
 void Connection::OnDeadline() {
+  if (wants_pieces_ && !is_writing_) {
+    return RefuseBody({408, "the body did not arrive in time"});
+  }
   const bool is_idle = reader_.phase() == RequestReader::Phase::kIdle;
   if (state_ != State::kReading || is_writing_ || is_idle) return Close();
   const bool is_body = reader_.phase() == RequestReader::Phase::kBody;

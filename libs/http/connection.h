@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "libs/http/gather_asio.h"
 #include "libs/http/request_reader.h"
 #include "libs/http/response_writer.h"
 #include "libs/http/server.h"
@@ -84,6 +85,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void EndStream(std::uint64_t id);
   void AbortStream(std::uint64_t id);
   void SetOnClosed(std::uint64_t id, absl::AnyInvocable<void()> callback);
+  void SetStreamCallbacks(std::uint64_t id, absl::AnyInvocable<void()> on_readable,
+                          absl::AnyInvocable<void()> on_writable);
+  Progress ReadPieces(std::uint64_t id, Pieces& pieces);
+  void ReleasePieces(std::uint64_t id);
+  void StartPieces(std::uint64_t id, const StreamHead& head);
+  void StartTunnel(std::uint64_t id, const Headers& headers);
+  Progress WritePieces(std::uint64_t id, const Pieces& pieces);
+  void Abort(std::uint64_t id);
   // Asks the kernel, which may know more than the loop has read.
   bool IsPeerGone();
 
@@ -107,6 +116,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Exchange::OnWritten on_written;
     std::shared_ptr<std::atomic<std::size_t>> waiting_bytes;
   };
+  struct StreamCallbacks {
+    absl::AnyInvocable<void()> on_readable;
+    absl::AnyInvocable<void()> on_writable;
+  };
 
   ServerContext::LoopState& loop_state() { return context_->loop_states[loop_]; }
   bool IsCurrent(std::uint64_t id, State state) const {
@@ -117,13 +130,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Process();
   bool IsIdle();
   bool ProcessBuffered();
-  void Dispatch();
+  void Dispatch(StreamHandler stream_handler);
   void Refuse(const Refusal& refusal);
   Response ErrorAnswer(int http_status, const std::string& message);
 
   void EnsureRead();
   void OnRead(ErrorCode error, std::size_t size);
   void OnPeerClosed();
+  // Whether `id` is being answered, at whatever point.
+  bool IsUnderWay(std::uint64_t id) const {
+    return id == exchange_id_ && (state_ == State::kHandling || state_ == State::kStreaming);
+  }
+  // Whether input is read only when the handler asks for it.
+  bool ReadsPieces() const {
+    return is_stream_ && (is_tunnel_ || reader_.is_in_body()) && IsUnderWay(exchange_id_);
+  }
+  void OnReadable();
+  void RefuseBody(const Refusal& refusal);
+  void LeaveBodyUnread();
+  void OnPiecesWritten();
+  void ShutDownSending();
 
   void AppendAnswer(Response response, bool closes);
   void FinishExchange();
@@ -131,6 +157,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Flush();
   void FlushAsync();
   void OnWrite(ErrorCode error, std::size_t size);
+  void FillGather(std::string_view head, std::string_view tail);
   // Bytes that the kernel has not taken yet.
   std::uint64_t QueuedBytes() const;
   void CountSent(std::size_t size);
@@ -165,15 +192,30 @@ class Connection : public std::enable_shared_from_this<Connection> {
   absl::AnyInvocable<void()> on_closed_;
 
   // Output not yet given to the kernel: `out_`, then `out_tail_` (one big body). While a write is
-  // pending it owns the bytes in `sending_` and `sending_tail_`, from `sending_offset_` on.
+  // pending it owns the bytes in `sending_` and `sending_tail_`; `gather_` has what of them,
+  // and of pieces, was not sent.
   std::string out_;
   std::string out_tail_;
   bool is_writing_ = false;
   std::string sending_;
   std::string sending_tail_;
-  std::size_t sending_offset_ = 0;
+  Gather gather_;
   std::uint64_t sent_total_ = 0;
   std::deque<PendingChunk> pending_chunks_;
+
+  // Of a request that is handed over, and answered, in pieces.
+  bool is_stream_ = false;
+  bool is_tunnel_ = false;
+  bool ends_with_connection_ = false;
+  // The handler waits for input; it uses what it got, which must stay where it is.
+  bool wants_pieces_ = false;
+  bool holds_pieces_ = false;
+  // Pieces behind `out_tail_`, and what closes their chunk.
+  Pieces pieces_;
+  std::string_view pieces_end_;
+  bool is_writing_pieces_ = false;
+  bool has_last_piece_ = false;
+  std::shared_ptr<StreamCallbacks> stream_callbacks_;
 
   // Refused input may still be on its way.
   bool must_linger_ = false;

@@ -39,6 +39,7 @@ void Connection::Answer(std::uint64_t id, Response response) {
     response = ErrorAnswer(500, "the answer's status or header fields cannot be sent");
   }
   closes_after_answer_ = closes_after_answer_ || context_->draining.load(std::memory_order_relaxed);
+  LeaveBodyUnread();
   AppendAnswer(std::move(response), closes_after_answer_);
   FinishExchange();
 }
@@ -111,6 +112,10 @@ void Connection::SetOnClosed(std::uint64_t id, absl::AnyInvocable<void()> callba
 
 void Connection::FinishExchange() {
   on_closed_ = nullptr;
+  stream_callbacks_.reset();
+  wants_pieces_ = false;
+  // The next request would be read into what is still being written elsewhere.
+  if (std::exchange(holds_pieces_, false)) closes_after_answer_ = true;
   state_ = closes_after_answer_ ? State::kClosing : State::kReading;
   if (!is_processing_) Resume();
 }
@@ -119,6 +124,10 @@ void Connection::FinishExchange() {
 // caller may be a handler of another one that holds a lock.
 void Connection::Resume() {
   Flush();
+  // The head of a stream may have been written when the drain had not begun.
+  if (state_ == State::kReading && context_->draining.load(std::memory_order_relaxed)) {
+    BeginDrain();
+  }
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (state_ == State::kReading && !is_writing_ && reader_.input().size() > 0) {
     event_loops().Post(loop_, [self = shared_from_this()] {
@@ -130,27 +139,39 @@ void Connection::Resume() {
   UpdateDeadline();
 }
 
+// Everything that is to be sent, in order.
+void Connection::FillGather(std::string_view head, std::string_view tail) {
+  gather_.Clear();
+  gather_.Add(head);
+  gather_.Add(tail);
+  gather_.Add(pieces_);
+  gather_.Add(pieces_end_);
+}
+
 void Connection::Flush() {
   if (is_writing_ || state_ == State::kClosed) return;
-  std::size_t offset = 0;
-  const std::size_t total = out_.size() + out_tail_.size();
-  while (offset < total) {
+  FillGather(out_, out_tail_);
+  std::size_t sent = 0;
+  while (!gather_.empty()) {
     ErrorCode error;
-    const std::size_t in_head = std::min(offset, out_.size());
-    const std::array<boost::asio::const_buffer, 2> buffers{
-        boost::asio::buffer(out_) + in_head, boost::asio::buffer(out_tail_) + (offset - in_head)};
-    offset += transport_.TryWrite(buffers, error);
+    const std::size_t size = transport_.TryWrite(gather_.rest(), error);
+    gather_.Consume(size);
+    sent += size;
     if (error == boost::asio::error::would_block || error == boost::asio::error::try_again) break;
     if (error) return Close();
   }
-  CountSent(offset);
-  if (offset < total) {
+  if (!gather_.empty()) {
     sending_ = std::exchange(out_, std::string());
     sending_tail_ = std::exchange(out_tail_, std::string());
-    sending_offset_ = offset;
+    // Short strings move with their bytes.
+    FillGather(sending_, sending_tail_);
+    gather_.Consume(sent);
     is_writing_ = true;
-    return FlushAsync();
   }
+  pieces_.Clear();
+  pieces_end_ = {};
+  CountSent(sent);
+  if (is_writing_) return FlushAsync();
   if (out_.capacity() > kKeepMax) out_ = std::string();
   out_.clear();
   out_tail_ = std::string();
@@ -158,11 +179,7 @@ void Connection::Flush() {
 }
 
 void Connection::FlushAsync() {
-  const std::size_t in_head = std::min(sending_offset_, sending_.size());
-  const std::array<boost::asio::const_buffer, 2> buffers{
-      boost::asio::buffer(sending_) + in_head,
-      boost::asio::buffer(sending_tail_) + (sending_offset_ - in_head)};
-  transport_.AsyncWriteSome(buffers,
+  transport_.AsyncWriteSome(gather_.rest(),
                             [self = shared_from_this()](ErrorCode error, std::size_t size) {
                               self->OnWrite(error, size);
                             });
@@ -172,9 +189,9 @@ void Connection::OnWrite(ErrorCode error, std::size_t size) {
   if (state_ == State::kClosed) return;
   if (error) return Close();
   CountSent(size);
-  sending_offset_ += size;
+  gather_.Consume(size);
   SetDeadline(SteadyClock::now() + context_->options.timeouts.write);
-  if (sending_offset_ < sending_.size() + sending_tail_.size()) return FlushAsync();
+  if (!gather_.empty()) return FlushAsync();
   is_writing_ = false;
   if (out_.empty() && sending_.capacity() <= kKeepMax) {
     out_ = std::move(sending_);
@@ -183,15 +200,14 @@ void Connection::OnWrite(ErrorCode error, std::size_t size) {
   sending_ = std::string();
   sending_tail_ = std::string();
   Flush();
+  if (is_writing_pieces_ && !is_writing_) return OnPiecesWritten();
   if (state_ == State::kReading && !is_writing_) return Process();
   EnsureRead();
   UpdateDeadline();
 }
 
 std::uint64_t Connection::QueuedBytes() const {
-  const std::size_t unsent =
-      is_writing_ ? sending_.size() + sending_tail_.size() - sending_offset_ : 0;
-  return unsent + out_.size() + out_tail_.size();
+  return (is_writing_ ? gather_.bytes() : 0) + out_.size() + out_tail_.size();
 }
 
 void Connection::CountSent(std::size_t size) {

@@ -15,7 +15,6 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kThreads = 4;
 constexpr std::size_t kLookupsMax = 1024;
 constexpr std::size_t kCacheMax = 1024;
 
@@ -53,10 +52,12 @@ absl::StatusOr<Dns::Addresses> GetAddresses(const std::string& host) {
 
 }  // namespace
 
-Dns::Dns(EventLoops& loops, std::chrono::milliseconds cache_time)
+Dns::Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads)
     : loops_(loops),
       cache_time_(cache_time),
-      workers_({.name = "dns", .threads = kThreads, .queue_max = kLookupsMax}) {}
+      workers_(
+          {.name = "dns", .threads = static_cast<std::size_t>(threads), .queue_max = kLookupsMax}) {
+}
 
 Dns::~Dns() { Stop(); }
 

@@ -25,8 +25,9 @@ class Dns {
   using Addresses = std::vector<std::string>;
   using OnResolved = absl::AnyInvocable<void(absl::StatusOr<Addresses>)>;
 
-  // Answers are reused for `cache_time`. `loops` must outlive this object.
-  Dns(EventLoops& loops, std::chrono::milliseconds cache_time);
+  // Answers are reused for `cache_time`; `threads` names are looked up at a time. `loops` must
+  // outlive this object.
+  Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads = 4);
   // Waits for lookups that run.
   ~Dns();
 

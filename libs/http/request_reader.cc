@@ -52,20 +52,55 @@ RequestReader::Event RequestReader::ReadHead() {
   request_.is_http_1_0 = head.is_http_1_0;
   is_http_1_0_ = head.is_http_1_0;
   keep_alive_ = head.keep_alive;
+  if (options_.stream_handler_of) stream_handler_ = options_.stream_handler_of(request_);
+  if (stream_handler_) {
+    if (head.has_body()) BeginBody(head, kUnlimited);
+    return Event::kStream;
+  }
   if (!head.has_body()) return Event::kRequest;
-
-  in_body_ = true;
   const std::size_t body_bytes_max = options_.body_bytes_max_of
                                          ? options_.body_bytes_max_of(request_)
                                          : options_.limits.body_bytes_max;
   if (head.content_length > body_bytes_max) {
+    in_body_ = true;
     return Refuse({413, fmt::format("body: longer than {} bytes", body_bytes_max)});
   }
+  BeginBody(head, body_bytes_max);
+  request_.body.reserve(std::min<std::uint64_t>(body_left_, kBodyReserveMax));
+  if (std::exchange(awaits_continue_, false)) return Event::kContinue;
+  return ReadBody();
+}
+
+void RequestReader::BeginBody(const RequestHead& head, std::size_t body_bytes_max) {
+  in_body_ = true;
   body_left_ = head.content_length;
   chunks_.reset();
   if (head.is_chunked) chunks_.emplace(options_.limits, body_bytes_max);
-  request_.body.reserve(std::min<std::uint64_t>(body_left_, kBodyReserveMax));
-  return head.expects_continue && input_.size() == 0 ? Event::kContinue : ReadBody();
+  awaits_continue_ = head.expects_continue && input_.size() == 0;
+}
+
+RequestReader::Event RequestReader::ReadPieces(Pieces& pieces) {
+  std::string_view rest = input_.view();
+  if (is_tunnel_) {
+    pieces.Add(rest);
+    input_.Consume(rest.size());
+    return Event::kNeedMore;
+  }
+  if (std::exchange(awaits_continue_, false)) return Event::kContinue;
+  if (in_body_ && chunks_.has_value()) {
+    const ChunkDecoder::State state = chunks_->Decode(rest, pieces);
+    if (state == ChunkDecoder::State::kRefused) return Refuse(chunks_->refusal());
+    in_body_ = state != ChunkDecoder::State::kDone;
+  } else if (in_body_) {
+    const std::size_t size = std::min<std::uint64_t>(body_left_, rest.size());
+    pieces.Add(rest.substr(0, size));
+    rest.remove_prefix(size);
+    body_left_ -= size;
+    in_body_ = body_left_ > 0;
+  }
+  input_.Consume(input_.size() - rest.size());
+  pieces.is_last = !in_body_;
+  return pieces.is_last ? Event::kRequest : Event::kNeedMore;
 }
 
 RequestReader::Event RequestReader::ReadBody() {

@@ -9,6 +9,7 @@
 #include "libs/http/chunk_decoder.h"
 #include "libs/http/input_buffer.h"
 #include "libs/http/message.h"
+#include "libs/http/pieces.h"
 #include "libs/http/request_head.h"
 #include "libs/http/server.h"
 
@@ -21,6 +22,7 @@ class RequestReader {
     kNeedMore,  // Read more, then call Next again.
     kContinue,  // The client waits for "100 Continue" before it sends the body; call Next again.
     kRequest,   // A whole request: TakeRequest.
+    kStream,    // The head of a request for stream_handler(): TakeRequest, then ReadPieces.
     kRefused,   // refusal() says why; nothing more can be read.
   };
   // What a client is in the middle of sending.
@@ -32,6 +34,16 @@ class RequestReader {
   InputBuffer& input() { return input_; }
   Event Next();
   Phase phase() const;
+
+  // After kStream: adds what input() has of the body to `pieces`, and says when these are the last.
+  // kNeedMore, kContinue (see above; once), kRequest or kRefused.
+  Event ReadPieces(Pieces& pieces);
+  // After kStream, once.
+  StreamHandler TakeStreamHandler() { return std::exchange(stream_handler_, nullptr); }
+  // Whether bytes of a body are still to come.
+  bool is_in_body() const { return in_body_; }
+  // What follows is no request any more: ReadPieces gives it as it is.
+  void BeginTunnel() { is_tunnel_ = true; }
 
   // After kRequest, once.
   Request TakeRequest() { return std::move(request_); }
@@ -47,6 +59,7 @@ class RequestReader {
   Event ReadHead();
   Event ReadBody();
   Event ReadChunks();
+  void BeginBody(const RequestHead& head, std::size_t body_bytes_max);
   Event Refuse(Refusal refusal);
 
   const ServerOptions& options_;
@@ -59,6 +72,9 @@ class RequestReader {
   // Of a body with a length: what has not arrived.
   std::uint64_t body_left_ = 0;
   bool in_body_ = false;
+  bool is_tunnel_ = false;
+  bool awaits_continue_ = false;
+  StreamHandler stream_handler_;
   bool keep_alive_ = false;
   bool is_head_request_ = false;
   bool is_http_1_0_ = false;

@@ -40,7 +40,14 @@ void ResponseReader::Reset(bool is_head_request, std::size_t body_bytes_max) {
   is_head_request_ = is_head_request;
   body_bytes_max_ = body_bytes_max;
   interim_responses_ = 0;
+  is_streamed_ = may_upgrade_ = false;
   BeginHead();
+}
+
+void ResponseReader::ResetForStream(bool is_head_request, bool may_upgrade) {
+  Reset(is_head_request, kUnlimited);
+  is_streamed_ = true;
+  may_upgrade_ = may_upgrade;
 }
 
 void ResponseReader::BeginHead() {
@@ -137,10 +144,19 @@ bool ResponseReader::ReadField(std::string_view line) {
   return true;
 }
 
+ResponseReader::Part ResponseReader::PartBehindHead() {
+  if (response_.status == 101) return Part::kToTheEnd;
+  if (is_head_request_ || HasNoBody(response_.status)) return Part::kNothing;
+  if (is_chunked_) return Part::kChunks;
+  if (!content_length_.has_value()) return Part::kToTheEnd;
+  return *content_length_ > 0 ? Part::kLength : Part::kNothing;
+}
+
 ResponseReader::Event ResponseReader::EndHead() {
-  const int status = response_.status;
-  if (status == 101) return Fail("the server switched protocols unasked");
-  if (status < 200) {
+  response_status_ = response_.status;
+  const bool is_tunnel = response_status_ == 101 && may_upgrade_;
+  if (response_status_ == 101 && !is_tunnel) return Fail("the server switched protocols unasked");
+  if (response_status_ < 200 && !is_tunnel) {
     if (++interim_responses_ > kInterimResponsesMax) return Fail("too many 1xx responses");
     BeginHead();
     return Event::kNeedMore;
@@ -148,20 +164,15 @@ ResponseReader::Event ResponseReader::EndHead() {
   if (is_chunked_ && (content_length_.has_value() || is_http_1_0_)) {
     return Fail("Transfer-Encoding does not go with Content-Length, or with HTTP/1.0");
   }
-  keep_alive_ = !has_close_ && (!is_http_1_0_ || has_keep_alive_);
-  if (is_head_request_ || HasNoBody(status)) return Event::kResponse;
-  if (is_chunked_) {
-    part_ = Part::kChunks;
-    chunks_.emplace(Limits(), body_bytes_max_);
-  } else if (content_length_.has_value()) {
-    part_ = Part::kLength;
-    body_left_ = *content_length_;
+  part_ = PartBehindHead();
+  keep_alive_ = !has_close_ && (!is_http_1_0_ || has_keep_alive_) && part_ != Part::kToTheEnd;
+  if (part_ == Part::kChunks) chunks_.emplace(Limits(), body_bytes_max_);
+  if (part_ == Part::kLength) body_left_ = *content_length_;
+  if (is_streamed_) return Event::kHead;
+  if (part_ == Part::kNothing) return Event::kResponse;
+  if (part_ == Part::kLength) {
     if (body_left_ > body_bytes_max_) return Event::kTooLarge;
     response_.body.reserve(std::min<std::uint64_t>(body_left_, kBodyReserveMax));
-    if (body_left_ == 0) return Event::kResponse;
-  } else {
-    part_ = Part::kToTheEnd;
-    keep_alive_ = false;
   }
   return Event::kNeedMore;
 }
@@ -185,6 +196,35 @@ ResponseReader::Event ResponseReader::ReadBody() {
   return part_ == Part::kLength && body_left_ == 0 ? Event::kResponse : Event::kNeedMore;
 }
 
+ResponseReader::Event ResponseReader::ReadPieces(Pieces& pieces) {
+  std::string_view rest = input_.view();
+  switch (part_) {
+    case Part::kChunks:
+      switch (chunks_->Decode(rest, pieces)) {
+        case ChunkDecoder::State::kNeedMore: break;
+        case ChunkDecoder::State::kDone: part_ = Part::kNothing; break;
+        case ChunkDecoder::State::kRefused: return Fail(chunks_->refusal().message);
+      }
+      break;
+    case Part::kLength: {
+      const std::size_t size = std::min<std::uint64_t>(body_left_, rest.size());
+      pieces.Add(rest.substr(0, size));
+      rest.remove_prefix(size);
+      body_left_ -= size;
+      if (body_left_ == 0) part_ = Part::kNothing;
+      break;
+    }
+    case Part::kToTheEnd:
+      pieces.Add(rest);
+      rest = {};
+      break;
+    default: break;
+  }
+  input_.Consume(input_.size() - rest.size());
+  pieces.is_last = part_ == Part::kNothing;
+  return pieces.is_last ? Event::kResponse : Event::kNeedMore;
+}
+
 ResponseReader::Event ResponseReader::Next() {
   while (input_.size() > 0) {
     if (part_ != Part::kStatusLine && part_ != Part::kFields) return ReadBody();
@@ -206,6 +246,7 @@ ResponseReader::Event ResponseReader::Next() {
 ResponseReader::Event ResponseReader::OnEnd() {
   if (part_ != Part::kToTheEnd) return Fail("the connection closed before the response's end");
   keep_alive_ = false;
+  part_ = Part::kNothing;
   return Event::kResponse;
 }
 

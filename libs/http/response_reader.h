@@ -22,17 +22,24 @@ class ResponseReader {
  public:
   enum class Event {
     kNeedMore,
-    kResponse,   // A whole response: TakeResponse.
+    kHead,       // Of a streamed response: TakeResponse, then ReadPieces.
+    kResponse,   // A whole response: TakeResponse. A streamed one is over.
     kTooLarge,   // The body is longer than allowed; nothing more can be read.
     kMalformed,  // error() says why; nothing more can be read.
   };
 
   // Starts over. A response to a HEAD request has no body whatever its head says.
   void Reset(bool is_head_request, std::size_t body_bytes_max);
+  // Starts over for a response whose body is taken in pieces. With `may_upgrade`, 101 is an answer
+  // whose body is what comes behind it, to the end.
+  void ResetForStream(bool is_head_request, bool may_upgrade);
 
   InputBuffer& input() { return input_; }
   // Parses what is in input(). Interim (1xx) responses are skipped.
   Event Next();
+  // After kHead: adds what input() has of the body to `pieces`, and says when these are the last.
+  // kNeedMore, kResponse or kMalformed.
+  Event ReadPieces(Pieces& pieces);
   // The server closed its side: the end of a body without declared length, else an error.
   Event OnEnd();
 
@@ -40,10 +47,14 @@ class ResponseReader {
   ClientResponse TakeResponse() { return std::move(response_); }
   // After kResponse: whether the connection can serve another request.
   bool keep_alive() const { return keep_alive_; }
+  // After kHead: the length that the head declares, which a response to HEAD may do too, and
+  // whether it is an answer to an upgrade.
+  std::optional<std::uint64_t> content_length() const { return content_length_; }
+  bool is_tunnel() const { return part_ == Part::kToTheEnd && response_status_ == 101; }
   const std::string& error() const { return error_; }
 
  private:
-  enum class Part { kStatusLine, kFields, kLength, kChunks, kToTheEnd };
+  enum class Part { kStatusLine, kFields, kLength, kChunks, kToTheEnd, kNothing };
 
   void BeginHead();
   // The next line without its CRLF; nothing when more must come or error_ says what is wrong.
@@ -52,6 +63,8 @@ class ResponseReader {
   bool ReadField(std::string_view line);
   bool ReadContentLength(std::string_view list);
   Event EndHead();
+  // What follows the head of a final response.
+  Part PartBehindHead();
   Event ReadBody();
   Event Fail(std::string error);
 
@@ -70,6 +83,10 @@ class ResponseReader {
   std::uint64_t body_left_ = 0;
   bool is_head_request_ = false;
   std::size_t body_bytes_max_ = 0;
+  bool is_streamed_ = false;
+  bool may_upgrade_ = false;
+  // Of the response that was taken.
+  int response_status_ = 0;
   int interim_responses_ = 0;
   bool keep_alive_ = false;
   std::string error_;

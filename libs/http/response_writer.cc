@@ -57,9 +57,11 @@ void AppendResponseHead(std::string& out, int status, const Headers& headers,
     default:
       fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status, ReasonPhrase(status));
   }
-  out += DateField();
+  const bool keeps_date = framing.keeps_date && headers.Has("date");
+  if (!keeps_date) out += DateField();
   for (const Headers::Field field : headers) {
-    if (IsServersOwn(field.name)) continue;
+    const bool is_kept_date = keeps_date && EqualsIgnoreCase(field.name, "date");
+    if (IsServersOwn(field.name) && !is_kept_date) continue;
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   if (framing.content_length.has_value()) {
@@ -75,8 +77,20 @@ void AppendResponseHead(std::string& out, int status, const Headers& headers,
   out += "\r\n";
 }
 
+void AppendTunnelHead(std::string& out, const Headers& headers) {
+  out += "HTTP/1.1 101 Switching Protocols\r\n";
+  for (const Headers::Field field : headers) {
+    out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  out += "\r\n";
+}
+
+void AppendChunkSize(std::string& out, std::size_t size) {
+  fmt::format_to(std::back_inserter(out), "{:x}\r\n", size);
+}
+
 void AppendChunk(std::string& out, std::string_view bytes) {
-  fmt::format_to(std::back_inserter(out), "{:x}\r\n", bytes.size());
+  AppendChunkSize(out, bytes.size());
   out.append(bytes).append("\r\n");
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "libs/http/event_loops.h"
 #include "libs/http/message.h"
+#include "libs/http/pieces.h"
 
 namespace penstock::http {
 
@@ -55,6 +57,47 @@ class Exchange {
   virtual int loop() const = 0;
 };
 
+// The head of an answer whose body follows in pieces.
+struct StreamHead {
+  int status = 200;
+  // Content-Length, Connection and the like are ignored, as in a Response; Date is sent as it is.
+  Headers headers;
+  // The body's length, or that which an answer to HEAD declares. Without it the body is sent in
+  // chunks.
+  std::optional<std::uint64_t> content_length;
+};
+
+// An exchange whose request's body arrives, and whose answer's body leaves, in pieces that nobody
+// copies. Only on the connection's loop. The answer is that of an Exchange, or one of StartPieces
+// and StartTunnel.
+class StreamExchange : public Exchange {
+ public:
+  // Told once; either runs after a call said kPending, when it has news.
+  virtual void SetCallbacks(absl::AnyInvocable<void()> on_readable,
+                            absl::AnyInvocable<void()> on_writable) = 0;
+
+  // Replaces `pieces` by the next of the request's body, or of what a tunnel brings; they stay
+  // valid until the next ReadPieces or Release. A client that waits for "100 Continue" gets it
+  // now. A body that ends too early or is malformed closes the connection.
+  virtual Progress ReadPieces(Pieces& pieces) = 0;
+  // The pieces are not needed any more.
+  virtual void Release() = 0;
+
+  // Begins the answer; what it sends waits for WritePieces.
+  virtual void StartPieces(StreamHead head) = 0;
+  // Answers 101 with `headers`, Connection and Upgrade among them. From now on pieces are raw bytes
+  // both ways.
+  virtual void StartTunnel(const Headers& headers) = 0;
+  // Sends what waits and `pieces` (which may be none). One call at a time; the bytes stay where
+  // they are until it is done. The last pieces end the answer, or that direction of the tunnel.
+  virtual Progress WritePieces(const Pieces& pieces) = 0;
+  // Closes the connection, so that the client sees that the answer is incomplete.
+  virtual void Abort() = 0;
+};
+
+// Called on the connection's loop; must not block.
+using StreamHandler = std::function<void(Request head, std::shared_ptr<StreamExchange> exchange)>;
+
 // Called on the connection's loop; must not block.
 using Handler = std::function<void(Request request, std::shared_ptr<Exchange> exchange)>;
 
@@ -85,7 +128,7 @@ struct ServerLimits {
 struct ServerTimeouts {
   // From the connection or a request's first byte to the end of its header.
   std::chrono::milliseconds header_read{10'000};
-  // From the end of the header to the end of the body.
+  // From the end of the header to the end of the body; of a body in pieces, for the next piece.
   std::chrono::milliseconds body_read{30'000};
   // Between requests of one connection.
   std::chrono::milliseconds idle{75'000};
@@ -114,6 +157,9 @@ struct ServerOptions {
   // The body limit for a request whose head was read, in place of limits.body_bytes_max. May be
   // empty. Runs on a loop.
   std::function<std::size_t(const Request& head)> body_bytes_max_of;
+  // Gives the handler of a request that is to be handed over when its head was read, its body in
+  // pieces and without limit; null for every other. May be empty. Runs on a loop.
+  std::function<StreamHandler(const Request& head)> stream_handler_of;
   // Makes the answers to what the server itself refuses (400, 408, 413, 414, 417, 431, 500, 503,
   // 505). May be empty: ErrorResponse. Runs on a loop.
   std::function<Response(int http_status, const absl::Status& error)> error_response;

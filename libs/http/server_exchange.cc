@@ -13,6 +13,7 @@ ServerExchange::~ServerExchange() {
       OnLoop([id = id_](Connection& connection) { connection.AnswerDropped(id); });
       break;
     case State::kStreaming:
+    case State::kPieces:
       // The client must be able to tell a broken stream from one that ended.
       OnLoop([id = id_](Connection& connection) { connection.AbortStream(id); });
       break;
@@ -83,6 +84,32 @@ void ServerExchange::OnClosed(absl::AnyInvocable<void()> callback) {
   OnLoop([id = id_, callback = std::move(callback)](Connection& connection) mutable {
     connection.SetOnClosed(id, std::move(callback));
   });
+}
+
+void ServerExchange::SetCallbacks(absl::AnyInvocable<void()> on_readable,
+                                  absl::AnyInvocable<void()> on_writable) {
+  connection_->SetStreamCallbacks(id_, std::move(on_readable), std::move(on_writable));
+}
+
+Progress ServerExchange::ReadPieces(Pieces& pieces) { return connection_->ReadPieces(id_, pieces); }
+
+void ServerExchange::Release() { connection_->ReleasePieces(id_); }
+
+void ServerExchange::StartPieces(StreamHead head) {
+  if (Move(State::kOpen, State::kPieces)) connection_->StartPieces(id_, head);
+}
+
+void ServerExchange::StartTunnel(const Headers& headers) {
+  if (Move(State::kOpen, State::kPieces)) connection_->StartTunnel(id_, headers);
+}
+
+Progress ServerExchange::WritePieces(const Pieces& pieces) {
+  return connection_->WritePieces(id_, pieces);
+}
+
+void ServerExchange::Abort() {
+  state_ = State::kDone;
+  connection_->Abort(id_);
 }
 
 bool ServerExchange::IsClientGone() { return connection_->IsPeerGone(); }

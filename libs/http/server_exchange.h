@@ -11,7 +11,7 @@
 namespace penstock::http {
 
 // Carries calls from any thread to the connection's loop; on that loop they take effect at once.
-class ServerExchange final : public Exchange {
+class ServerExchange final : public StreamExchange {
  public:
   ServerExchange(std::shared_ptr<Connection> connection, std::uint64_t id);
   ~ServerExchange() override;
@@ -24,8 +24,17 @@ class ServerExchange final : public Exchange {
   bool IsClientGone() override;
   int loop() const override { return loop_; }
 
+  void SetCallbacks(absl::AnyInvocable<void()> on_readable,
+                    absl::AnyInvocable<void()> on_writable) override;
+  Progress ReadPieces(Pieces& pieces) override;
+  void Release() override;
+  void StartPieces(StreamHead head) override;
+  void StartTunnel(const Headers& headers) override;
+  Progress WritePieces(const Pieces& pieces) override;
+  void Abort() override;
+
  private:
-  enum class State : int { kOpen, kStarting, kStreaming, kDone };
+  enum class State : int { kOpen, kStarting, kStreaming, kPieces, kDone };
 
   // Moves from `from` to `to`; false when another call was first.
   bool Move(State from, State to);

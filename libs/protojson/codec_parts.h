@@ -78,11 +78,34 @@ bool ReadKey(std::string_view text, std::uint64_t* key);
 bool ReadKey(std::string_view text, bool* key);
 bool ReadKey(std::string_view text, std::string* key);
 
+// Plain text, as SetFieldFromText takes it for a singular field.
+template <typename Number>
+bool ReadText(std::string_view text, Number* value) {
+  return ReadKey(text, value);
+}
+bool ReadText(std::string_view text, float* value);
+bool ReadText(std::string_view text, double* value);
+bool ReadText(std::string_view text, std::string* value);
+bool ReadBytesText(std::string_view text, std::string* value);
+bool ReadEnumText(std::string_view text, EnumByName by_name, int* number);
+bool ReadChildText(const TypeInfo& type, std::string_view text, google::protobuf::Message* message);
+template <typename Type>
+bool ReadMessageText(std::string_view text, Type* message) {
+  return ReadChildText(InfoOfType<Type>(), text, message);
+}
+
 // A message, in whatever form its type has.
 bool ReadChild(const TypeInfo& type, JsonReader& in, google::protobuf::Message* message);
 template <typename Type>
 bool ReadMessage(JsonReader& in, Type* message) {
   return ReadChild(InfoOfType<Type>(), in, message);
+}
+
+// A whole JSON text into an empty message.
+template <typename Type>
+bool ReadDocument(std::string_view json, Type* message) {
+  JsonReader in(json);
+  return ReadMessage(in, message) && in.AtEnd();
 }
 
 // An unknown member: skipped when that is wanted.

@@ -3,13 +3,12 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
-#include <limits>
-
 #include "libs/protojson/base64.h"
 #include "libs/protojson/codec_parts.h"
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/time_text.h"
+#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson::codec {
 namespace {
@@ -29,24 +28,6 @@ bool ReadNumber(JsonReader& in, NumberResult (*parse)(std::string_view, Number*)
   std::string_view text;
   if (!NumberText(in, &text)) return false;
   return parse(text, value) == NumberResult::kOk || in.Fail();
-}
-
-template <typename Float>
-bool ReadFloating(JsonReader& in, NumberResult (*parse)(std::string_view, Float*), Float* value) {
-  std::string_view text;
-  if (!NumberText(in, &text)) return false;
-  *value = 0;
-  if (parse(text, value) == NumberResult::kOk) return true;
-  if (text == "NaN") {
-    *value = std::numeric_limits<Float>::quiet_NaN();
-  } else if (text == "Infinity") {
-    *value = std::numeric_limits<Float>::infinity();
-  } else if (text == "-Infinity") {
-    *value = -std::numeric_limits<Float>::infinity();
-  } else {
-    return in.Fail();
-  }
-  return true;
 }
 
 bool ReadStruct(JsonReader& in, Struct* fields);
@@ -146,8 +127,8 @@ bool Read(JsonReader& in, std::int32_t* value) { return ReadNumber(in, &ParseInt
 bool Read(JsonReader& in, std::int64_t* value) { return ReadNumber(in, &ParseInt64, value); }
 bool Read(JsonReader& in, std::uint32_t* value) { return ReadNumber(in, &ParseUint32, value); }
 bool Read(JsonReader& in, std::uint64_t* value) { return ReadNumber(in, &ParseUint64, value); }
-bool Read(JsonReader& in, float* value) { return ReadFloating(in, &ParseFloat, value); }
-bool Read(JsonReader& in, double* value) { return ReadFloating(in, &ParseDouble, value); }
+bool Read(JsonReader& in, float* value) { return ReadNumber(in, &ParseFloatText, value); }
+bool Read(JsonReader& in, double* value) { return ReadNumber(in, &ParseDoubleText, value); }
 bool Read(JsonReader& in, bool* value) { return in.Bool(value); }
 
 bool Read(JsonReader& in, std::string* value) {
@@ -206,6 +187,32 @@ bool ReadKey(std::string_view text, bool* key) {
 bool ReadKey(std::string_view text, std::string* key) {
   key->assign(text);
   return true;
+}
+
+bool ReadText(std::string_view text, float* value) {
+  return ParseFloatText(text, value) == NumberResult::kOk;
+}
+bool ReadText(std::string_view text, double* value) {
+  return ParseDoubleText(text, value) == NumberResult::kOk;
+}
+bool ReadText(std::string_view text, std::string* value) {
+  if (!IsValidUtf8(text)) return false;
+  value->assign(text);
+  return true;
+}
+bool ReadBytesText(std::string_view text, std::string* value) {
+  value->clear();
+  return DecodeBase64(text, value);
+}
+bool ReadEnumText(std::string_view text, EnumByName by_name, int* number) {
+  if (!IsJsonNumber(text)) return by_name(text, number);
+  std::int32_t value;
+  if (ParseInt32(text, &value) != NumberResult::kOk) return false;
+  *number = value;
+  return true;
+}
+bool ReadChildText(const TypeInfo& type, std::string_view text, Message* message) {
+  return HasTextForm(type) && ReadTextForm(type, text, JsonPath(), message).ok();
 }
 
 bool ReadChild(const TypeInfo& type, JsonReader& in, Message* message) {

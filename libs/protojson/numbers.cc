@@ -117,6 +117,21 @@ NumberResult ParseFloating(std::string_view text, Float* value) {
   return NumberResult::kOk;
 }
 
+template <typename Float>
+NumberResult ParseFloatingText(std::string_view text, Float* value) {
+  using Limits = std::numeric_limits<Float>;
+  if (text == "NaN") {
+    *value = Limits::quiet_NaN();
+  } else if (text == "Infinity") {
+    *value = Limits::infinity();
+  } else if (text == "-Infinity") {
+    *value = -Limits::infinity();
+  } else {
+    return ParseFloating(text, value);
+  }
+  return NumberResult::kOk;
+}
+
 }  // namespace
 
 bool IsJsonNumber(std::string_view text) {
@@ -165,5 +180,13 @@ NumberResult ParseDouble(std::string_view text, double* value) {
 }
 
 NumberResult ParseFloat(std::string_view text, float* value) { return ParseFloating(text, value); }
+
+NumberResult ParseDoubleText(std::string_view text, double* value) {
+  return ParseFloatingText(text, value);
+}
+
+NumberResult ParseFloatText(std::string_view text, float* value) {
+  return ParseFloatingText(text, value);
+}
 
 }  // namespace penstock::protojson

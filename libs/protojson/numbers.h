@@ -26,6 +26,10 @@ NumberResult ParseUint32(std::string_view text, std::uint32_t* value);
 NumberResult ParseDouble(std::string_view text, double* value);
 NumberResult ParseFloat(std::string_view text, float* value);
 
+// Like the above, and "NaN", "Infinity" and "-Infinity", which JSON writes as strings.
+NumberResult ParseDoubleText(std::string_view text, double* value);
+NumberResult ParseFloatText(std::string_view text, float* value);
+
 // Whether `text` is a number in JSON's grammar.
 bool IsJsonNumber(std::string_view text);
 

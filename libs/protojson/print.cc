@@ -1,4 +1,4 @@
-#include <google/protobuf/any.pb.h>
+#include <google/protobuf/message.h>
 
 #include <algorithm>
 #include <memory>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/protojson/any_type.h"
 #include "libs/protojson/codec.h"
 #include "libs/protojson/codec_parts.h"
 #include "libs/protojson/print_well_known.h"
@@ -15,12 +16,9 @@
 namespace penstock::protojson {
 namespace {
 
-using google::protobuf::Any;
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using google::protobuf::MessageFactory;
 using google::protobuf::Reflection;
 
 // Writes one document. One object a call: not thread-safe.
@@ -203,26 +201,19 @@ absl::Status Printer::WriteFields(const TypeInfo& type, const Message& message) 
 }
 
 absl::Status Printer::WriteAny(const Message& message) {
-  const auto* any = google::protobuf::DynamicCastToGenerated<Any>(&message);
-  if (any == nullptr) return absl::InternalError("not a compiled-in message: google.protobuf.Any");
+  const AnyParts any = PartsOfAny(message);
   writer_.BeginObject();
-  if (!any->type_url().empty() || !any->value().empty()) {
-    const std::size_t slash = any->type_url().rfind('/');
-    const Descriptor* descriptor = slash == std::string::npos
-                                       ? nullptr
-                                       : DescriptorPool::generated_pool()->FindMessageTypeByName(
-                                             any->type_url().substr(slash + 1));
-    if (descriptor == nullptr) {
-      return NoJsonForm(InfoOf(any->GetDescriptor()), "unknown type " + any->type_url());
+  if (!any.type_url.empty() || !any.value.empty()) {
+    const std::unique_ptr<Message> content = NewContent(message, any.type_url);
+    if (content == nullptr) {
+      return NoJsonForm(InfoOf(message.GetDescriptor()), "unknown type " + any.type_url);
     }
-    const std::unique_ptr<Message> content(
-        MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
-    if (!content->ParseFromString(any->value())) {
-      return NoJsonForm(InfoOf(any->GetDescriptor()), "malformed " + any->type_url());
+    if (!content->ParsePartialFromString(any.value)) {
+      return NoJsonForm(InfoOf(message.GetDescriptor()), "malformed " + any.type_url);
     }
-    const TypeInfo& type = InfoOf(descriptor);
+    const TypeInfo& type = InfoOf(content->GetDescriptor());
     writer_.Key("@type");
-    writer_.String(any->type_url());
+    writer_.String(any.type_url);
     if (type.HasOwnForm()) {
       writer_.Key("value");
       RETURN_IF_ERROR(WriteForm(type, *content));

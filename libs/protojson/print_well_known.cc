@@ -85,6 +85,15 @@ absl::Status NoJsonForm(const TypeInfo& type, std::string_view why) {
 }
 
 absl::Status WriteWellKnown(const TypeInfo& type, const Message& message, JsonWriter& writer) {
+  if (!IsCompiledIn(type.descriptor)) {
+    // Types that were made at run time have no class to cast to.
+    absl::Status status = NoJsonForm(type, "not a compiled-in message");
+    WithCompiledTwin(message, [&](Message& twin) {
+      twin.ParsePartialFromString(message.SerializePartialAsString());
+      status = WriteWellKnown(InfoOf(twin.GetDescriptor()), twin, writer);
+    });
+    return status;
+  }
   std::string text;
   switch (type.form) {
     case Form::kTimestamp:

@@ -1,7 +1,7 @@
 // The proto3 JSON mapping: messages to JSON text and back.
 //
-// Everything here is thread-safe. Message types must be compiled in (their descriptors must live as
-// long as the process), as what is known about a type is cached by descriptor.
+// Everything here is thread-safe. What is known about a message type is cached by its descriptor:
+// it must be compiled in, or its pool must call ForgetTypes before it goes.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -79,6 +79,13 @@ const google::protobuf::FieldDescriptor* FindField(const google::protobuf::Descr
 // Whether the JSON form of `type` is an object of its fields: false for the well-known types with a
 // form of their own and for types with a hook.
 bool HasPlainForm(const google::protobuf::Descriptor* type);
+
+// INVALID_ARGUMENT at `path` when another field of the oneof that `field` is in is set.
+absl::Status CheckOneof(const google::protobuf::Message& message,
+                        const google::protobuf::FieldDescriptor* field, const JsonPath& path);
+
+// Forgets all types of a pool that is about to be destroyed. None of them may be in use.
+void ForgetTypes(const google::protobuf::DescriptorPool* pool);
 
 // Sets a field from plain text, as in a query parameter or a path: numbers, true and false, enum
 // values by name or number, bytes as base64, and the well-known types that are strings or scalars

@@ -1,5 +1,5 @@
 #include <fmt/format.h>
-#include <google/protobuf/any.pb.h>
+#include <google/protobuf/message.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/protojson/any_type.h"
 #include "libs/protojson/codec.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/read_well_known.h"
@@ -18,12 +19,9 @@
 namespace penstock::protojson {
 namespace {
 
-using google::protobuf::Any;
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using google::protobuf::MessageFactory;
 
 constexpr std::string_view kTypeMember = "@type";
 
@@ -52,20 +50,6 @@ class SeenFields {
   std::vector<bool> more_;
 };
 
-// null stands for a value, not for "unset", in these two types.
-bool NullIsValue(const FieldInfo& field) {
-  return field.is_null_value || (field.is_message && field.type().form == Form::kValue);
-}
-
-absl::Status CheckOneof(const FieldInfo& field, const JsonPath& path, const Message& message) {
-  const auto* oneof = field.descriptor->containing_oneof();
-  if (oneof == nullptr) return absl::OkStatus();
-  const FieldDescriptor* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
-  if (other == nullptr || other == field.descriptor) return absl::OkStatus();
-  return path.Error(
-      fmt::format("excludes `{}`: expected one of the two at most", other->json_name()));
-}
-
 // One element of a repeated field, or the value of a singular one.
 absl::Status ReadOne(const FieldInfo& field, const JsonValue& value, const JsonPath& path,
                      Message* message, const ParseOptions& options) {
@@ -92,7 +76,7 @@ absl::Status ReadList(const FieldInfo& field, const JsonValue& value, const Json
   std::size_t index = 0;
   for (const JsonValue element : value.elements()) {
     const JsonPath element_path(path, index++);
-    if (element.is_null() && !NullIsValue(field)) {
+    if (element.is_null() && !field.NullIsValue()) {
       return element_path.Error("expected a value, got null");
     }
     RETURN_IF_ERROR(ReadOne(field, element, element_path, message, options));
@@ -124,7 +108,7 @@ absl::Status ReadMap(const FieldInfo& field, const JsonValue& value, const JsonP
   std::unordered_set<std::string> keys;
   for (const auto& [key, element] : value.members()) {
     const JsonPath element_path(path, key);
-    if (element.is_null() && !NullIsValue(value_field)) {
+    if (element.is_null() && !value_field.NullIsValue()) {
       return element_path.Error("expected a value, got null");
     }
     Message* entry = message->GetReflection()->AddMessage(message, field.descriptor);
@@ -139,12 +123,12 @@ absl::Status ReadMap(const FieldInfo& field, const JsonValue& value, const JsonP
 
 absl::Status ReadFieldInfo(const FieldInfo& field, const JsonValue& value, const JsonPath& path,
                            Message* message, const ParseOptions& options) {
-  if (value.is_null() && (field.is_repeated || field.is_map || !NullIsValue(field))) {
+  if (value.is_null() && (field.is_repeated || field.is_map || !field.NullIsValue())) {
     return absl::OkStatus();
   }
   if (field.is_map) return ReadMap(field, value, path, message, options);
   if (field.is_repeated) return ReadList(field, value, path, message, options);
-  RETURN_IF_ERROR(CheckOneof(field, path, *message));
+  RETURN_IF_ERROR(CheckOneof(*message, field.descriptor, path));
   return ReadOne(field, value, path, message, options);
 }
 
@@ -199,8 +183,6 @@ absl::Status ReadAnyOwnForm(const TypeInfo& type, const JsonValue& object, const
 
 absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* message,
                      const ParseOptions& options) {
-  auto* any = google::protobuf::DynamicCastToGenerated<Any>(message);
-  if (any == nullptr) return absl::InternalError("not a compiled-in message: google.protobuf.Any");
   if (!value.is_object()) return ExpectedError(path, "an object", value);
   if (value.size() == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto type_url, FindMember(value, kTypeMember, path));
@@ -208,25 +190,18 @@ absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* mess
   if (!type_url) return type_path.Error("expected the type URL of the Any");
   if (!type_url->is_string()) return ExpectedError(type_path, "a string", *type_url);
   const std::string_view url = type_url->text();
-  const std::size_t slash = url.rfind('/');
-  const Descriptor* descriptor = slash == std::string_view::npos
-                                     ? nullptr
-                                     : DescriptorPool::generated_pool()->FindMessageTypeByName(
-                                           std::string(url.substr(slash + 1)));
-  if (descriptor == nullptr) {
+  const std::unique_ptr<Message> content = NewContent(*message, url);
+  if (content == nullptr) {
     return type_path.Error(
         "expected the URL of a known type, as in \"type.googleapis.com/google.rpc.ErrorInfo\"");
   }
-  const std::unique_ptr<Message> content(
-      MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
-  const TypeInfo& type = InfoOf(descriptor);
+  const TypeInfo& type = InfoOf(content->GetDescriptor());
   if (type.HasOwnForm()) {
     RETURN_IF_ERROR(ReadAnyOwnForm(type, value, path, content.get(), options));
   } else {
     RETURN_IF_ERROR(ReadObject(type, value, path, content.get(), options, kTypeMember));
   }
-  any->set_type_url(std::string(url));
-  any->set_value(content->SerializeAsString());
+  SetAny({.type_url = std::string(url), .value = content->SerializePartialAsString()}, message);
   return absl::OkStatus();
 }
 
@@ -289,6 +264,16 @@ absl::Status ParseJsonField(std::string_view json, const FieldDescriptor* field,
   JsonDocument document;
   RETURN_IF_ERROR(ParseText(json, options, &document));
   return ReadField(document.root(), JsonPath(options.root_path), field, message, options);
+}
+
+absl::Status CheckOneof(const Message& message, const FieldDescriptor* field,
+                        const JsonPath& path) {
+  const auto* oneof = field->containing_oneof();
+  if (oneof == nullptr) return absl::OkStatus();
+  const auto* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+  if (other == nullptr || other == field) return absl::OkStatus();
+  return path.Error(
+      fmt::format("excludes `{}`: expected one of the two at most", other->json_name()));
 }
 
 const FieldDescriptor* FindField(const Descriptor* type, std::string_view name) {

@@ -24,6 +24,18 @@ absl::Status NotCompiledIn(const TypeInfo& type) {
   return absl::InternalError("not a compiled-in message: " + type.descriptor->full_name());
 }
 
+// Reads into a compiled-in message of the same type, and copies that: types that were made at run
+// time have no class to cast to.
+absl::Status ReadTwin(const TypeInfo& type, Message* message,
+                      absl::FunctionRef<absl::Status(const TypeInfo&, Message*)> read) {
+  absl::Status status = NotCompiledIn(type);
+  WithCompiledTwin(*message, [&](Message& twin) {
+    status = read(InfoOf(twin.GetDescriptor()), &twin);
+    if (status.ok()) message->ParsePartialFromString(twin.SerializePartialAsString());
+  });
+  return status;
+}
+
 absl::Status ReadList(const JsonValue& value, const JsonPath& path, ListValue* list);
 absl::Status ReadStruct(const JsonValue& value, const JsonPath& path, Struct* fields);
 
@@ -99,6 +111,11 @@ absl::Status ReadFieldMask(std::string_view text, const JsonPath& path, FieldMas
 
 absl::Status ReadStructForm(const TypeInfo& type, const JsonValue& value, const JsonPath& path,
                             Message* message) {
+  if (!IsCompiledIn(type.descriptor)) {
+    return ReadTwin(type, message, [&](const TypeInfo& twin_type, Message* twin) {
+      return ReadStructForm(twin_type, value, path, twin);
+    });
+  }
   switch (type.form) {
     case Form::kStruct:
       if (auto* fields = DynamicCastToGenerated<Struct>(message)) {
@@ -127,6 +144,11 @@ bool HasTextForm(const TypeInfo& type) {
 
 absl::Status ReadTextForm(const TypeInfo& type, std::string_view text, const JsonPath& path,
                           Message* message) {
+  if (type.form != Form::kWrapper && !IsCompiledIn(type.descriptor)) {
+    return ReadTwin(type, message, [&](const TypeInfo& twin_type, Message* twin) {
+      return ReadTextForm(twin_type, text, path, twin);
+    });
+  }
   switch (type.form) {
     case Form::kTimestamp: {
       auto* timestamp = DynamicCastToGenerated<google::protobuf::Timestamp>(message);

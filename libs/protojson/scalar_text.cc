@@ -92,21 +92,13 @@ template <typename Float>
 absl::Status StoreFloating(std::string_view text, const JsonPath& path, Sink sink,
                            NumberResult (*parse)(std::string_view, Float*)) {
   Float number = 0;
-  if (text == "NaN") {
-    number = std::numeric_limits<Float>::quiet_NaN();
-  } else if (text == "Infinity") {
-    number = std::numeric_limits<Float>::infinity();
-  } else if (text == "-Infinity") {
-    number = -std::numeric_limits<Float>::infinity();
-  } else {
-    const NumberResult result = parse(text, &number);
-    if (result == NumberResult::kOutOfRange) {
-      return path.Error(fmt::format("expected a number of magnitude at most {}",
-                                    std::numeric_limits<Float>::max()));
-    }
-    if (result != NumberResult::kOk) {
-      return path.Error("expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"");
-    }
+  const NumberResult result = parse(text, &number);
+  if (result == NumberResult::kOutOfRange) {
+    return path.Error(fmt::format("expected a number of magnitude at most {}",
+                                  std::numeric_limits<Float>::max()));
+  }
+  if (result != NumberResult::kOk) {
+    return path.Error("expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"");
   }
   sink.Store(number);
   return absl::OkStatus();
@@ -154,8 +146,8 @@ absl::Status StoreNumber(std::string_view text, const JsonPath& path, const Fiel
     case FieldDescriptor::CPPTYPE_UINT32: return StoreInteger(text, path, sink, &ParseUint32);
     case FieldDescriptor::CPPTYPE_INT64: return StoreInteger(text, path, sink, &ParseInt64);
     case FieldDescriptor::CPPTYPE_UINT64: return StoreInteger(text, path, sink, &ParseUint64);
-    case FieldDescriptor::CPPTYPE_DOUBLE: return StoreFloating(text, path, sink, &ParseDouble);
-    case FieldDescriptor::CPPTYPE_FLOAT: return StoreFloating(text, path, sink, &ParseFloat);
+    case FieldDescriptor::CPPTYPE_DOUBLE: return StoreFloating(text, path, sink, &ParseDoubleText);
+    case FieldDescriptor::CPPTYPE_FLOAT: return StoreFloating(text, path, sink, &ParseFloatText);
     default: return absl::InternalError("not a number field: " + field->full_name());
   }
 }

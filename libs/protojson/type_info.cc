@@ -6,6 +6,7 @@
 #include <shared_mutex>
 
 #include "libs/protojson/json_writer.h"
+#include "libs/protojson/protojson.h"
 
 namespace penstock::protojson {
 namespace {
@@ -78,6 +79,10 @@ const TypeInfo& FieldInfo::type() const {
   return *known;
 }
 
+bool FieldInfo::NullIsValue() const {
+  return is_null_value || (is_message && type().form == Form::kValue);
+}
+
 TypeInfo::TypeInfo(const Descriptor* type)
     : descriptor(type),
       form(FormOf(type)),
@@ -102,11 +107,36 @@ const TypeInfo& InfoOf(const Descriptor* type) {
   if (!info) {
     info = std::make_unique<TypeInfo>(type);
     const auto hook = registry.hooks.find(type->full_name());
+    if (!IsCompiledIn(type)) return *info;
     if (hook != registry.hooks.end()) info->hook = hook->second.get();
     const auto codec = registry.codecs.find(type->full_name());
     if (codec != registry.codecs.end() && info->form == Form::kPlain) info->codec = codec->second;
   }
   return *info;
+}
+
+bool IsCompiledIn(const Descriptor* type) {
+  return type->file()->pool() == google::protobuf::DescriptorPool::generated_pool();
+}
+
+bool WithCompiledTwin(const google::protobuf::Message& message,
+                      absl::FunctionRef<void(google::protobuf::Message& twin)> work) {
+  const Descriptor* type = message.GetDescriptor();
+  if (IsCompiledIn(type)) return false;
+  const Descriptor* twin =
+      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type->full_name());
+  if (twin == nullptr) return false;
+  const std::unique_ptr<google::protobuf::Message> made(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(twin)->New());
+  work(*made);
+  return true;
+}
+
+void ForgetTypes(const google::protobuf::DescriptorPool* pool) {
+  Registry& registry = TheRegistry();
+  const std::unique_lock lock(registry.mutex);
+  std::erase_if(registry.types,
+                [pool](const auto& entry) { return entry.first->file()->pool() == pool; });
 }
 
 void RegisterJsonHook(std::string_view full_name, const JsonHook& hook) {
@@ -116,7 +146,7 @@ void RegisterJsonHook(std::string_view full_name, const JsonHook& hook) {
   if (slot) registry.retired.push_back(std::move(slot));
   slot = std::make_unique<const JsonHook>(hook);
   for (auto& [type, info] : registry.types) {
-    if (type->full_name() == full_name) info->hook = slot.get();
+    if (IsCompiledIn(type) && type->full_name() == full_name) info->hook = slot.get();
   }
 }
 
@@ -125,7 +155,8 @@ void RegisterJsonCodec(std::string_view full_name, const JsonCodec* codec) {
   const std::unique_lock lock(registry.mutex);
   registry.codecs[std::string(full_name)] = codec;
   for (auto& [type, info] : registry.types) {
-    if (type->full_name() == full_name && info->form == Form::kPlain) info->codec = codec;
+    const bool is_this = IsCompiledIn(type) && type->full_name() == full_name;
+    if (is_this && info->form == Form::kPlain) info->codec = codec;
   }
 }
 

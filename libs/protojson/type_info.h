@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "absl/functional/function_ref.h"
 #include "libs/protojson/codec.h"
 #include "libs/protojson/hooks.h"
 
@@ -35,6 +36,9 @@ struct FieldInfo {
 
   // What is known about the field's message type; only for message fields.
   const TypeInfo& type() const;
+
+  // Whether null stands for a value, not for "unset": in fields of NullValue and Value.
+  bool NullIsValue() const;
 
   const google::protobuf::FieldDescriptor* descriptor;
   std::size_t index;       // position in the declaration
@@ -68,7 +72,16 @@ struct TypeInfo {
   std::atomic<const JsonCodec*> codec{nullptr};  // only types of the form kPlain have one
 };
 
-// The one TypeInfo of a type; lives as long as the process. Thread-safe.
+// The one TypeInfo of a type; lives as long as the process, or until ForgetTypes. Thread-safe.
 const TypeInfo& InfoOf(const google::protobuf::Descriptor* type);
+
+// Whether `type` is compiled in: only such types have hooks, codecs, and generated classes.
+bool IsCompiledIn(const google::protobuf::Descriptor* type);
+
+// Does `work`, which gives OK or an error, with an empty compiled-in message of the same full name
+// as that of `message`, a well-known type that was made at run time. False when there is no such
+// type.
+bool WithCompiledTwin(const google::protobuf::Message& message,
+                      absl::FunctionRef<void(google::protobuf::Message& twin)> work);
 
 }  // namespace penstock::protojson

@@ -25,24 +25,39 @@ void GenericCall(const std::shared_ptr<grpc::Channel>& channel, const std::strin
                  std::shared_ptr<google::protobuf::Message> response, const CallOptions& options,
                  GenericDone done);
 
+// The messages that the client sends on a stream, one at a time; null after the last one.
+using GenericRequests = std::function<std::unique_ptr<google::protobuf::Message>()>;
+
 struct GenericStreamHandlers {
+  // Called before the first message, unless the call failed before the server said anything. May be
+  // empty.
+  std::function<void(const ResponseMetadata&)> on_head;
   // Called for each message, one at a time. The message is reused: copy or swap out what is kept.
   std::function<void(google::protobuf::Message&)> on_message;
   // The last callback, exactly once.
   GenericDone on_done;
 };
 
-// A server-streaming call that reads as fast as its owner asks. Thread-safe.
-class GenericServerStream {
+// A streaming call of any kind that reads as fast as its owner asks. Thread-safe.
+class GenericStream {
  public:
+  // Starts the call with no credit, and sends what `requests` gives as fast as the server takes it.
+  static std::shared_ptr<GenericStream> Start(const std::shared_ptr<grpc::Channel>& channel,
+                                              const std::string& method, GenericRequests requests,
+                                              std::unique_ptr<google::protobuf::Message> message,
+                                              const CallOptions& options,
+                                              GenericStreamHandlers handlers);
+
   // Sends `request` and starts the call with no credit. Messages are parsed into `message`. The
   // call lives until on_done, whether or not the returned handle is kept.
-  static std::shared_ptr<GenericServerStream> Start(
-      const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-      const google::protobuf::Message& request, std::unique_ptr<google::protobuf::Message> message,
-      const CallOptions& options, GenericStreamHandlers handlers);
+  static std::shared_ptr<GenericStream> Start(const std::shared_ptr<grpc::Channel>& channel,
+                                              const std::string& method,
+                                              const google::protobuf::Message& request,
+                                              std::unique_ptr<google::protobuf::Message> message,
+                                              const CallOptions& options,
+                                              GenericStreamHandlers handlers);
 
-  virtual ~GenericServerStream() = default;
+  virtual ~GenericStream() = default;
 
   // Allows `count` more messages. The end of the stream is seen only while there is credit (or
   // after Cancel): keep at least one.

@@ -33,6 +33,8 @@ class PeerAuth {
   std::pair<std::string, std::string> Metadata() const;
   // Adds the token to a call that has not started.
   void Attach(grpc::ClientContext& context) const;
+  // The token, for calls that are not gRPC's: metadata of the key kPeerTokenKey.
+  const std::string& token() const { return token_; }
 
  private:
   explicit PeerAuth(std::string token) : token_(std::move(token)) {}

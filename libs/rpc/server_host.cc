@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -38,6 +42,16 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   grpc::ResourceQuota quota("penstock");
   quota.SetMaxThreads(4);
   builder.SetResourceQuota(quota);
+}
+
+// One end for the server, which owns it from then on; the other is the result.
+absl::StatusOr<int> ConnectByPair(grpc::Server& server) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return absl::UnavailableError(fmt::format("no pair of sockets: {}", std::strerror(errno)));
+  }
+  grpc::AddInsecureChannelFromFd(&server, ends[0]);
+  return ends[1];
 }
 
 }  // namespace
@@ -83,7 +97,8 @@ absl::Status ServerHost::Init(ServerOptions options) {
       options.name,
       [server = server_.get(), gate = gate_](const grpc::ChannelArguments& arguments) {
         return WithGate(server->InProcessChannel(arguments), gate);
-      }));
+      },
+      [server = server_.get()] { return ConnectByPair(*server); }));
   name_ = options.name;
   return absl::OkStatus();
 }

@@ -5,9 +5,22 @@
 #include <algorithm>
 
 #include "libs/base/status.h"
+#include "libs/transcode/percent.h"
 
 namespace penstock::transcode {
 namespace {
+
+// IDENT { "." IDENT }
+bool IsFieldPath(std::string_view name) {
+  bool at_start = true;
+  for (const char c : name) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    const bool is_digit = c >= '0' && c <= '9';
+    if (at_start ? !is_letter : !is_letter && !is_digit && c != '.') return false;
+    at_start = c == '.';
+  }
+  return !at_start;
+}
 
 // A recursive descent over the grammar in google/api/http.proto.
 class Parser {
@@ -18,7 +31,7 @@ class Parser {
     if (!Take('/')) return Error("expected a slash at the start");
     if (!rest_.empty()) RETURN_IF_ERROR(ParseSegments(false));
     if (Take(':')) {
-      parsed_.verb = TakeLiteral();
+      if (!PercentDecode(TakeText(), PercentRule::kSegment, &parsed_.verb)) return BadPercent();
       if (parsed_.verb.empty()) return Error("expected a verb after the colon");
     }
     if (!rest_.empty()) return Error(fmt::format("unexpected '{}'", rest_.front()));
@@ -37,11 +50,13 @@ class Parser {
     return true;
   }
 
-  std::string TakeLiteral() {
+  absl::Status BadPercent() const { return Error("expected two hexadecimal digits after %"); }
+
+  std::string_view TakeText() {
     const std::size_t size = std::min(rest_.find_first_of("/:{}=*?#"), rest_.size());
-    std::string literal(rest_.substr(0, size));
+    const std::string_view text = rest_.substr(0, size);
     rest_.remove_prefix(size);
-    return literal;
+    return text;
   }
 
   absl::Status ParseSegments(bool in_variable) {
@@ -61,7 +76,8 @@ class Parser {
       parsed_.segments.push_back({Take('*') ? Kind::kMulti : Kind::kSingle, {}});
       return absl::OkStatus();
     }
-    std::string literal = TakeLiteral();
+    std::string literal;
+    if (!PercentDecode(TakeText(), PercentRule::kSegment, &literal)) return BadPercent();
     if (literal.empty()) return Error("expected a segment");
     parsed_.segments.push_back({Kind::kLiteral, std::move(literal)});
     return absl::OkStatus();
@@ -70,8 +86,9 @@ class Parser {
   absl::Status ParseVariable() {
     TemplateVariable variable;
     variable.begin = parsed_.segments.size();
-    variable.name = TakeLiteral();
+    variable.name = std::string(TakeText());
     if (variable.name.empty()) return Error("expected a field after '{'");
+    if (!IsFieldPath(variable.name)) return Error("expected a path of fields after '{'");
     if (Take('=')) {
       RETURN_IF_ERROR(ParseSegments(true));
     } else {

@@ -13,7 +13,7 @@ namespace penstock::transcode {
 struct TemplateSegment {
   enum class Kind { kLiteral, kSingle, kMulti };  // text, `*`, `**`
   Kind kind;
-  std::string literal;
+  std::string literal;  // as a path says it once percent-decoded
 };
 
 struct TemplateVariable {
@@ -29,7 +29,8 @@ struct PathTemplate {
 };
 
 // INVALID_ARGUMENT saying what is wrong: no slash at the start, empty segments, nested or
-// unfinished variables, and a `**` that is not the last segment.
+// unfinished variables, names that are no paths of fields, bad percent-encoding, and a `**` that is
+// not the last segment.
 absl::StatusOr<PathTemplate> ParsePathTemplate(std::string_view text);
 
 }  // namespace penstock::transcode

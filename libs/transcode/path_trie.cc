@@ -28,9 +28,14 @@ const Route* PathTrie::Add(const PathTemplate& path_template, const Route* route
 const Route* PathTrie::FindAt(const Node& node, Search& search) {
   const auto by_verb = node.routes.find(search.verb);
   if (by_verb == node.routes.end()) return nullptr;
-  const auto found = by_verb->second.find(search.http_method);
-  if (found != by_verb->second.end()) return found->second;
-  for (const auto& [method, route] : by_verb->second) search.allowed->push_back(method);
+  const auto& by_method = by_verb->second;
+  const bool is_head = search.http_method == "HEAD";
+  for (const std::string_view method :
+       {search.http_method, is_head ? std::string_view("GET") : search.http_method, kAnyMethod}) {
+    const auto found = by_method.find(method);
+    if (found != by_method.end()) return found->second;
+  }
+  for (const auto& [method, route] : by_method) search.allowed->push_back(method);
   return nullptr;
 }
 

@@ -1,7 +1,5 @@
 #include "libs/transcode/query.h"
 
-#include <fmt/format.h>
-
 #include <set>
 #include <string>
 
@@ -17,9 +15,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using protojson::JsonPath;
-
-// Field names in one parameter; proto nesting has no other bound, as types may contain themselves.
-constexpr std::size_t kMaxFieldDepth = 32;
 
 // What the name of a parameter stands for.
 struct Target {
@@ -79,21 +74,11 @@ std::string CanonicalName(const Target& target) {
   return name;
 }
 
-absl::Status CheckOneof(const Message& message, const FieldDescriptor* field,
-                        const JsonPath& path) {
-  const auto* oneof = field->containing_oneof();
-  if (oneof == nullptr) return absl::OkStatus();
-  const auto* other = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
-  if (other == nullptr || other == field) return absl::OkStatus();
-  return path.Error(
-      fmt::format("excludes `{}`: expected one of the two at most", other->json_name()));
-}
-
 absl::Status Apply(const Target& target, std::string_view value, const JsonPath& path,
                    Message* message) {
   const FieldDescriptor* last = target.fields.back();
   for (std::size_t i = 0; i < target.fields.size(); ++i) {
-    RETURN_IF_ERROR(CheckOneof(*message, target.fields[i], path));
+    RETURN_IF_ERROR(protojson::CheckOneof(*message, target.fields[i], path));
     if (i + 1 == target.fields.size()) break;
     message = message->GetReflection()->MutableMessage(message, target.fields[i]);
   }

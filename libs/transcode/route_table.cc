@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "libs/base/status.h"
+#include "libs/transcode/http_body.h"
 #include "libs/transcode/path_template.h"
 #include "libs/transcode/path_trie.h"
 #include "libs/transcode/percent.h"
+#include "libs/transcode/update_mask.h"
 
 namespace penstock::transcode {
 namespace {
@@ -38,6 +41,27 @@ std::pair<std::string, std::string> PatternOf(const HttpRule& rule) {
     case HttpRule::PATTERN_NOT_SET: break;
   }
   return {};
+}
+
+absl::StatusOr<Binding> BindingOf(const MethodDescriptor* method, const HttpRule& rule) {
+  Binding binding{.method = method,
+                  .http_method = {},
+                  .path_template = {},
+                  .body = rule.body(),
+                  .response_body = rule.response_body()};
+  std::tie(binding.http_method, binding.path_template) = PatternOf(rule);
+  if (binding.http_method.empty()) {
+    return RuleError(method, "expected get, put, post, delete, patch or a custom kind");
+  }
+  return binding;
+}
+
+// A method of HTTP (RFC 9110, 5.6.2: a token), or "*".
+bool IsHttpMethod(std::string_view text) {
+  return text == kAnyMethod || std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+         });
 }
 
 // A path of singular fields that ends in a scalar.
@@ -84,33 +108,48 @@ absl::Status SetVariables(const PathTemplate& path_template, Route* route) {
   return absl::OkStatus();
 }
 
-absl::Status SetBodies(const HttpRule& rule, Route* route) {
+bool IsRaw(const FieldDescriptor* field) {
+  return !field->is_repeated() && IsHttpBody(field->message_type());
+}
+
+absl::Status SetBodies(const Binding& binding, Route* route) {
   const MethodDescriptor* method = route->method;
-  route->body_is_request = rule.body() == "*";
-  if (!rule.body().empty() && !route->body_is_request) {
-    route->body_field = method->input_type()->FindFieldByName(rule.body());
+  route->body_is_request = binding.body == "*";
+  route->body_is_raw = route->body_is_request && IsHttpBody(method->input_type());
+  if (!binding.body.empty() && !route->body_is_request) {
+    route->body_field = method->input_type()->FindFieldByName(binding.body);
     if (route->body_field == nullptr) {
-      return RuleError(method, fmt::format("body {}: no such field", rule.body()));
+      return RuleError(method, fmt::format("body {}: no such field", binding.body));
     }
+    for (const Variable& variable : route->variables) {
+      if (variable.field.size() == 1 && variable.field.front() == route->body_field) {
+        return RuleError(method, fmt::format("body {}: is in the path already", binding.body));
+      }
+    }
+    route->body_is_raw = IsRaw(route->body_field);
   }
-  if (!rule.response_body().empty()) {
-    route->response_body_field = method->output_type()->FindFieldByName(rule.response_body());
+  route->response_is_raw = IsHttpBody(method->output_type());
+  if (!binding.response_body.empty()) {
+    route->response_body_field = method->output_type()->FindFieldByName(binding.response_body);
     if (route->response_body_field == nullptr) {
       return RuleError(method,
-                       fmt::format("response_body {}: no such field", rule.response_body()));
+                       fmt::format("response_body {}: no such field", binding.response_body));
     }
+    route->response_is_raw = IsRaw(route->response_body_field);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Route>> MakeRoute(const MethodDescriptor* method,
-                                                 const HttpRule& rule,
+absl::StatusOr<std::unique_ptr<Route>> MakeRoute(const Binding& binding,
                                                  const PathTemplate& path_template) {
+  const MethodDescriptor* method = binding.method;
   auto route = std::make_unique<Route>();
-  std::tie(route->http_method, route->path_template) = PatternOf(rule);
+  route->http_method = binding.http_method;
+  route->path_template = binding.path_template;
   route->method = method;
   route->full_method = fmt::format("/{}/{}", method->service()->full_name(), method->name());
-  MessageFactory* factory = MessageFactory::generated_factory();
+  MessageFactory* factory =
+      binding.factory == nullptr ? MessageFactory::generated_factory() : binding.factory;
   route->request_prototype = factory->GetPrototype(method->input_type());
   route->response_prototype = factory->GetPrototype(method->output_type());
   if (route->request_prototype == nullptr || route->response_prototype == nullptr) {
@@ -119,7 +158,9 @@ absl::StatusOr<std::unique_ptr<Route>> MakeRoute(const MethodDescriptor* method,
   route->client_streaming = method->client_streaming();
   route->server_streaming = method->server_streaming();
   RETURN_IF_ERROR(SetVariables(path_template, route.get()));
-  RETURN_IF_ERROR(SetBodies(rule, route.get()));
+  RETURN_IF_ERROR(SetBodies(binding, route.get()));
+  route->update_mask_field = UpdateMaskField(*route);
+  route->code = binding.code;
   return route;
 }
 
@@ -134,18 +175,13 @@ Segments Split(std::string_view path) {
   }
 }
 
-// Segments as literals are compared with them. Segments that are not validly encoded match no
-// literal anyway, and stay as they are.
-Segments Decoded(const Segments& segments, std::deque<std::string>* store) {
-  Segments decoded = segments;
-  for (std::string_view& segment : decoded) {
-    if (segment.find('%') == std::string_view::npos) continue;
-    std::string text;
-    if (PercentDecode(segment, PercentRule::kSegment, &text)) {
-      segment = store->emplace_back(std::move(text));
-    }
-  }
-  return decoded;
+// Text as literals are compared with it. What is not validly encoded matches no literal anyway, and
+// stays as it is.
+std::string_view Decoded(std::string_view text, std::deque<std::string>* store) {
+  if (text.find('%') == std::string_view::npos) return text;
+  std::string decoded;
+  if (!PercentDecode(text, PercentRule::kSegment, &decoded)) return text;
+  return store->emplace_back(std::move(decoded));
 }
 
 PathBindings Bind(const Route& route, const Segments& segments) {
@@ -167,24 +203,26 @@ PathBindings Bind(const Route& route, const Segments& segments) {
 }  // namespace
 
 struct RouteTable::Tables {
-  absl::Status Add(const MethodDescriptor* method, const HttpRule& rule);
+  absl::Status Add(const Binding& binding);
 
   std::vector<std::unique_ptr<const Route>> routes;
   PathTrie trie;
 };
 
-absl::Status RouteTable::Tables::Add(const MethodDescriptor* method, const HttpRule& rule) {
-  const auto [http_method, text] = PatternOf(rule);
-  if (http_method.empty()) return RuleError(method, "expected get, put, post, delete or patch");
-  const auto path_template = ParsePathTemplate(text);
+absl::Status RouteTable::Tables::Add(const Binding& binding) {
+  if (!IsHttpMethod(binding.http_method)) {
+    return RuleError(binding.method, fmt::format("{} is no HTTP method", binding.http_method));
+  }
+  const auto path_template = ParsePathTemplate(binding.path_template);
   if (!path_template.ok()) {
     const auto message = path_template.status().message();
-    return RuleError(method, std::string_view(message.data(), message.size()));
+    return RuleError(binding.method, std::string_view(message.data(), message.size()));
   }
-  ASSIGN_OR_RETURN(auto route, MakeRoute(method, rule, *path_template));
+  ASSIGN_OR_RETURN(auto route, MakeRoute(binding, *path_template));
   if (const Route* other = trie.Add(*path_template, route.get())) {
-    return RuleError(method, fmt::format("{} {} takes the same paths as {} of {}", http_method,
-                                         text, other->path_template, other->method->full_name()));
+    return RuleError(binding.method, fmt::format("{} {} takes the same paths as {} of {}",
+                                                 binding.http_method, binding.path_template,
+                                                 other->path_template, other->method->full_name()));
   }
   routes.push_back(std::move(route));
   return absl::OkStatus();
@@ -195,42 +233,58 @@ RouteTable::RouteTable(RouteTable&&) noexcept = default;
 RouteTable& RouteTable::operator=(RouteTable&&) noexcept = default;
 RouteTable::~RouteTable() = default;
 
-absl::StatusOr<RouteTable> RouteTable::Build(std::span<const ServiceDescriptor* const> services) {
-  auto tables = std::make_unique<Tables>();
+absl::StatusOr<std::vector<Binding>> ReadBindings(
+    std::span<const ServiceDescriptor* const> services) {
+  std::vector<Binding> bindings;
   for (const ServiceDescriptor* service : services) {
     for (int i = 0; i < service->method_count(); ++i) {
       const MethodDescriptor* method = service->method(i);
       if (!method->options().HasExtension(google::api::http)) continue;
       const HttpRule& rule = method->options().GetExtension(google::api::http);
-      RETURN_IF_ERROR(tables->Add(method, rule));
+      ASSIGN_OR_RETURN(bindings.emplace_back(), BindingOf(method, rule));
       for (const HttpRule& more : rule.additional_bindings()) {
-        RETURN_IF_ERROR(tables->Add(method, more));
+        if (more.additional_bindings_size() > 0) {
+          return RuleError(method, "additional_bindings inside additional_bindings");
+        }
+        ASSIGN_OR_RETURN(bindings.emplace_back(), BindingOf(method, more));
       }
     }
   }
+  return bindings;
+}
+
+absl::StatusOr<RouteTable> RouteTable::Build(std::span<const Binding> bindings) {
+  auto tables = std::make_unique<Tables>();
+  for (const Binding& binding : bindings) RETURN_IF_ERROR(tables->Add(binding));
   return RouteTable(std::move(tables));
+}
+
+absl::StatusOr<RouteTable> RouteTable::Build(std::span<const ServiceDescriptor* const> services) {
+  ASSIGN_OR_RETURN(const auto bindings, ReadBindings(services));
+  return Build(std::span<const Binding>(bindings));
 }
 
 MatchResult RouteTable::Match(std::string_view http_method, std::string_view path) const {
   MatchResult result;
   if (!path.starts_with('/')) return result;
   Segments segments = Split(path.substr(1));
-  std::deque<std::string> store;
+  auto& allowed = result.allowed_methods;
+  std::deque<std::string> store;  // what the decoded segments refer to
+  Segments decoded = segments;
+  for (std::string_view& segment : decoded) segment = Decoded(segment, &store);
   const std::size_t colon = segments.empty() ? std::string_view::npos : segments.back().rfind(':');
   if (colon != std::string_view::npos) {
-    Segments without_verb = segments;
-    const std::string_view verb = segments.back().substr(colon + 1);
-    without_verb.back() = segments.back().substr(0, colon);
-    result.route = verb.empty() ? nullptr
-                                : tables_->trie.Find(Decoded(without_verb, &store), verb,
-                                                     http_method, &result.allowed_methods);
-    if (result.route != nullptr) segments = std::move(without_verb);
+    const std::string_view whole = std::exchange(decoded.back(), {});
+    const std::string_view stem = segments.back().substr(0, colon);
+    const std::string_view verb = Decoded(segments.back().substr(colon + 1), &store);
+    decoded.back() = Decoded(stem, &store);
+    if (!verb.empty()) result.route = tables_->trie.Find(decoded, verb, http_method, &allowed);
+    if (result.route != nullptr) segments.back() = stem;
+    decoded.back() = whole;
   }
   if (result.route == nullptr) {
-    result.route =
-        tables_->trie.Find(Decoded(segments, &store), {}, http_method, &result.allowed_methods);
+    result.route = tables_->trie.Find(decoded, {}, http_method, &allowed);
   }
-  auto& allowed = result.allowed_methods;
   if (result.route != nullptr) {
     allowed.clear();
     result.bindings = Bind(*result.route, segments);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,18 @@ struct RequestBody {
 // that are present in the body. INVALID_ARGUMENT with a violation that names the parameter,
 // variable or JSON place. Thread-safe.
 absl::StatusOr<std::unique_ptr<google::protobuf::Message>> BuildRequest(
+    const Route& route, const PathBindings& bindings, std::string_view query,
+    const RequestBody& body);
+
+// BuildRequest without generated code.
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> BuildByReflection(
+    const Route& route, const PathBindings& bindings, std::string_view query,
+    const RequestBody& body);
+
+// The messages of a client stream. The body is one JSON text a line, blank lines aside, or the
+// bytes of a google.api.HttpBody in pieces of 64 KiB. Query and path belong to the first message,
+// which is made without a body if they say anything. Errors name places as in `messages[2].name`.
+absl::StatusOr<std::vector<std::unique_ptr<google::protobuf::Message>>> BuildRequests(
     const Route& route, const PathBindings& bindings, std::string_view query,
     const RequestBody& body);
 

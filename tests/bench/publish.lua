@@ -24,11 +24,3 @@ function request()
     ["ce-type"] = "bench.publish",
   }, body)
 end
-
-function done(summary, latency, requests)
-  io.write(string.format(
-    'RESULT {"requests":%d,"duration_us":%d,"non_2xx":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d}\n',
-    summary.requests, summary.duration, summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99)))
-end

@@ -5,25 +5,22 @@ Writes JSON to $PENSTOCK_RESULT, or prints it alone. Targets are printed beside 
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from penstock_test.api import Api
 from penstock_test.checks import wait_until
-from penstock_test.http_client import HttpClient
 from penstock_test.load import Load
-from penstock_test.process import Process, free_ports
+from penstock_test.nginx import Nginx
 from penstock_test.receiver import Receiver
 from penstock_test.source import Source
 from penstock_test.suite import SHAPES, Suite
+from penstock_test.wrk import run_wrk, write_result
 
 CONNECTIONS = 64
 RATIO_TARGET = 0.25
@@ -38,84 +35,29 @@ NEIGHBOUR_TARGET = 2.0
 WINDOW_SECONDS = 4
 LUA = pathlib.Path(__file__).with_name("publish.lua")
 
-NGINX = """
-worker_processes auto;
-error_log stderr error;
-pid {folder}/nginx.pid;
-daemon off;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  keepalive_requests 100000000;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
+FIXED_ANSWER = """
+    location / {
       default_type application/json;
-      return 202 '{{"id":"bench-0000000000-0-000000","sequence":"000000","status":"ACCEPTED"}}';
-    }}
-  }}
-}}
+      return 202 '{"id":"bench-0000000000-0-000000","sequence":"000000","status":"ACCEPTED"}';
+    }
 """
 
 
-def run_wrk(port, seconds):
+def publish_by_wrk(port, seconds):
     """Requests a second and latencies with unique events."""
-    command = [
-        "wrk",
-        "-t2",
-        f"-c{CONNECTIONS}",
-        f"-d{seconds}s",
-        "-s",
-        str(LUA),
-        f"http://127.0.0.1:{port}/events",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    result = json.loads(line[len("RESULT ") :])
-    result["per_second"] = round(result["requests"] / (result["duration_us"] / 1e6))
-    return result
-
-
-class Nginx:
-    """nginx with a fixed 202, the yardstick of this machine."""
-
-    def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="penstock-nginx-")
-        self.port = free_ports(1)[0]
-        config = pathlib.Path(self._folder.name) / "nginx.conf"
-        config.write_text(NGINX.format(folder=self._folder.name, port=self.port), encoding="utf-8")
-        command = ["/usr/sbin/nginx", "-p", self._folder.name, "-c", str(config)]
-        self._process = Process("nginx", command, pathlib.Path(self._folder.name) / "log").start()
-        client = HttpClient(self.port)
-
-        def answers():
-            try:
-                return client.post("/events", "{}").status == 202
-            except OSError:
-                return False
-
-        wait_until(answers, 10, "nginx answers")
-
-    def close(self):
-        self._process.terminate()
-        self._folder.cleanup()
+    return run_wrk(port, "/events", seconds, CONNECTIONS, LUA.read_text(encoding="utf-8"))
 
 
 def publish_bench(shape, seconds, turns):
     """Alternates nginx and Penstock, so that a change of the machine's speed meets both."""
-    nginx = Nginx()
+    nginx = Nginx(FIXED_ANSWER)
     suite = Suite(shape, log_level="warn").start()
     runs = {"nginx": [], "penstock": []}
     try:
-        run_wrk(suite.ports["http"], 2)
+        publish_by_wrk(suite.ports["http"], 2)
         for _ in range(turns):
-            runs["nginx"].append(run_wrk(nginx.port, seconds))
-            runs["penstock"].append(run_wrk(suite.ports["http"], seconds))
+            runs["nginx"].append(publish_by_wrk(nginx.port, seconds))
+            runs["penstock"].append(publish_by_wrk(suite.ports["http"], seconds))
     finally:
         suite.close()
         nginx.close()
@@ -132,7 +74,7 @@ def publish_bench(shape, seconds, turns):
         "ratio_target": RATIO_TARGET,
         "penstock_p50_ms": statistics.median(run["p50_us"] for run in runs["penstock"]) / 1000,
         "penstock_p99_ms": statistics.median(run["p99_us"] for run in runs["penstock"]) / 1000,
-        "refused": sum(run["non_2xx"] + run["socket_errors"] for run in runs["penstock"]),
+        "refused": sum(run["failed"] for run in runs["penstock"]),
     }
 
 
@@ -264,11 +206,7 @@ def main():
         if arguments.only in (None, "neighbour"):
             result["neighbour"].append(neighbour_bench(shape, arguments.seconds, 50))
     report(result)
-    target = os.environ.get("PENSTOCK_RESULT")
-    if target:
-        pathlib.Path(target).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    else:
-        print(json.dumps(result))
+    write_result(result)
 
 
 if __name__ == "__main__":

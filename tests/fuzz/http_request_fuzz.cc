@@ -37,6 +37,7 @@ void Feed(RequestReader& reader, std::string_view bytes, Outcome& outcome) {
     switch (reader.Next()) {
       case RequestReader::Event::kNeedMore: return;
       case RequestReader::Event::kContinue: break;
+      case RequestReader::Event::kStream: FUZZ_CHECK(false); break;
       case RequestReader::Event::kRequest:
         outcome.keep_alive.push_back(reader.keep_alive());
         outcome.requests.push_back(reader.TakeRequest());

@@ -2,13 +2,16 @@
 
 #include <google/protobuf/compiler/cpp/names.h>
 
-#include "libs/protojson/json_writer.h"
 #include "tools/protoc-gen-penstock/names.h"
 
 namespace penstock::protoc_gen {
 
 namespace cpp = google::protobuf::compiler::cpp;
 using google::protobuf::FieldDescriptor;
+
+const protojson::FieldInfo& InfoOfField(const FieldDescriptor& field) {
+  return protojson::InfoOf(field.containing_type()).fields[static_cast<std::size_t>(field.index())];
+}
 
 std::string ScalarType(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
@@ -24,13 +27,11 @@ std::string ScalarType(const FieldDescriptor& field) {
 }
 
 std::map<std::string, std::string> FieldVariables(const FieldDescriptor& field) {
-  std::string key = ",";
-  protojson::AppendJsonString(field.json_name(), &key);
   std::map<std::string, std::string> variables = {
       {"name", cpp::FieldName(&field)},
       {"class", cpp::QualifiedClassName(field.containing_type())},
       {"proto", field.name()},
-      {"key", Literal(key + ":")},
+      {"key", Literal("," + InfoOfField(field).quoted_key)},
       {"index", std::to_string(field.index())},
       {"type", ScalarType(field)}};
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {

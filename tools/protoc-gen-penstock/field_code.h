@@ -6,7 +6,12 @@
 #include <map>
 #include <string>
 
+#include "libs/protojson/type_info.h"
+
 namespace penstock::protoc_gen {
+
+// What libs/protojson knows about a field: the rules of JSON have one place.
+const protojson::FieldInfo& InfoOfField(const google::protobuf::FieldDescriptor& field);
 
 // The C++ type of a scalar field, enums not included.
 std::string ScalarType(const google::protobuf::FieldDescriptor& field);

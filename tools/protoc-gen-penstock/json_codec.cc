@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "libs/protojson/type_info.h"
 #include "tools/protoc-gen-penstock/enum_code.h"
 #include "tools/protoc-gen-penstock/names.h"
 #include "tools/protoc-gen-penstock/read_code.h"
@@ -21,7 +22,7 @@ using google::protobuf::io::Printer;
 // The messages that get a codec, in the order of declaration, nested ones after their parents.
 void CollectMessages(const Descriptor& type, std::vector<const Descriptor*>* messages) {
   if (type.options().map_entry()) return;
-  if (IsPlain(type)) messages->push_back(&type);
+  if (protojson::InfoOf(&type).form == protojson::Form::kPlain) messages->push_back(&type);
   for (int i = 0; i < type.nested_type_count(); ++i) {
     CollectMessages(*type.nested_type(i), messages);
   }

@@ -8,9 +8,6 @@
 
 namespace penstock::protoc_gen {
 
-using google::protobuf::Descriptor;
-using google::protobuf::FieldDescriptor;
-
 namespace {
 
 bool IsAlphanumeric(char c) {
@@ -54,21 +51,6 @@ std::string Literal(std::string_view text) {
     }
   }
   return literal + '"';
-}
-
-bool IsPlain(const Descriptor& type) {
-  return type.well_known_type() == Descriptor::WELLKNOWNTYPE_UNSPECIFIED;
-}
-
-bool IsNullValue(const FieldDescriptor& field) {
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM &&
-         field.enum_type()->full_name() == "google.protobuf.NullValue";
-}
-
-bool NullIsValue(const FieldDescriptor& field) {
-  return IsNullValue(field) ||
-         (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
-          field.message_type()->well_known_type() == Descriptor::WELLKNOWNTYPE_VALUE);
 }
 
 }  // namespace penstock::protoc_gen

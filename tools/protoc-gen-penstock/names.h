@@ -21,12 +21,4 @@ std::string Identifier(std::string_view full_name);
 // `text` as a C++ string literal with its quotes.
 std::string Literal(std::string_view text);
 
-// Whether the JSON form of a message is an object of its fields, as far as its descriptor tells.
-bool IsPlain(const google::protobuf::Descriptor& type);
-
-bool IsNullValue(const google::protobuf::FieldDescriptor& field);
-
-// Whether null stands for a value of the field's type, not for "unset".
-bool NullIsValue(const google::protobuf::FieldDescriptor& field);
-
 }  // namespace penstock::protoc_gen

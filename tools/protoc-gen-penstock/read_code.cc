@@ -4,7 +4,6 @@
 
 #include <map>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -39,7 +38,7 @@ void PrintReadOne(const FieldDescriptor& field, const Place& place, Printer& pri
       variables["read"] = field.type() == FieldDescriptor::TYPE_BYTES ? "ReadBytes" : "Read";
       return printer.Print(variables, "if (!codec::$read$(in, $slot$)) return false;\n");
     case FieldDescriptor::CPPTYPE_ENUM:
-      variables["read"] = IsNullValue(field) ? "ReadNullValue" : "ReadEnum";
+      variables["read"] = InfoOfField(field).is_null_value ? "ReadNullValue" : "ReadEnum";
       return printer.Print(
           variables,
           "int number = 0;\n"
@@ -90,7 +89,8 @@ void PrintReadField(const FieldDescriptor& field, Printer& printer) {
   const Variables variables = FieldVariables(field);
   printer.Print(variables, "case $index$: {  // $proto$\n");
   printer.Indent();
-  if (field.is_repeated() || !NullIsValue(field)) printer.Print("if (in.TakeNull()) break;\n");
+  if (field.is_repeated() || !InfoOfField(field).NullIsValue())
+    printer.Print("if (in.TakeNull()) break;\n");
   if (variables.contains("oneof")) {
     printer.Print(variables,
                   "if (to.$oneof$_case() != 0 && to.$oneof$_case() != $class$::$oneof_case$) {\n"
@@ -115,16 +115,16 @@ void PrintReadField(const FieldDescriptor& field, Printer& printer) {
 }  // namespace
 
 void PrintFieldLookup(const Descriptor& type, Printer& printer) {
+  const protojson::TypeInfo& info = protojson::InfoOf(&type);
   std::vector<std::pair<std::string, std::string>> names;
-  std::unordered_set<std::string> taken;
-  const auto add = [&](const std::string& name, int index) {
-    if (taken.insert(name).second) {
-      names.emplace_back(name, "return " + std::to_string(index) + ";");
-    }
-  };
-  for (int i = 0; i < type.field_count(); ++i) add(type.field(i)->json_name(), i);
-  // A lowerCamelCase name of one field goes before the original name of another.
-  for (int i = 0; i < type.field_count(); ++i) add(type.field(i)->name(), i);
+  // By declaration, as the order of by_name changes from run to run.
+  for (const protojson::FieldInfo& field : info.fields) {
+    const std::string& json_name = field.descriptor->json_name();
+    const std::string& name = field.descriptor->name();
+    const std::string code = "return " + std::to_string(field.index) + ";";
+    if (info.Find(json_name) == &field) names.emplace_back(json_name, code);
+    if (name != json_name && info.Find(name) == &field) names.emplace_back(name, code);
+  }
   printer.Print("int FieldOf_$id$(std::string_view name) {\n", "id", Identifier(type.full_name()));
   PrintNameSwitch(names, "name", printer);
   printer.Print("  return -1;\n}\n\n");

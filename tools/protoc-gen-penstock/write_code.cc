@@ -22,7 +22,7 @@ using Variables = std::map<std::string, std::string>;
 void PrintWriteOne(const FieldDescriptor& field, std::string_view value, Printer& printer) {
   Variables variables = FieldVariables(field);
   variables["value"] = value;
-  if (IsNullValue(field)) return printer.Print("out.json.Null();\n");
+  if (InfoOfField(field).is_null_value) return printer.Print("out.json.Null();\n");
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return printer.Print(variables, "if (!codec::WriteMessage($value$, out)) return false;\n");
@@ -37,12 +37,12 @@ void PrintWriteOne(const FieldDescriptor& field, std::string_view value, Printer
 
 // The expression that says whether a field is written.
 std::string IsWritten(const FieldDescriptor& field) {
-  const std::string& message = field.containing_type()->name();
   const std::string name = FieldVariables(field).at("name");
   if (field.is_repeated()) {
-    const bool in_list = message.starts_with("List") && message.ends_with("Response");
+    const bool prints_empty = InfoOfField(field).is_repeated &&
+                              protojson::InfoOf(field.containing_type()).is_list_response;
     return "from." + name + "_size() > 0" +
-           (in_list && !field.is_map() ? " || out.options.print_empty_lists" : "");
+           (prints_empty ? " || out.options.print_empty_lists" : "");
   }
   if (field.has_presence()) return "from.has_" + name + "()";
   return "codec::IsSet(from." + name + "())";

@@ -58,6 +58,10 @@ absl::StatusOr<std::string> Authenticator::Check(const http::Headers& headers) c
   return Check(headers.Get("Authorization"), headers.Get("X-API-Key"));
 }
 
+void Authenticator::RemoveKey(http::Headers& headers) const {
+  if (wants_key_ && headers.Remove("X-API-Key") == 0) headers.Remove("Authorization");
+}
+
 absl::StatusOr<std::string> Authenticator::Check(std::string_view authorization,
                                                  std::string_view key) const {
   if (!wants_key_) return std::string();

@@ -27,6 +27,9 @@ class Authenticator {
   // The same for the value of an Authorization header and a bare key; either may be empty.
   absl::StatusOr<std::string> Check(std::string_view authorization, std::string_view key) const;
 
+  // Takes away what Check took for the key, before a request is passed on; other credentials stay.
+  void RemoveKey(http::Headers& headers) const;
+
  private:
   bool wants_key_ = false;
   // Principals by the SHA-256 of their key, so that a look-up says nothing about keys by its time.

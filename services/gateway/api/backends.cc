@@ -16,9 +16,10 @@ std::string_view BackendName(Backend backend) {
 }
 
 std::optional<Backend> OwnerOf(std::string_view full_method) {
-  if (full_method.starts_with("/penstock.events.")) return Backend::kEventBroker;
-  if (full_method.starts_with("/penstock.functions.")) return Backend::kFunctionManager;
-  if (full_method.starts_with("/penstock.executions.")) return Backend::kFunctionExecutor;
+  if (full_method.starts_with('/')) full_method.remove_prefix(1);
+  if (full_method.starts_with("penstock.events.")) return Backend::kEventBroker;
+  if (full_method.starts_with("penstock.functions.")) return Backend::kFunctionManager;
+  if (full_method.starts_with("penstock.executions.")) return Backend::kFunctionExecutor;
   return std::nullopt;
 }
 
@@ -27,16 +28,20 @@ Backends::Backends(const BackendAddresses& addresses)
                 std::make_unique<rpc::LazyChannel>(addresses.function_manager),
                 std::make_unique<rpc::LazyChannel>(addresses.function_executor)} {}
 
-absl::Status Backends::Named(Backend backend, const absl::Status& status) const {
+absl::Status NamedUnavailable(std::string_view service, std::string_view address,
+                              const absl::Status& status) {
   if (status.code() != absl::StatusCode::kUnavailable || !ReasonOf(status).empty()) return status;
-  const auto& channel = channels_[static_cast<std::size_t>(backend)];
-  absl::Status named =
-      absl::UnavailableError(fmt::format("the {} at {} is not available: {}", BackendName(backend),
-                                         channel->address(), std::string(status.message())));
+  absl::Status named = absl::UnavailableError(fmt::format(
+      "the {} at {} is not available: {}", service, address, std::string(status.message())));
   if (const absl::Duration delay = RetryAfterOf(status); delay > absl::ZeroDuration()) {
     named = WithRetryAfter(named, delay);
   }
-  return WithReason(named, "SERVICE_UNAVAILABLE", {{"service", std::string(BackendName(backend))}});
+  return WithReason(named, "SERVICE_UNAVAILABLE", {{"service", std::string(service)}});
+}
+
+absl::Status Backends::Named(Backend backend, const absl::Status& status) const {
+  const auto& channel = channels_[static_cast<std::size_t>(backend)];
+  return NamedUnavailable(BackendName(backend), channel->address(), status);
 }
 
 }  // namespace penstock::gateway

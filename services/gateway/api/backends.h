@@ -18,9 +18,14 @@ inline constexpr std::size_t kBackends = 3;
 // "event-broker", …
 std::string_view BackendName(Backend backend);
 
-// The owner of a public method, "/penstock.events.v1.EventBrokerService/Publish"; nothing for
-// internal and unknown ones.
+// The owner of a public method, "/penstock.events.v1.EventBrokerService/Publish" with or without
+// the slash in front; nothing for internal and unknown ones.
 std::optional<Backend> OwnerOf(std::string_view full_method);
+
+// Adds to an UNAVAILABLE that says no more which service it is about; other statuses come back as
+// they are.
+absl::Status NamedUnavailable(std::string_view service, std::string_view address,
+                              const absl::Status& status);
 
 struct BackendAddresses {
   std::string event_broker;
@@ -37,8 +42,7 @@ class Backends {
     return *channels_[static_cast<std::size_t>(backend)];
   }
 
-  // Adds to an UNAVAILABLE that says no more which service it is about; other statuses come back as
-  // they are.
+  // NamedUnavailable with the service's name and address.
   absl::Status Named(Backend backend, const absl::Status& status) const;
 
  private:

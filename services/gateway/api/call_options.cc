@@ -6,6 +6,7 @@
 
 #include "libs/base/status.h"
 #include "libs/rpc/metadata.h"
+#include "services/gateway/api/http_metadata.h"
 
 namespace penstock::gateway {
 
@@ -17,28 +18,13 @@ absl::StatusOr<rpc::CallOptions> CallOptionsMaker::For(HttpCall& call,
   for (std::string& revision : revisions_.For(space, echoed)) {
     options.metadata.emplace_back(rpc::kMinRevisionKey, std::move(revision));
   }
-  if (const auto traceparent = TraceparentOf(call.request.headers); !traceparent.empty()) {
-    options.metadata.emplace_back(rpc::kTraceparentKey, std::string(traceparent));
-  }
+  AddTraceContext(call.request.headers, &options);
   if (!call.principal.empty()) {
     options.metadata.emplace_back(rpc::kPrincipalKey, call.principal);
     options.peer_auth = peer_auth_;
   }
   options.cancellation = call.cancellation();
   return options;
-}
-
-std::string_view TraceparentOf(const http::Headers& headers) {
-  constexpr std::size_t kSize = 55;
-  const std::string_view value = headers.Get("traceparent");
-  if (value.size() != kSize) return {};
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    const char c = value[i];
-    const bool is_dash = i == 2 || i == 35 || i == 52;
-    const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    if (is_dash ? c != '-' : !is_hex) return {};
-  }
-  return value;
 }
 
 std::string_view SpaceInName(std::string_view name) {

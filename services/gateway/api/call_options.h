@@ -27,9 +27,6 @@ class CallOptionsMaker {
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
 };
 
-// The W3C trace context of a request; empty when it has none that is well formed.
-std::string_view TraceparentOf(const http::Headers& headers);
-
 // "default" out of "spaces/default/functions/f", with or without more in front of it; empty when
 // there is no space in it.
 std::string_view SpaceInName(std::string_view name);

@@ -7,16 +7,18 @@
 
 #include "libs/base/status.h"
 #include "libs/config/version.h"
+#include "services/gateway/domain/reserved_paths.h"
 
 namespace penstock::gateway {
 namespace {
 
 constexpr char kAbout[] =
     R"({{"service":"penstock-gateway","version":"{}","publish":"POST /events","api":"/api/v1/spaces/)"
-    R"({{space}}/functions","invoke":"POST /api/v1/spaces/{{space}}/functions/{{function}}:invoke"}})";
+    R"({{space}}/functions","invoke":"POST /api/v1/spaces/{{space}}/functions/{{function}}:invoke",)"
+    R"("reference":"/docs","openapi":"/openapi.json"}})";
 
 // What a path is for: ours (reserved: no route can have it) or anybody's.
-enum class Owner { kPublish, kApi, kEmit, kInvoke, kNobody, kRoutes };
+enum class Owner { kPublish, kApi, kEmit, kInvoke, kReference, kNobody, kRoutes };
 
 struct Target {
   Owner owner;
@@ -44,8 +46,8 @@ Target TargetOf(std::string_view method, std::string_view path) {
   }
   if (path == "/_emit") return {Owner::kEmit, {}};
   if (path == "/_invoke") return {Owner::kInvoke, {}};
-  if (path.starts_with("/_") || first == "/openapi.json") return {Owner::kNobody, {}};
-  return {Owner::kRoutes, {}};
+  if (path == "/openapi.json") return {Owner::kReference, {}};
+  return {IsReservedPath(path) ? Owner::kNobody : Owner::kRoutes, {}};
 }
 
 http::Response NotFound(std::string_view path) {
@@ -53,10 +55,10 @@ http::Response NotFound(std::string_view path) {
       absl::NotFoundError(fmt::format("no such path or route: {}", path.substr(0, 200))));
 }
 
-http::Response PostOnly() {
-  http::Response response =
-      ErrorAnswer(405, absl::UnimplementedError("this path is served with POST only"));
-  response.headers.Set("Allow", "POST");
+http::Response Only(std::string_view methods) {
+  http::Response response = ErrorAnswer(
+      405, absl::UnimplementedError(fmt::format("this path is served with {} only", methods)));
+  response.headers.Set("Allow", methods);
   return response;
 }
 
@@ -65,9 +67,32 @@ http::Response PostOnly() {
 void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const {
   const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_);
   auto principal = surfaces_.authenticator.Check(call->request.headers);
-  if (!principal.ok()) return call->Fail(principal.status());
+  if (!principal.ok()) {
+    // A browser has no key to show. With one, a route of the same path comes first: Rest().
+    if (surfaces_.reference.Handle(call)) return;
+    return call->Fail(principal.status());
+  }
   call->principal = *std::move(principal);
   Dispatch(call);
+}
+
+http::StreamHandler FrontDoor::StreamHandlerOf(const http::Request& head) const {
+  const ReverseProxy::Route* route = surfaces_.proxy.Find(head);
+  if (route == nullptr) return nullptr;
+  return [this, route](http::Request request, std::shared_ptr<http::StreamExchange> exchange) {
+    Proxy(std::move(request), std::move(exchange), *route);
+  };
+}
+
+void FrontDoor::Proxy(http::Request request, std::shared_ptr<http::StreamExchange> exchange,
+                      const ReverseProxy::Route& route) const {
+  const auto call = std::make_shared<HttpCall>(std::move(request), exchange, env_);
+  call->set_surface(Surface::kProxy);
+  auto principal = surfaces_.authenticator.Check(call->request.headers);
+  if (!principal.ok()) return call->Fail(principal.status());
+  // The upstream is not to have the key to this gateway.
+  surfaces_.authenticator.RemoveKey(call->request.headers);
+  surfaces_.proxy.Handle(call, std::move(exchange), route);
 }
 
 void FrontDoor::Dispatch(const std::shared_ptr<HttpCall>& call) const {
@@ -77,14 +102,18 @@ void FrontDoor::Dispatch(const std::shared_ptr<HttpCall>& call) const {
     case Owner::kPublish: return surfaces_.publish.Publish(call, target.space);
     case Owner::kApi: return surfaces_.api.Handle(call);
     case Owner::kEmit:
-      return request.method == "POST" ? surfaces_.publish.Emit(call) : call->Respond(PostOnly());
+      return request.method == "POST" ? surfaces_.publish.Emit(call) : call->Respond(Only("POST"));
     case Owner::kInvoke:
       return request.method == "POST" ? surfaces_.functions.CallByHeader(call)
-                                      : call->Respond(PostOnly());
+                                      : call->Respond(Only("POST"));
+    case Owner::kReference:
+      if (!surfaces_.reference.Handle(call)) call->Respond(Only("GET, HEAD"));
+      return;
     case Owner::kNobody: return call->Respond(NotFound(request.path()));
     case Owner::kRoutes: break;
   }
-  if (!surfaces_.http_events.Handle(call)) Rest(call);
+  if (surfaces_.services.Handle(call) || surfaces_.http_events.Handle(call)) return;
+  if (!surfaces_.services.RefuseMethod(call)) Rest(call);
 }
 
 void FrontDoor::Rest(const std::shared_ptr<HttpCall>& call) const {
@@ -100,6 +129,7 @@ void FrontDoor::Rest(const std::shared_ptr<HttpCall>& call) const {
   if (reads && request.path() == "/") {
     return call->Respond(http::Response::Json(200, fmt::format(kAbout, config::Version())));
   }
+  if (surfaces_.reference.Handle(call)) return;
   call->Respond(NotFound(request.path()));
 }
 

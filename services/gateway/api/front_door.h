@@ -4,12 +4,15 @@
 #include <memory>
 
 #include "libs/http/server.h"
+#include "services/gateway/api/api_reference.h"
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/function_calls.h"
 #include "services/gateway/api/http_call.h"
 #include "services/gateway/api/http_events.h"
 #include "services/gateway/api/publish_api.h"
+#include "services/gateway/api/reverse_proxy.h"
 #include "services/gateway/api/transcoded_api.h"
+#include "services/gateway/api/user_services.h"
 
 namespace penstock::gateway {
 
@@ -19,7 +22,10 @@ struct FrontDoorSurfaces {
   const TranscodedApi& api;
   const FunctionCalls& functions;
   const HttpEvents& http_events;
+  const UserServices& services;
   const Authenticator& authenticator;
+  const ReverseProxy& proxy;
+  const ApiReference& reference;
 };
 
 // Thread-safe. The environment and the surfaces must outlive every request.
@@ -31,10 +37,15 @@ class FrontDoor {
   // As http::Handler.
   void Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const;
 
+  // As http::ServerOptions::stream_handler_of: for the requests of proxied routes.
+  http::StreamHandler StreamHandlerOf(const http::Request& head) const;
+
   // As http::ServerOptions::body_bytes_max_of.
   std::size_t BodyLimit(const http::Request& head) const;
 
  private:
+  void Proxy(http::Request request, std::shared_ptr<http::StreamExchange> exchange,
+             const ReverseProxy::Route& route) const;
   void Dispatch(const std::shared_ptr<HttpCall>& call) const;
   // What no route and no path of ours takes.
   void Rest(const std::shared_ptr<HttpCall>& call) const;

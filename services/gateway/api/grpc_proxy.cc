@@ -1,258 +1,257 @@
 #include "services/gateway/api/grpc_proxy.h"
 
-#include <grpcpp/generic/generic_stub.h>
-
+#include <algorithm>
 #include <array>
 #include <chrono>
-#include <map>
-#include <mutex>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 #include "libs/base/status.h"
-#include "libs/rpc/call_gate.h"
+#include "libs/h2/grpc_wire.h"
+#include "libs/http/cancelable.h"
 #include "libs/rpc/metadata.h"
-#include "libs/rpc/status.h"
+#include "services/gateway/api/grpc_answer.h"
 
 namespace penstock::gateway {
 namespace {
 
-// Metadata that belongs to one connection, that gRPC writes itself, or that only services may send.
-bool PassesUp(std::string_view key) {
-  constexpr std::array<std::string_view, 6> kOwn = {
-      "user-agent", "te", "content-type", "host", rpc::kPeerTokenKey, rpc::kPrincipalKey};
-  if (key.starts_with("grpc-") || key.starts_with(":")) return false;
-  for (const std::string_view own : kOwn) {
-    if (key == own) return false;
+using SteadyClock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+// Of the fields that begin with "grpc-", those that concern the two ends pass; the others belong to
+// a hop, or are the gateway's to say.
+template <std::size_t kSize>
+bool IsAmong(const std::array<std::string_view, kSize>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Not: what the gateway writes itself, or only services may send.
+bool PassesUp(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kGrpc = {"grpc-encoding", "grpc-accept-encoding",
+                                                     "grpc-previous-rpc-attempts", "grpc-trace-bin",
+                                                     "grpc-tags-bin"};
+  if (name.starts_with(':')) return false;
+  if (name.starts_with("grpc-")) return IsAmong(kGrpc, name);
+  return name != "te" && name != "host" && name != rpc::kPeerTokenKey && name != rpc::kPrincipalKey;
+}
+
+bool PassesDown(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kGrpc = {
+      "grpc-encoding", "grpc-accept-encoding",    "grpc-status",
+      "grpc-message",  "grpc-status-details-bin", "grpc-retry-pushback-ms"};
+  return !name.starts_with("grpc-") || IsAmong(kGrpc, name);
+}
+
+// "application/grpc", with a subtype of messages or parameters; not gRPC-Web.
+bool IsGrpc(std::string_view content_type) {
+  constexpr std::string_view kGrpc = "application/grpc";
+  if (!content_type.starts_with(kGrpc)) return false;
+  content_type.remove_prefix(kGrpc.size());
+  return content_type.empty() || content_type.front() == '+' || content_type.front() == ';';
+}
+
+// What passes down of a head or trailers; the same block when all of it does.
+h2::Fields Down(h2::Fields fields) {
+  bool passes = true;
+  for (const h2::Fields::Field field : fields) passes &= PassesDown(field.name);
+  if (passes) return fields;
+  h2::Fields filtered;
+  for (const h2::Fields::Field field : fields) {
+    if (PassesDown(field.name)) filtered.Add(field.name, field.value);
   }
-  return true;
+  return filtered;
 }
 
-bool PassesDown(std::string_view key) {
-  return !key.starts_with("grpc-") && !key.starts_with(":") && key != "content-type";
-}
-
-std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
-
-std::string_view Find(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata,
-                      const char* key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? std::string_view() : View(found->second);
-}
-
-// Ends a call before it begins.
-class Refusal final : public grpc::ServerGenericBidiReactor {
- public:
-  explicit Refusal(const grpc::Status& status) { Finish(status); }
-  void OnDone() override { delete this; }
-};
-
-// A call on its way through. Both reactors are members and keep the object alive until their
-// OnDone. The mutex orders the reactions of the two sides; the front's OnDone takes no lock, as
-// Finish may run it.
+// A call on its way through; on its loop only. It deletes itself when neither side is left.
 //
-// The back is held twice: for writes, which start in reactions of the front, and for reads, so that
-// its end is not reported before its last message was passed on. The front is finished at the
-// back's end only.
-//
-// The back is read from the start of the call: in process, an answer that comes with its status is
-// dropped when no read is waiting for it. What is read before the metadata waits for that.
-class ProxiedCall : public std::enable_shared_from_this<ProxiedCall> {
+// Bytes that arrive on one side are consumed there when they have left the queue of the other, so
+// that each end sees the other's window.
+class ProxiedCall {
  public:
-  ProxiedCall(grpc::GenericCallbackServerContext* context, const Backends& backends,
-              Backend backend)
-      : front_context_(context),
-        backends_(backends),
-        backend_(backend),
-        front_(*this),
-        back_(*this) {}
+  ProxiedCall(h2::Stream& front, const GrpcTarget& target)
+      : target_(target), front_(*this), back_(*this), front_stream_(&front) {
+    front.SetHandler(&front_);
+  }
+  ~ProxiedCall() {
+    if (deadline_ != nullptr) deadline_->Cancel();
+  }
 
-  grpc::ClientContext& back_context() { return back_context_; }
-  grpc::ServerGenericBidiReactor* front() { return &front_; }
+  void Start(h2::Fields head, std::string_view received, bool end) {
+    back_stream_ = &target_.client->Open(std::move(head), end && received.empty(), &back_);
+    if (!received.empty()) back_stream_->Write(h2::Chunk::Copy(received));
+    if (end && !received.empty()) back_stream_->End();
+  }
 
-  void Start(const std::shared_ptr<grpc::Channel>& channel) {
-    self_front_ = shared_from_this();
-    self_back_ = shared_from_this();
-    std::optional<rpc::CallStart> start(std::in_place, channel);
-    grpc::GenericStub(start->channel())
-        .PrepareBidiStreamingCall(&back_context_, front_context_->method(), grpc::StubOptions(),
-                                  &back_);
-    start.reset();
-    back_.AddMultipleHolds(2);
-    const std::lock_guard lock(mutex_);
-    back_.StartRead(&down_);
-    back_.StartCall();
-    front_.StartRead(&up_);
+  void SetDeadline(http::EventLoops& loops, microseconds left) {
+    deadline_ = loops.RunAfter(front_stream_->loop(), left, [this] { OnDeadline(); });
   }
 
  private:
-  class Front final : public grpc::ServerGenericBidiReactor {
+  class Front final : public h2::StreamHandler {
    public:
     explicit Front(ProxiedCall& call) : call_(call) {}
-    void OnReadDone(bool ok) override { call_.OnFrontRead(ok); }
-    void OnWriteDone(bool ok) override { call_.OnFrontWritten(ok); }
-    void OnCancel() override { call_.back_context_.TryCancel(); }
-    void OnDone() override { const auto last = std::move(call_.self_front_); }
+    void OnHead(h2::Fields, bool) override {}
+    void OnData(h2::Chunk data) override {
+      if (call_.back_stream_ != nullptr) return call_.back_stream_->Write(std::move(data));
+      // Nobody wants it any more.
+      call_.front_stream_->Consume(data.size());
+    }
+    void OnEnd(h2::Fields) override {
+      if (call_.back_stream_ != nullptr) call_.back_stream_->End();
+    }
+    void OnSent(std::size_t bytes) override {
+      if (call_.back_stream_ != nullptr) call_.back_stream_->Consume(bytes);
+    }
+    void OnClosed(h2::ErrorCode) override { call_.OnFrontClosed(); }
 
    private:
     ProxiedCall& call_;
   };
 
-  class Back final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+  class Back final : public h2::StreamHandler {
    public:
     explicit Back(ProxiedCall& call) : call_(call) {}
-    void OnReadInitialMetadataDone(bool ok) override { call_.OnBackMetadata(ok); }
-    void OnReadDone(bool ok) override { call_.OnBackRead(ok); }
-    void OnWriteDone(bool ok) override { call_.OnBackWritten(ok); }
-    void OnDone(const grpc::Status& status) override {
-      const auto last = std::move(call_.self_back_);
-      call_.OnBackDone(status);
+    void OnHead(h2::Fields head, bool end) override {
+      call_.has_head_ = true;
+      call_.has_ended_ = end;
+      call_.front_stream_->SendHead(Down(std::move(head)), end);
     }
+    void OnData(h2::Chunk data) override { call_.front_stream_->Write(std::move(data)); }
+    void OnEnd(h2::Fields trailers) override {
+      call_.has_ended_ = true;
+      call_.front_stream_->End(Down(std::move(trailers)));
+    }
+    void OnSent(std::size_t bytes) override { call_.front_stream_->Consume(bytes); }
+    void OnClosed(h2::ErrorCode code) override { call_.OnBackClosed(code); }
 
    private:
     ProxiedCall& call_;
   };
 
-  void OnFrontRead(bool ok) {
-    const std::lock_guard lock(mutex_);
-    if (!writes_held_) return;
-    if (ok) {
-      back_.StartWrite(&up_);
-      return;
+  void OnFrontClosed() {
+    front_stream_ = nullptr;
+    // The back has no handler after its reset.
+    if (back_stream_ != nullptr) {
+      back_stream_->Reset(has_ended_ ? h2::ErrorCode::kNoError : h2::ErrorCode::kCancel);
     }
-    // The client has said everything.
-    back_.StartWritesDone();
-    ReleaseWrites();
+    delete this;
   }
 
-  void OnBackWritten(bool ok) {
-    const std::lock_guard lock(mutex_);
-    if (!writes_held_) return;
-    if (ok) {
-      front_.StartRead(&up_);
+  void OnBackClosed(h2::ErrorCode code) {
+    back_stream_ = nullptr;
+    if (has_ended_) return;
+    has_ended_ = true;
+    Answer(code == h2::ErrorCode::kConnectionLost
+               ? target_.Away()
+               : absl::Status(h2::GrpcCodeOf(code), target_.label + " ended the call"));
+  }
+
+  void OnDeadline() {
+    if (back_stream_ != nullptr)
+      std::exchange(back_stream_, nullptr)->Reset(h2::ErrorCode::kCancel);
+    if (has_ended_) return;
+    has_ended_ = true;
+    Answer(absl::DeadlineExceededError("Deadline Exceeded"));
+  }
+
+  void Answer(const absl::Status& status) {
+    if (has_head_) {
+      front_stream_->End(GrpcTrailers(status));
     } else {
-      ReleaseWrites();
+      AnswerGrpcStatus(*front_stream_, status);
     }
   }
 
-  void OnBackMetadata(bool ok) {
-    const std::lock_guard lock(mutex_);
-    if (ok) {
-      for (const auto& [key, value] : back_context_.GetServerInitialMetadata()) {
-        if (!PassesDown(View(key))) continue;
-        front_context_->AddInitialMetadata(std::string(View(key)), std::string(View(value)));
-      }
-      front_.StartSendInitialMetadata();
-    }
-    metadata_passed_ = true;
-    if (early_read_) PassOn(*early_read_);
-  }
-
-  void OnBackRead(bool ok) {
-    const std::lock_guard lock(mutex_);
-    if (!metadata_passed_) {
-      early_read_ = ok;
-      return;
-    }
-    PassOn(ok);
-  }
-
-  // The result of a read. Requires the mutex.
-  void PassOn(bool ok) {
-    if (ok) {
-      front_.StartWrite(&down_);
-      return;
-    }
-    // The service has ended the call, whatever the client still sends.
-    ReleaseWrites();
-    back_.RemoveHold();
-  }
-
-  void OnFrontWritten(bool ok) {
-    const std::lock_guard lock(mutex_);
-    if (!ok) back_context_.TryCancel();
-    back_.StartRead(&down_);
-  }
-
-  void OnBackDone(const grpc::Status& status) {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, value] : back_context_.GetServerTrailingMetadata()) {
-      if (!PassesDown(View(key))) continue;
-      front_context_->AddTrailingMetadata(std::string(View(key)), std::string(View(value)));
-    }
-    const bool is_lost = status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    front_.Finish(is_lost
-                      ? rpc::ToGrpcStatus(backends_.Named(backend_, rpc::FromGrpcStatus(status)))
-                      : status);
-  }
-
-  // Requires the mutex.
-  void ReleaseWrites() {
-    if (!std::exchange(writes_held_, false)) return;
-    back_.RemoveHold();
-  }
-
-  // Valid until the front's OnDone.
-  grpc::GenericCallbackServerContext* const front_context_;
-  const Backends& backends_;
-  const Backend backend_;
-  grpc::ClientContext back_context_;
+  const GrpcTarget& target_;
   Front front_;
   Back back_;
-  grpc::ByteBuffer up_;
-  grpc::ByteBuffer down_;
-  std::mutex mutex_;
-  bool writes_held_ = true;
-  bool metadata_passed_ = false;
-  // The first read's result when it came before the metadata.
-  std::optional<bool> early_read_;
-  std::shared_ptr<ProxiedCall> self_front_;
-  std::shared_ptr<ProxiedCall> self_back_;
+  // Null once they are over. While the back lives, so does the front.
+  h2::Stream* front_stream_;
+  h2::Stream* back_stream_ = nullptr;
+  bool has_head_ = false;
+  // The front has its answer.
+  bool has_ended_ = false;
+  std::shared_ptr<http::Cancelable> deadline_;
 };
 
 }  // namespace
 
-GrpcProxy::GrpcProxy(Backends& backends, const Authenticator& authenticator,
+GrpcProxy::GrpcProxy(http::EventLoops& loops, const GrpcTargets& targets,
+                     const Authenticator& authenticator,
                      std::shared_ptr<const rpc::PeerAuth> peer_auth, metrics::Registry& registry)
-    : backends_(backends),
+    : loops_(loops),
+      targets_(targets),
       authenticator_(authenticator),
       peer_auth_(std::move(peer_auth)),
+      local_(loops, targets,
+             [this](h2::Stream& stream, const GrpcTarget& target, const h2::Fields& head,
+                    std::string_view received,
+                    bool end) { PassOn(stream, target, head, received, end); }),
       calls_(registry.Counter("penstock_gateway_grpc_calls_total", "gRPC calls passed on.")),
       refused_(registry.Counter("penstock_gateway_grpc_refused_total",
                                 "gRPC calls refused: unknown methods, missing keys.")) {}
 
-grpc::ServerGenericBidiReactor* GrpcProxy::CreateReactor(
-    grpc::GenericCallbackServerContext* context) {
-  const auto refuse = [this](const absl::Status& status) {
-    refused_.Increment();
-    return new Refusal(rpc::ToGrpcStatus(status));
-  };
-  const auto backend = OwnerOf(context->method());
-  if (!backend) return refuse(absl::UnimplementedError("Unknown method"));
-  const auto& metadata = context->client_metadata();
-  const auto principal =
-      authenticator_.Check(Find(metadata, "authorization"), Find(metadata, "x-api-key"));
-  if (!principal.ok()) return refuse(principal.status());
-  const auto channel = backends_.channel(*backend).Get();
-  if (!channel.ok()) return refuse(backends_.Named(*backend, channel.status()));
+void GrpcProxy::Drain() { local_.Drain(); }
 
-  const auto call = std::make_shared<ProxiedCall>(context, backends_, *backend);
-  grpc::ClientContext& back = call->back_context();
-  for (const auto& [key, value] : metadata) {
-    if (PassesUp(View(key))) back.AddMetadata(std::string(View(key)), std::string(View(value)));
+void GrpcProxy::Refuse(h2::Stream& stream, const absl::Status& status) {
+  refused_.Increment();
+  LeaveStream(stream);
+  AnswerGrpcStatus(stream, status);
+}
+
+void GrpcProxy::Handle(h2::Stream& stream, h2::Fields head, bool end) {
+  // What is no gRPC is refused in HTTP's terms, as gRPC's specification says.
+  const bool is_post = head.Get(":method") == "POST";
+  if (!is_post || !IsGrpc(head.Get("content-type"))) {
+    refused_.Increment();
+    LeaveStream(stream);
+    h2::Fields answer;
+    answer.Add(":status", is_post ? "415" : "405");
+    return stream.SendHead(std::move(answer), true);
   }
+  std::string_view method = head.Get(":path");
+  if (method.starts_with('/')) method.remove_prefix(1);
+  if (local_.Handle(method, stream, head)) return;
+  const GrpcTarget* const target = targets_.Find(method, head.Get(":authority"));
+  if (target == nullptr) return Refuse(stream, absl::UnimplementedError("Unknown method"));
+  PassOn(stream, *target, head, {}, end);
+}
+
+void GrpcProxy::PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::Fields& head,
+                       std::string_view received, bool end) {
+  const auto principal = authenticator_.Check(head.Get("authorization"), head.Get("x-api-key"));
+  if (!principal.ok()) return Refuse(stream, principal.status());
+  std::optional<microseconds> timeout;
+  if (head.Has("grpc-timeout")) {
+    timeout = h2::ParseGrpcTimeout(head.Get("grpc-timeout"));
+    if (!timeout) return Refuse(stream, FieldError("grpc-timeout", "is malformed"));
+    if (timeout->count() == 0) {
+      return Refuse(stream, absl::DeadlineExceededError("Deadline Exceeded"));
+    }
+  }
+  h2::Fields up;
+  up.Reserve(head.size() + 4, head.list_size());
+  up.Add(":method", "POST");
+  up.Add(":scheme", target.scheme);
+  up.Add(":path", head.Get(":path"));
+  up.Add(":authority", target.authority);
+  up.Add("te", "trailers");
+  // The key to this gateway stays here; other credentials pass.
+  const std::string_view key = principal->empty()      ? ""
+                               : head.Has("x-api-key") ? "x-api-key"
+                                                       : "authorization";
+  for (const h2::Fields::Field field : head) {
+    if (PassesUp(field.name) && field.name != key) up.Add(field.name, field.value);
+  }
+  if (timeout) up.Add("grpc-timeout", h2::FormatGrpcTimeout(*timeout));
   if (!principal->empty()) {
-    back.AddMetadata(rpc::kPrincipalKey, *principal);
-    peer_auth_->Attach(back);
-  }
-  if (context->deadline() != std::chrono::system_clock::time_point::max()) {
-    back.set_deadline(context->deadline());
+    up.Add(rpc::kPrincipalKey, *principal);
+    if (target.is_suite) up.Add(rpc::kPeerTokenKey, peer_auth_->token());
   }
   calls_.Increment();
-  call->Start(*channel);
-  return call->front();
+  auto* const call = new ProxiedCall(stream, target);
+  if (timeout) call->SetDeadline(loops_, *timeout);
+  call->Start(std::move(up), received, end);
 }
 
 }  // namespace penstock::gateway

@@ -1,33 +1,48 @@
-// Passes gRPC calls on to the services without knowing their messages.
+// Passes gRPC calls on to their servers, frame by frame, without knowing the messages.
 #pragma once
 
-#include <grpcpp/generic/async_generic_service.h>
-
 #include <memory>
+#include <string>
+#include <string_view>
 
+#include "absl/status/status.h"
+#include "libs/h2/fields.h"
+#include "libs/h2/stream.h"
+#include "libs/http/event_loops.h"
 #include "libs/metrics/metrics.h"
 #include "libs/rpc/peer_auth.h"
 #include "services/gateway/api/authenticator.h"
-#include "services/gateway/api/backends.h"
+#include "services/gateway/api/grpc_local.h"
+#include "services/gateway/api/grpc_targets.h"
 
 namespace penstock::gateway {
 
-// Every kind of call is a stream of bytes here, with at most one message in flight each way.
-// Metadata, deadline, cancellation, trailers and status details pass through; what only services
-// may say (the peer token, the principal) does not. Methods of no public service are UNIMPLEMENTED.
-// Thread-safe; all references must outlive the server that it is registered with.
-class GrpcProxy final : public grpc::CallbackGenericService {
+// Every kind of call is a stream of bytes here; at most a window of them waits each way. Metadata,
+// deadline, cancellation, compression, trailers and status details pass through; what only services
+// may say (the peer token, the principal) does not. Health and reflection are answered here, or by
+// the service that a health check names. Thread-safe; all references must outlive the HTTP/2 server
+// that calls it.
+class GrpcProxy {
  public:
-  GrpcProxy(Backends& backends, const Authenticator& authenticator,
+  GrpcProxy(http::EventLoops& loops, const GrpcTargets& targets, const Authenticator& authenticator,
             std::shared_ptr<const rpc::PeerAuth> peer_auth, metrics::Registry& registry);
 
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override;
+  // Takes a request; on its loop.
+  void Handle(h2::Stream& stream, h2::Fields head, bool end);
+
+  // Health says so, and the streams that watch it end. Not from a loop.
+  void Drain();
 
  private:
-  Backends& backends_;
+  void Refuse(h2::Stream& stream, const absl::Status& status);
+  void PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::Fields& head,
+              std::string_view received, bool end);
+
+  http::EventLoops& loops_;
+  const GrpcTargets& targets_;
   const Authenticator& authenticator_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
+  GrpcLocal local_;
   metrics::Counter& calls_;
   metrics::Counter& refused_;
 };

@@ -79,13 +79,16 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   // Starts an answer whose body follows on exchange().
   void StartStream(int status, http::Headers headers);
   http::Exchange& exchange() { return *exchange_; }
+  // For an answer that is not sent through this object.
+  void CountStatus(int status) { Count(status); }
+  // What the client gave as X-Request-Id, else a new one at each call.
+  std::string RequestId() const;
 
   // Set when the client went away or the gateway stops. To be asked for on the request's loop.
   const std::shared_ptr<rpc::Cancellation>& cancellation();
 
  private:
   void Count(int status);
-  std::string RequestId() const;
 
   const CallEnv& env_;
   const std::shared_ptr<http::Exchange> exchange_;

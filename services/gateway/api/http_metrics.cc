@@ -12,6 +12,8 @@ std::string_view SurfaceName(Surface surface) {
     case Surface::kInvoke: return "invoke";
     case Surface::kHttpEvent: return "http_event";
     case Surface::kConfig: return "config";
+    case Surface::kProxy: return "proxy";
+    case Surface::kService: return "service";
     case Surface::kOther: break;
   }
   return "other";

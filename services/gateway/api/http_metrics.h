@@ -11,8 +11,17 @@
 namespace penstock::gateway {
 
 // What a request was for.
-enum class Surface { kPublish, kApi, kInvoke, kHttpEvent, kConfig, kOther };
-inline constexpr std::size_t kSurfaces = 6;
+enum class Surface {
+  kPublish,
+  kApi,
+  kInvoke,
+  kHttpEvent,
+  kConfig,
+  kProxy,
+  kService,
+  kOther,
+};
+inline constexpr std::size_t kSurfaces = 8;
 
 std::string_view SurfaceName(Surface surface);
 

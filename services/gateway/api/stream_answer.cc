@@ -24,40 +24,59 @@ constexpr std::chrono::seconds kHeartbeat{15};
 
 class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
  public:
-  StreamAnswer(StreamOrder order, const Backends& backends)
+  explicit StreamAnswer(TranscodedCall order)
       : order_(std::move(order)),
-        backends_(backends),
-        sse_(order_.call->request.headers.Get("Accept").find("text/event-stream") !=
-             std::string_view::npos) {}
+        raw_(order_.route->response_is_raw),
+        sse_(!raw_ && order_.call->request.headers.Get("Accept").find("text/event-stream") !=
+                          std::string_view::npos) {}
 
-  void Start(const std::shared_ptr<grpc::Channel>& channel) {
+  void Start() {
     const auto self = shared_from_this();
     rpc::GenericStreamHandlers handlers;
+    handlers.on_head = [self](const rpc::ResponseMetadata& metadata) {
+      http::Headers headers;
+      AddHeadMetadata(metadata, *self->order_.header_rules, &headers);
+      self->order_.call->Post(
+          [self, headers = std::move(headers)]() mutable { self->head_ = std::move(headers); });
+    };
     handlers.on_message = [self](google::protobuf::Message& message) { self->OnMessage(message); };
     handlers.on_done = [self](const absl::Status& status, const rpc::ResponseMetadata&) {
       self->order_.call->Post([self, status] { self->OnEnd(status); });
     };
-    stream_ = rpc::GenericServerStream::Start(
-        channel, order_.route->full_method, *order_.request,
+    stream_ = rpc::GenericStream::Start(
+        order_.channel, order_.route->full_method,
+        [self, next = std::size_t{0}]() mutable {
+          auto& requests = self->order_.requests;
+          return next < requests.size() ? std::move(requests[next++]) : nullptr;
+        },
         std::unique_ptr<google::protobuf::Message>(order_.route->response_prototype->New()),
         order_.options, std::move(handlers));
     draining_id_ = Draining()->Subscribe([weak = weak_from_this()] {
       if (const auto answer = weak.lock()) answer->stream_->Cancel();
     });
     stream_->Request(1);
+    if (raw_) return;  // the first message says the content type
     timer_ = order_.call->env().loops.RunAfter(order_.call->loop(), kHeadDelay,
-                                               [self] { self->StartHead(); });
+                                               [self] { self->StartHead({}); });
   }
 
  private:
   // On a gRPC thread; one at a time, as the next is asked for when this one was written.
   void OnMessage(const google::protobuf::Message& message) {
     auto body = transcode::BuildResponse(*order_.route, message);
-    std::string chunk = body.ok() ? Framed(body->data, "") : std::string();
-    order_.call->Post([self = shared_from_this(), chunk = std::move(chunk)]() mutable {
-      self->StartHead();
+    if (!body.ok()) return Break(absl::InternalError(body.status().message()));
+    std::string chunk = raw_ ? std::move(body->data) : Framed(body->data, "");
+    order_.call->Post([self = shared_from_this(), chunk = std::move(chunk),
+                       type = std::move(body->content_type)]() mutable {
+      self->StartHead(type);
       self->Write(std::move(chunk));
     });
+  }
+
+  // A message that has no JSON ends the stream, with its own reason in place of the call's.
+  void Break(const absl::Status& why) {
+    order_.call->Post([self = shared_from_this(), why] { self->broken_ = why; });
+    stream_->Cancel();
   }
 
   void Write(std::string chunk) {
@@ -77,10 +96,13 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
     return fmt::format("event: {}\ndata: {}\n\n", event, json);
   }
 
-  void StartHead() {
+  void StartHead(const std::string& raw_type) {
     if (ended_ || std::exchange(started_, true)) return;
-    http::Headers headers;
-    headers.Set("Content-Type", sse_ ? "text/event-stream" : "application/x-ndjson");
+    if (timer_ != nullptr) timer_->Cancel();
+    http::Headers headers = std::move(head_);
+    headers.Set("Content-Type", raw_   ? raw_type
+                                : sse_ ? "text/event-stream"
+                                       : "application/x-ndjson");
     headers.Set("Cache-Control", "no-store");
     order_.call->StartStream(200, std::move(headers));
     if (sse_) Beat();
@@ -100,14 +122,16 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
   void OnEnd(const absl::Status& status) {
     if (timer_ != nullptr) timer_->Cancel();
     Draining()->Unsubscribe(draining_id_);
-    const absl::Status named = backends_.Named(order_.backend, status);
+    const absl::Status named = broken_.ok() ? order_.named(status) : broken_;
     if (!started_) {
       if (!named.ok()) {
         ended_ = true;
         return order_.call->Fail(named);
       }
-      StartHead();
+      StartHead("application/octet-stream");
     } else if (!named.ok()) {
+      ended_ = true;
+      if (raw_) return;  // dropped before its end: the client sees that bytes are missing
       const std::string error = fmt::format("{{\"error\":{}}}", protojson::StatusToJson(named));
       order_.call->exchange().Write(Framed(error, "error"), {});
     }
@@ -120,11 +144,13 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
     return order_.call->env().tracker.draining();
   }
 
-  StreamOrder order_;
-  const Backends& backends_;
+  TranscodedCall order_;
+  const bool raw_;
   const bool sse_;
-  std::shared_ptr<rpc::GenericServerStream> stream_;
+  std::shared_ptr<rpc::GenericStream> stream_;
   // Of the call's loop.
+  http::Headers head_;
+  absl::Status broken_;
   bool started_ = false;
   bool ended_ = false;
   std::shared_ptr<http::Cancelable> timer_;
@@ -133,9 +159,8 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
 
 }  // namespace
 
-void AnswerWithStream(const std::shared_ptr<grpc::Channel>& channel, StreamOrder order,
-                      const Backends& backends) {
-  std::make_shared<StreamAnswer>(std::move(order), backends)->Start(channel);
+void AnswerWithStream(TranscodedCall order) {
+  std::make_shared<StreamAnswer>(std::move(order))->Start();
 }
 
 }  // namespace penstock::gateway

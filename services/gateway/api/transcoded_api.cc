@@ -10,9 +10,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
-#include "libs/cloudevents/event.h"
-#include "libs/rpc/generic_call.h"
-#include "libs/rpc/metadata.h"
+#include "libs/transcode/route_code.h"
 #include "libs/transcode/transcoder.h"
 #include "services/gateway/api/payload_type.h"
 #include "services/gateway/api/pull_answer.h"
@@ -47,23 +45,6 @@ bool TakesEventStream(const http::Headers& headers) {
   return false;
 }
 
-std::string Join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += ", ";
-    text += word;
-  }
-  return text;
-}
-
-// A body must say that it is JSON: what a form can send is refused, so that no page can call this.
-bool MustBeJson(const transcode::Route& route, const http::Request& request) {
-  if (route.full_method == kInvoke || request.method == "GET" || request.method == "HEAD") {
-    return false;
-  }
-  return !request.body.empty() || request.headers.Has("Content-Type");
-}
-
 http::Response NotFound(std::string_view path) {
   return ErrorAnswer(absl::NotFoundError(fmt::format("no such path: {}", path.substr(0, 200))));
 }
@@ -73,51 +54,21 @@ bool IsPublishPath(std::string_view path) {
   return path == "/events" || (path.starts_with("/spaces/") && path.ends_with("/events"));
 }
 
-http::Response MethodNotAllowed(const http::Request& request, std::vector<std::string> allowed) {
-  if (IsPublishPath(request.path())) allowed.emplace_back("POST");
-  const std::string list = Join(allowed);
-  http::Response response =
-      ErrorAnswer(405, absl::UnimplementedError(fmt::format("{} is not served here; expected {}",
-                                                            request.method, list)));
-  response.headers.Set("Allow", list);
-  return response;
+// Whether a change concerns a route of this gateway.
+bool ChangesRoute(const RouteBook& book, const std::string& deleted, const Message& response) {
+  if (!deleted.empty()) return book.Has(deleted);
+  const auto* changed = DynamicCastToGenerated<events::v1::Subscription>(&response);
+  return changed != nullptr && changed->has_http();
 }
 
 }  // namespace
 
-// A call under way.
-struct TranscodedApi::Unary {
-  std::shared_ptr<HttpCall> call;
-  const transcode::Route* route;
-  Backend backend;
-  std::shared_ptr<Message> request;
-  std::shared_ptr<Message> response;
-  absl::Status status;
-  std::string revision;
-
-  // Whether the change concerns a route of this gateway.
-  bool ChangesRoute(const RouteBook& book) const {
-    if (const auto* deleted =
-            DynamicCastToGenerated<events::v1::DeleteSubscriptionRequest>(request.get())) {
-      return book.Has(deleted->name());
-    }
-    const auto* changed = DynamicCastToGenerated<events::v1::Subscription>(response.get());
-    return changed != nullptr && changed->has_http();
-  }
-};
-
 absl::StatusOr<std::unique_ptr<TranscodedApi>> TranscodedApi::Create(const Deps& deps,
                                                                      Options options) {
-  std::vector<const google::protobuf::ServiceDescriptor*> services;
-  for (const char* name : kServices) {
-    const auto* pool = google::protobuf::DescriptorPool::generated_pool();
-    services.push_back(pool->FindServiceByName(name));
-    if (services.back() == nullptr) {
-      return absl::InternalError(fmt::format("the contract of {} is not linked in", name));
-    }
-  }
-  ASSIGN_OR_RETURN(auto table, transcode::RouteTable::Build(services));
-  return std::unique_ptr<TranscodedApi>(new TranscodedApi(deps, options, std::move(table)));
+  ASSIGN_OR_RETURN(const auto bindings, transcode::GeneratedBindings(kServices));
+  ASSIGN_OR_RETURN(auto table, transcode::RouteTable::Build(bindings));
+  return std::unique_ptr<TranscodedApi>(
+      new TranscodedApi(deps, std::move(options), std::move(table)));
 }
 
 void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
@@ -129,32 +80,30 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
                          .sec_fetch_site = request.headers.Get("Sec-Fetch-Site")});
   if (!allowed.ok()) return call->Fail(allowed);
   if (Pull(call)) return;
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method.c_str();
-  const auto match = table_.Match(method, request.path());
+  const auto match = table_->Match(request.method, request.path());
   if (match.route == nullptr) {
-    return call->Respond(match.allowed_methods.empty()
-                             ? NotFound(request.path())
-                             : MethodNotAllowed(request, match.allowed_methods));
+    if (match.allowed_methods.empty()) return call->Respond(NotFound(request.path()));
+    auto methods = match.allowed_methods;
+    if (IsPublishPath(request.path())) methods.emplace_back("POST");
+    return call->Respond(MethodNotAllowed(request, methods));
   }
-  const std::string_view content_type = request.headers.Get("Content-Type");
-  if (MustBeJson(*match.route, request) &&
-      (content_type.empty() || !cloudevents::IsJsonContentType(content_type))) {
-    return call->Respond(ErrorAnswer(
-        415, FieldError("Content-Type", "expected application/json, as writes have JSON bodies")));
+  const bool is_invoke = match.route->full_method == kInvoke;
+  if (!is_invoke) {
+    const absl::Status checked = CheckContentType(*match.route, request);
+    if (!checked.ok()) return call->Respond(ErrorAnswer(415, checked));
   }
-  auto message = transcode::BuildRequest(
-      *match.route, match.bindings, request.query(),
-      {.content_type =
-           match.route->full_method == kInvoke ? PayloadContentType(request) : content_type,
-       .data = request.body});
-  if (!message.ok()) return call->Fail(message.status());
-  Call(call, *match.route, *std::move(message));
+  if (PassOn(call, *match.route)) return;
+  auto requests =
+      RequestsOf(match, request,
+                 is_invoke ? PayloadContentType(request) : request.headers.Get("Content-Type"));
+  if (!requests.ok()) return call->Fail(requests.status());
+  Call(call, *match.route, *std::move(requests));
 }
 
 bool TranscodedApi::Pull(const std::shared_ptr<HttpCall>& call) const {
   const http::Request& request = call->request;
   if (request.method != "GET" || !request.path().ends_with(":pull")) return false;
-  const auto match = table_.Match("POST", request.path());
+  const auto match = table_->Match("POST", request.path());
   if (match.route == nullptr || match.route->full_method != kPullEvents) return false;
   if (!TakesEventStream(request.headers)) {
     call->Respond(ErrorAnswer(
@@ -177,64 +126,84 @@ bool TranscodedApi::Pull(const std::shared_ptr<HttpCall>& call) const {
   return true;
 }
 
+absl::StatusOr<rpc::CallOptions> TranscodedApi::OptionsFor(HttpCall& call,
+                                                           const transcode::Route& route) const {
+  ASSIGN_OR_RETURN(auto options, deps_.call_options.For(call, SpaceInName(call.request.path())));
+  if (!route.server_streaming) options.timeout = options_.timeout;
+  RETURN_IF_ERROR(AddCallMetadata(call.request.headers, options_.headers, &options));
+  return options;
+}
+
+bool TranscodedApi::PassOn(const std::shared_ptr<HttpCall>& call,
+                           const transcode::Route& route) const {
+  const bool is_json = !route.body_is_raw && !route.response_is_raw;
+  if (deps_.proxy == nullptr || !is_json || route.server_streaming || route.client_streaming) {
+    return false;
+  }
+  const auto options = OptionsFor(*call, route);
+  if (!options.ok()) {
+    call->Fail(options.status());
+  } else {
+    deps_.proxy->Call(call, route.http_method, *options, options_.headers);
+  }
+  return true;
+}
+
 void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode::Route& route,
-                         std::unique_ptr<Message> request) const {
+                         std::vector<std::unique_ptr<Message>> requests) const {
   if (route.full_method == kInvoke) {
     call->set_surface(Surface::kInvoke);
-    auto* invoke = DynamicCastToGenerated<executions::v1::InvokeRequest>(request.get());
+    auto* invoke = DynamicCastToGenerated<executions::v1::InvokeRequest>(requests.at(0).get());
     invoke->clear_http();
     return deps_.functions.Call(call, std::move(*invoke));
   }
   const auto backend = OwnerOf(route.full_method);
   if (!backend) return call->Respond(NotFound(call->request.path()));
-  auto channel = deps_.backends.channel(*backend).Get();
-  if (!channel.ok()) return call->Fail(deps_.backends.Named(*backend, channel.status()));
-  auto options = deps_.call_options.For(*call, SpaceInName(call->request.path()));
-  if (!options.ok()) return call->Fail(options.status());
-  if (route.server_streaming) {
-    return AnswerWithStream(*channel, {call, &route, std::move(request), *options, *backend},
-                            deps_.backends);
-  }
-  options->timeout = options_.timeout;
-  auto unary = std::make_shared<Unary>();
-  unary->call = call;
-  unary->route = &route;
-  unary->backend = *backend;
-  unary->request = std::move(request);
-  unary->response.reset(route.response_prototype->New());
-  CallUnary(std::move(unary), *channel, *options);
+  TranscodedCall order{
+      .call = call,
+      .route = {table_, &route},
+      .requests = std::move(requests),
+      .channel = nullptr,
+      .options = {},
+      .named = [&backends = deps_.backends,
+                backend](const absl::Status& status) { return backends.Named(*backend, status); },
+      .header_rules = &options_.headers};
+  const auto prepare = [&]() -> absl::Status {
+    auto channel = deps_.backends.channel(*backend).Get();
+    if (!channel.ok()) return order.named(channel.status());
+    order.channel = *std::move(channel);
+    ASSIGN_OR_RETURN(order.options, OptionsFor(*call, route));
+    return absl::OkStatus();
+  };
+  if (const absl::Status prepared = prepare(); !prepared.ok()) return call->Fail(prepared);
+  if (route.server_streaming) return AnswerWithStream(std::move(order));
+
+  // A client stream may be empty.
+  const Message* first = order.requests.empty() ? nullptr : order.requests.front().get();
+  const auto* deletes = DynamicCastToGenerated<events::v1::DeleteSubscriptionRequest>(first);
+  std::string deleted = deletes == nullptr ? std::string() : deletes->name();
+  CallForOne(std::move(order), [this, call, deleted = std::move(deleted)](OneAnswer answer) {
+    Finish(call, deleted, std::move(answer));
+  });
 }
 
-void TranscodedApi::CallUnary(std::shared_ptr<Unary> unary,
-                              const std::shared_ptr<grpc::Channel>& channel,
-                              const rpc::CallOptions& options) const {
-  rpc::GenericCall(channel, unary->route->full_method, unary->request, unary->response, options,
-                   [this, unary](const absl::Status& status, const rpc::ResponseMetadata& given) {
-                     unary->status = status;
-                     unary->revision = given.Trailing(rpc::kRevisionKey);
-                     unary->call->Post([this, unary] { Finish(unary); });
-                   });
-}
+void TranscodedApi::Finish(const std::shared_ptr<HttpCall>& call, const std::string& deleted,
+                           OneAnswer answer) const {
+  if (!answer.status.ok()) return call->Fail(answer.status);
+  http::Response response = std::move(answer.response);
+  const auto revision = ParseRevision(answer.revision);
+  if (!revision.ok()) return call->Respond(std::move(response));
 
-void TranscodedApi::Finish(const std::shared_ptr<Unary>& unary) const {
-  HttpCall& call = *unary->call;
-  if (!unary->status.ok()) return call.Fail(deps_.backends.Named(unary->backend, unary->status));
-  auto body = transcode::BuildResponse(*unary->route, *unary->response);
-  if (!body.ok()) return call.Fail(absl::InternalError(body.status().message()));
-  http::Response response;
-  response.body = std::move(body->data);
-  response.headers.Set("Content-Type", body->content_type);
-  const auto revision = ParseRevision(unary->revision);
-  if (!revision.ok()) return call.Respond(std::move(response));
-
-  deps_.revisions.Remember(SpaceInName(call.request.path()), *revision);
-  response.headers.Set("Penstock-Revision", unary->revision);
+  deps_.revisions.Remember(SpaceInName(call->request.path()), *revision);
+  response.headers.Set("Penstock-Revision", answer.revision);
   const bool is_broker = revision->service == BackendName(Backend::kEventBroker);
-  if (!is_broker || !unary->ChangesRoute(deps_.routes)) return call.Respond(std::move(response));
-  WaitForRoutes(deps_.routes, revision->number, options_.routes_wait_max, unary->call,
-                [unary, response = std::move(response)](bool reached) mutable {
+  if (!is_broker || !ChangesRoute(deps_.routes, deleted, *answer.message)) {
+    return call->Respond(std::move(response));
+  }
+  WaitForRoutes(deps_.routes, revision->number, options_.routes_wait_max, call,
+                [call, response = std::move(response)](bool reached) mutable {
                   if (!reached) response.headers.Set("Penstock-Consistency", "pending");
-                  unary->call->Respond(std::move(response));
+                  call->Respond(std::move(response));
                 });
 }
 

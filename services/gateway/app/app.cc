@@ -7,16 +7,19 @@
 
 #include "libs/base/status.h"
 #include "libs/cloudevents/json_format.h"
+#include "libs/h2/server.h"
 #include "libs/http/event_loops.h"
 #include "libs/http/server.h"
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
-#include "libs/rpc/server_host.h"
+#include "services/gateway/api/api_reference.h"
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/backends.h"
 #include "services/gateway/api/front_door.h"
 #include "services/gateway/api/grpc_proxy.h"
+#include "services/gateway/api/grpc_targets.h"
 #include "services/gateway/api/legacy_config_api.h"
+#include "services/gateway/api/reverse_proxy.h"
 #include "services/gateway/broker/route_watcher.h"
 #include "services/gateway/broker/stream_publisher.h"
 
@@ -28,6 +31,11 @@ constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
 http::EventLoopsOptions LoopsOf(const Config& config) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return {.threads = config.http_threads > 0 ? config.http_threads : cores, .name = "http"};
+}
+
+BackendAddresses AddressesOf(const Config& config) {
+  return {config.event_broker_address, config.function_manager_address,
+          config.function_executor_address};
 }
 
 EventInputLimits InputLimitsOf(const Config& config) {
@@ -44,8 +52,7 @@ struct App::Parts {
         Authenticator keys)
       : loops(LoopsOf(config)),
         authenticator(std::move(keys)),
-        backends({config.event_broker_address, config.function_manager_address,
-                  config.function_executor_address}),
+        backends(AddressesOf(config)),
         guard(config.http_hosts),
         http_metrics(shared.metrics),
         env{loops, shared.clock, http_metrics, tracker},
@@ -57,7 +64,6 @@ struct App::Parts {
         http_events(routes, publisher, functions),
         publish(publisher, InputLimitsOf(config)),
         legacy({env, backends, call_options, guard, authenticator, revisions, routes}),
-        proxy(backends, authenticator, peer, shared.metrics),
         routes_gauge(shared.metrics.GaugeCallback(
             "penstock_gateway_routes", "Routes of synchronous subscriptions.",
             [this] { return static_cast<double>(routes.size()); })),
@@ -84,16 +90,22 @@ struct App::Parts {
   const FunctionCalls functions;
   const HttpEvents http_events;
   PublishApi publish;
+  std::unique_ptr<ReverseProxy> reverse_proxy;
+  // Null when the gateway transcodes itself.
+  std::unique_ptr<TranscodingProxy> transcoding_proxy;
   std::unique_ptr<TranscodedApi> api;
+  std::unique_ptr<UserServices> services;
   std::unique_ptr<FrontDoor> front_door;
+  const ApiReference reference;
   const LegacyConfigApi legacy;
-  GrpcProxy proxy;
+  std::unique_ptr<GrpcTargets> grpc_targets;
+  std::unique_ptr<GrpcProxy> grpc_proxy;
   metrics::Registration routes_gauge;
   metrics::Registration watching_gauge;
   metrics::Registration lag_gauge;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<http::Server> legacy_http;
-  std::unique_ptr<rpc::ServerHost> grpc;
+  std::unique_ptr<h2::Server> grpc;
 };
 
 absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
@@ -117,20 +129,36 @@ absl::Status App::Start() {
   if (config_.auth == AuthKind::kApiKeys) {
     ASSIGN_OR_RETURN(authenticator, Authenticator::LoadKeys(config_.auth_keys_file));
   }
-  parts_ =
-      std::make_unique<Parts>(config_, shared_, std::move(peer_auth), std::move(authenticator));
-  ASSIGN_OR_RETURN(parts_->api,
-                   TranscodedApi::Create({parts_->backends, parts_->call_options, parts_->functions,
-                                          parts_->guard, parts_->revisions, parts_->routes},
-                                         {.timeout = config_.api_timeout}));
+  parts_ = std::make_unique<Parts>(config_, shared_, peer_auth, std::move(authenticator));
+  if (config_.HasTranscodingProxy()) {
+    ASSIGN_OR_RETURN(parts_->transcoding_proxy,
+                     TranscodingProxy::Create(parts_->loops, config_.transcoding_by));
+  }
+  ASSIGN_OR_RETURN(
+      parts_->api,
+      TranscodedApi::Create(
+          {parts_->backends, parts_->call_options, parts_->functions, parts_->guard,
+           parts_->revisions, parts_->routes, parts_->transcoding_proxy.get()},
+          {.timeout = config_.api_timeout,
+           .headers = {.request = config_.request_headers, .answer = config_.answer_headers}}));
+  ASSIGN_OR_RETURN(parts_->services, UserServices::Create(config_.services, parts_->api->table(),
+                                                          {.request = config_.request_headers,
+                                                           .answer = config_.answer_headers},
+                                                          shared_.metrics));
+  ASSIGN_OR_RETURN(parts_->reverse_proxy,
+                   ReverseProxy::Create(config_.proxy, {parts_->loops, shared_.clock,
+                                                        shared_.metrics, parts_->guard}));
+  parts_->services->Start();
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
-                        parts_->authenticator},
+                        *parts_->services, parts_->authenticator, *parts_->reverse_proxy,
+                        parts_->reference},
       parts_->env);
   parts_->watcher.Start();
+  parts_->reverse_proxy->Start();
   RETURN_IF_ERROR(StartHttp());
   RETURN_IF_ERROR(StartLegacy());
-  RETURN_IF_ERROR(StartGrpc());
+  RETURN_IF_ERROR(StartGrpc(std::move(peer_auth)));
   shared_.readiness.Register(kServiceName, [] { return absl::OkStatus(); });
   log::Info("gateway serves", {{"http_port", http_port()},
                                {"config_port", config_port()},
@@ -150,6 +178,11 @@ absl::Status App::StartHttp() {
   options.body_bytes_max_of = [door = parts_->front_door.get()](const http::Request& head) {
     return door->BodyLimit(head);
   };
+  if (parts_->reverse_proxy->has_routes()) {
+    options.stream_handler_of = [door = parts_->front_door.get()](const http::Request& head) {
+      return door->StreamHandlerOf(head);
+    };
+  }
   options.error_response = [](int status, const absl::Status& error) {
     return ErrorAnswer(status, error);
   };
@@ -181,35 +214,50 @@ absl::Status App::StartLegacy() {
   return absl::OkStatus();
 }
 
-absl::Status App::StartGrpc() {
-  rpc::ServerOptions options;
-  options.name = kServiceName;
-  if (config_.HasGrpcListener()) {
-    ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
-    options.address = listen.ToString();
-  }
-  options.connection_age_max = kConnectionAgeMax;
-  options.generic = &parts_->proxy;
-  ASSIGN_OR_RETURN(parts_->grpc, rpc::ServerHost::Start(std::move(options)));
-  parts_->grpc->SetServing(true);
+absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
+  if (!config_.HasGrpcListener()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
+  ASSIGN_OR_RETURN(parts_->grpc_targets,
+                   GrpcTargets::Create(parts_->loops, AddressesOf(config_), config_.grpc));
+  parts_->grpc_proxy =
+      std::make_unique<GrpcProxy>(parts_->loops, *parts_->grpc_targets, parts_->authenticator,
+                                  std::move(peer_auth), shared_.metrics);
+  h2::ServerOptions options;
+  options.bind_address = listen.address;
+  options.port = listen.port;
+  options.connections_max = config_.http_limits.connections_max;
+  options.age_max = kConnectionAgeMax;
+  ASSIGN_OR_RETURN(parts_->grpc,
+                   h2::Server::Start(parts_->loops, std::move(options),
+                                     [proxy = parts_->grpc_proxy.get()](h2::Stream& stream,
+                                                                        h2::Fields head, bool end) {
+                                       proxy->Handle(stream, std::move(head), end);
+                                     }));
   return absl::OkStatus();
 }
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_ == nullptr) return absl::OkStatus();
   shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
-  if (parts_->grpc != nullptr) parts_->grpc->SetServing(false);
+  if (parts_->grpc_proxy != nullptr) parts_->grpc_proxy->Drain();
   parts_->tracker.draining()->Cancel();
   bool drained = true;
   if (parts_->legacy_http != nullptr) parts_->legacy_http->StopAccepting();
   if (parts_->http != nullptr) drained = parts_->http->Drain(deadline / 2);
-  if (parts_->grpc != nullptr) parts_->grpc->Stop(deadline / 4);
+  if (parts_->grpc != nullptr) {
+    parts_->grpc->Drain(deadline / 4);
+    parts_->grpc->Stop();
+  }
+  if (parts_->grpc_targets != nullptr) parts_->grpc_targets->Stop();
+  if (parts_->services != nullptr) parts_->services->Stop();
   parts_->watcher.Stop();
   parts_->publisher.Stop();
   for (const auto& server : {&parts_->http, &parts_->legacy_http}) {
     if (*server != nullptr) (*server)->Stop();
   }
   parts_->tracker.CancelAndWait();
+  if (parts_->reverse_proxy != nullptr) parts_->reverse_proxy->Stop();
+  if (parts_->transcoding_proxy != nullptr) parts_->transcoding_proxy->Stop();
   parts_->loops.Stop();
   parts_.reset();
   log::Info("gateway stopped", {{"drained", drained}});
@@ -225,7 +273,7 @@ std::uint16_t App::config_port() const {
   return parts_ == nullptr || parts_->legacy_http == nullptr ? 0 : parts_->legacy_http->port();
 }
 
-int App::grpc_port() const {
+std::uint16_t App::grpc_port() const {
   return parts_ == nullptr || parts_->grpc == nullptr ? 0 : parts_->grpc->port();
 }
 

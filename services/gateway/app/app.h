@@ -11,6 +11,7 @@
 #include "libs/lifecycle/app.h"
 #include "libs/lifecycle/readiness.h"
 #include "libs/metrics/metrics.h"
+#include "libs/rpc/peer_auth.h"
 #include "services/gateway/app/config.h"
 
 namespace penstock::gateway {
@@ -44,7 +45,7 @@ class App final : public lifecycle::App {
   // The bound ports while it runs; 0 without that listener.
   std::uint16_t http_port() const;
   std::uint16_t config_port() const;
-  int grpc_port() const;
+  std::uint16_t grpc_port() const;
 
  private:
   struct Parts;
@@ -52,7 +53,7 @@ class App final : public lifecycle::App {
   App(Config config, Shared shared);
   absl::Status StartHttp();
   absl::Status StartLegacy();
-  absl::Status StartGrpc();
+  absl::Status StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth);
 
   const Config config_;
   const Shared shared_;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <string_view>
 
 #include "libs/base/status.h"
+#include "libs/http/url.h"
 #include "libs/rpc/channel.h"
+#include "services/gateway/app/proxy_config.h"
 
 namespace penstock::gateway {
 namespace {
@@ -23,6 +26,46 @@ void CheckListener(std::string_view key, const std::string& text, AuthKind auth,
                              "be reached from other machines",
                              key, text)});
   }
+}
+
+void CheckServices(const std::vector<UserServiceOptions>& services,
+                   std::vector<FieldViolation>& violations) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    const UserServiceOptions& service = services[i];
+    const std::string key = fmt::format("transcoding.services[{}]", i);
+    if (service.name.empty()) violations.push_back({key + ".name", "must not be empty"});
+    if (!names.insert(service.name).second) {
+      violations.push_back({key + ".name", fmt::format("{} is there twice", service.name)});
+    }
+    if (service.addresses.empty()) {
+      violations.push_back({key + ".addresses", "must not be empty: expected host:port"});
+    }
+    for (std::size_t j = 0; j < service.addresses.size(); ++j) {
+      const absl::Status checked =
+          rpc::CheckAddress(fmt::format("{}.addresses[{}]", key, j), service.addresses[j]);
+      for (FieldViolation& violation : FieldViolationsOf(checked)) {
+        violations.push_back(std::move(violation));
+      }
+    }
+    if (service.descriptors.empty()) {
+      violations.push_back(
+          {key + ".descriptors",
+           "must name a file that protoc --descriptor_set_out wrote, or be \"reflection\""});
+    }
+  }
+}
+
+void BindService(config::Binder& binder, UserServiceOptions* service) {
+  binder.String("name", &service->name, "for logs and errors");
+  binder.StringList("addresses", &service->addresses, "host:port; calls take turns");
+  binder.String("descriptors", &service->descriptors,
+                "file with a descriptor set, or \"reflection\": the service's own");
+  binder.Duration("timeout", &service->timeout, "of a call that is not a stream",
+                  {std::chrono::milliseconds(1), std::chrono::hours(24)});
+  binder.Bool("tls", &service->tls, "whether to connect with TLS");
+  binder.String("tls_ca", &service->tls_ca,
+                "PEM file with the authorities to trust; empty: the system's");
 }
 
 // What one client may cost the HTTP listeners, in bytes, in connections and in time.
@@ -58,6 +101,28 @@ void BindHttp(config::Binder& binder, http::ServerLimits& limits, http::ServerTi
                   bounds);
 }
 
+void BindGrpc(config::Binder& binder, GrpcRoutes& routes) {
+  binder.StringList("grpc.allow", &routes.allow,
+                    "methods that may be called, as prefixes or globs of package.Service/Method; "
+                    "empty: all that have a server");
+  binder.StringList("grpc.deny", &routes.deny,
+                    "methods that may not be called, as prefixes or globs; wins over grpc.allow");
+  binder.Structs<GrpcUpstream>(
+      "grpc.upstreams", &routes.upstreams, "gRPC servers besides the suite's own",
+      [](config::Binder& item, GrpcUpstream* upstream) {
+        item.String("name", &upstream->name, "name in messages");
+        item.StringList("addresses", &upstream->addresses, "host:port of each server");
+        item.StringList("methods", &upstream->methods,
+                        "methods that go there, as prefixes or globs; empty: all");
+        item.StringList("authorities", &upstream->authorities,
+                        "names in :authority that go there, as globs; these upstreams come before "
+                        "the suite's own services, the others after");
+        item.Bool("tls", &upstream->tls, "TLS to the servers");
+        item.String("tls_ca_file", &upstream->tls_ca_file,
+                    "PEM file of authorities to trust in place of the system's");
+      });
+}
+
 }  // namespace
 
 absl::Status Config::Validate() const {
@@ -78,16 +143,29 @@ absl::Status Config::Validate() const {
       violations.push_back(std::move(violation));
     }
   }
+  const absl::Status routes = grpc.Validate();
+  for (FieldViolation& violation : FieldViolationsOf(routes)) {
+    violations.push_back(std::move(violation));
+  }
+  if (HasTranscodingProxy()) {
+    const auto url = http::ParseUrl(transcoding_by);
+    if (!url.ok() || url->is_tls || url->target != "/") {
+      violations.push_back({"transcoding.by", "must be builtin or http://host:port"});
+    }
+  }
+  CheckServices(services, violations);
   if (peer_token_file.empty()) {
     violations.push_back({"peer.token_file", "must not be empty: expected a file"});
   }
   if (auth == AuthKind::kApiKeys && auth_keys_file.empty()) {
     violations.push_back({"auth_keys_file", "must name a file, as auth is api_keys"});
   }
+  for (FieldViolation& violation : proxy.Check()) violations.push_back(std::move(violation));
   return FieldErrors(violations);
 }
 
 void Bind(config::Binder& binder, Config& config) {
+  BindProxy(binder, config.proxy);
   binder.Listen("http.listen", &config.http_listen, "address of the front door");
   binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
   binder.StringList("http.hosts", &config.http_hosts,
@@ -96,6 +174,7 @@ void Bind(config::Binder& binder, Config& config) {
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
+  BindGrpc(binder, config.grpc);
   binder.String("event_broker.address", &config.event_broker_address, "the event-broker");
   binder.String("function_manager.address", &config.function_manager_address,
                 "the function-manager");
@@ -113,6 +192,16 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("publish.timeout", &config.publish_timeout,
                   "from the arrival of an event to its receipt", bounds);
   binder.Duration("api.timeout", &config.api_timeout, "of a management call", bounds);
+  binder.String("transcoding.by", &config.transcoding_by,
+                "who transcodes the suite's own REST calls: builtin, or grpc-gateway's proxy at "
+                "http://host:port");
+  binder.StringList(
+      "transcoding.request_headers", &config.request_headers,
+      "HTTP headers that transcoded calls pass on as metadata, besides Grpc-Metadata-*");
+  binder.StringList("transcoding.answer_headers", &config.answer_headers,
+                    "metadata of transcoded calls that answers have as headers of the same name");
+  binder.Structs<UserServiceOptions>("transcoding.services", &config.services,
+                                     "gRPC services to serve as REST", &BindService);
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
 }

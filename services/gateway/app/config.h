@@ -9,6 +9,9 @@
 #include "libs/config/binder.h"
 #include "libs/config/listen_address.h"
 #include "libs/http/server.h"
+#include "services/gateway/api/grpc_routes.h"
+#include "services/gateway/api/proxy_options.h"
+#include "services/gateway/api/user_upstream.h"
 
 namespace penstock::gateway {
 
@@ -26,8 +29,10 @@ struct Config {
   http::ServerTimeouts http_timeouts;
   // The founding configuration API; empty turns it off.
   std::string config_listen = "127.0.0.1:8081";
-  // "host:port"; empty or "inproc:" serves callers in this process only.
+  // "host:port"; empty or "inproc:" turns the gRPC proxy off.
   std::string grpc_listen = "127.0.0.1:8082";
+  // What the gRPC proxy passes on besides the suite's own services, and what it does not.
+  GrpcRoutes grpc;
   // "host:port" or "inproc:<name>".
   std::string event_broker_address = "127.0.0.1:9020";
   std::string function_manager_address = "127.0.0.1:9030";
@@ -40,12 +45,26 @@ struct Config {
   std::chrono::milliseconds publish_timeout{10'000};
   // Of management calls.
   std::chrono::milliseconds api_timeout{30'000};
+  // HTTP headers that services get as metadata, and metadata that answers have as HTTP headers,
+  // under their own names.
+  std::vector<std::string> request_headers;
+  std::vector<std::string> answer_headers;
+  // Who transcodes the suite's own REST calls: "builtin", or the URL of grpc-gateway's reverse
+  // proxy.
+  std::string transcoding_by = "builtin";
+  // Users' own services, whose REST forms are served beside ours.
+  std::vector<UserServiceOptions> services;
   // Of calls of functions; their own timeouts are shorter.
   std::chrono::milliseconds invoke_timeout{910'000};
+
+  // Requests that are passed on to HTTP upstreams.
+  ProxyOptions proxy;
 
   // INVALID_ARGUMENT naming the keys.
   absl::Status Validate() const;
 
+  // True when another program transcodes.
+  bool HasTranscodingProxy() const { return transcoding_by != "builtin"; }
   // True when there is a gRPC listener on the network.
   bool HasGrpcListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
 };

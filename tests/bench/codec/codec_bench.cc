@@ -122,7 +122,8 @@ BENCHMARK(MessageFromJsonByProtobuf);
 
 void MatchAndBuildRequest(benchmark::State& state) {
   const google::protobuf::ServiceDescriptor* services[] = {
-      testing::transcode::Thing::descriptor()->file()->FindServiceByName("ThingService")};
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+          "penstock.testing.transcode.ThingService")};
   const auto table = transcode::RouteTable::Build(services);
   for (auto _ : state) {
     const auto match = table->Match("POST", "/v1/spaces/default/things");

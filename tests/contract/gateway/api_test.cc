@@ -66,7 +66,6 @@ TEST_F(ApiTest, KnowsItsPathsAndMethods) {
   StartGateway();
   EXPECT_EQ(Get("/api/v1/nothing").status, 404);
   EXPECT_EQ(Get("/api").status, 404);
-  EXPECT_EQ(Get("/openapi.json").status, 404);
   const HttpAnswer answer = Ask(http_port(), {"PUT", kFunctions, {}, ""});
   EXPECT_EQ(answer.status, 405);
   EXPECT_EQ(answer.Header("Allow"), "GET, POST");
@@ -146,6 +145,30 @@ TEST_F(ApiTest, PassesTheTraceAndTheRequestIdOn) {
   EXPECT_EQ(answer.Header("X-Request-Id"), "mine");
   Get(std::string(kFunctions) + "/a", {{"traceparent", "garbage"}});
   EXPECT_THAT(manager.calls.last().Metadata("traceparent"), IsEmpty());
+}
+
+TEST_F(ApiTest, PassesHeadersOnAsMetadata) {
+  config.request_headers = {"X-Tenant", "Penstock-Principal"};
+  StartGateway();
+  Get(std::string(kFunctions) + "/a", {{"Grpc-Metadata-Color", "red"},
+                                       {"grpc-metadata-color", "blue"},
+                                       {"Grpc-Metadata-Key-Bin", "AAE="},
+                                       {"x-tenant", "t1"},
+                                       {"Penstock-Principal", "root"},
+                                       {"Grpc-Metadata-Penstock-Principal", "root"},
+                                       {"Grpc-Metadata-Grpc-Timeout", "1S"},
+                                       {"Other", "x"}});
+  const SeenCall seen = manager.calls.last();
+  EXPECT_THAT(seen.Metadata("color"), ElementsAre("red", "blue"));
+  EXPECT_THAT(seen.Metadata("key-bin"), ElementsAre(std::string("\0\1", 2)));
+  EXPECT_THAT(seen.Metadata("x-tenant"), ElementsAre("t1"));
+  EXPECT_THAT(seen.Metadata("penstock-principal"), IsEmpty());
+  EXPECT_THAT(seen.Metadata("other"), IsEmpty());
+  const std::size_t calls = manager.calls.all().size();
+  EXPECT_EQ(Get(kFunctions, {{"Grpc-Metadata-Key-Bin", "$"}}).status, 400);
+  EXPECT_EQ(Get(kFunctions, {{"Grpc-Metadata-", "x"}}).status, 400);
+  EXPECT_THAT(Get(kFunctions, {{"Grpc-Timeout", "soon"}}).body, HasSubstr("Grpc-Timeout"));
+  EXPECT_EQ(manager.calls.all().size(), calls);
 }
 
 TEST_F(ApiTest, StreamsJsonLines) {

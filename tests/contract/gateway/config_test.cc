@@ -55,6 +55,20 @@ TEST(GatewayConfigTest, KeysNeedAFile) {
   EXPECT_TRUE(Refuses(config, "auth_keys_file"));
 }
 
+TEST(GatewayConfigTest, TranscodingIsBuiltInOrAtAnAddress) {
+  Config config;
+  EXPECT_FALSE(config.HasTranscodingProxy());
+  for (const char* good : {"http://127.0.0.1:8085", "http://grpc-gateway:8085/"}) {
+    config.transcoding_by = good;
+    EXPECT_TRUE(config.HasTranscodingProxy());
+    EXPECT_TRUE(config.Validate().ok()) << good;
+  }
+  for (const char* bad : {"", "grpc-gateway:8085", "https://a", "http://a/path", "http://"}) {
+    config.transcoding_by = bad;
+    EXPECT_TRUE(Refuses(config, "transcoding.by")) << bad;
+  }
+}
+
 TEST(GatewayConfigTest, NamesEveryBadAddress) {
   Config config;
   config.event_broker_address = "nowhere";

@@ -22,7 +22,32 @@ struct Fed {
   int refused = 0;
   std::string message;
   int continues = 0;
+  // The body of the last request is still being read.
+  bool is_in_pieces = false;
 };
+
+// Reads on in a body that is taken in pieces; false when it needs more.
+bool FeedPieces(RequestReader& reader, Fed& fed) {
+  while (true) {
+    Pieces pieces;
+    const Event event = reader.ReadPieces(pieces);
+    for (std::size_t i = 0; i < pieces.count; ++i) fed.requests.back().body += pieces.views[i];
+    if (event == Event::kContinue) {
+      ++fed.continues;
+    } else if (event == Event::kRefused) {
+      fed.refused = reader.refusal().http_status;
+      fed.message = reader.refusal().message;
+      // A whole request would not have come of it.
+      fed.requests.pop_back();
+      return true;
+    } else if (pieces.is_last) {
+      fed.is_in_pieces = false;
+      return true;
+    } else if (pieces.empty()) {
+      return false;
+    }
+  }
+}
 
 void Feed(RequestReader& reader, std::string_view bytes, Fed& fed) {
   if (bytes.empty()) return;
@@ -30,10 +55,16 @@ void Feed(RequestReader& reader, std::string_view bytes, Fed& fed) {
   std::memcpy(room.data(), bytes.data(), bytes.size());
   reader.input().Commit(bytes.size());
   while (fed.refused == 0) {
+    if (fed.is_in_pieces && !FeedPieces(reader, fed)) return;
+    if (fed.refused != 0) return;
     switch (reader.Next()) {
       case Event::kNeedMore: return;
       case Event::kContinue: ++fed.continues; break;
       case Event::kRequest: fed.requests.push_back(reader.TakeRequest()); break;
+      case Event::kStream:
+        fed.requests.push_back(reader.TakeRequest());
+        fed.is_in_pieces = true;
+        break;
       case Event::kRefused:
         fed.refused = reader.refusal().http_status;
         fed.message = reader.refusal().message;
@@ -68,6 +99,32 @@ TEST(RequestReaderTest, DoesWhatTheTableSays) {
     if (fed.refused == 0) continue;
     EXPECT_THAT(fed.message, HasSubstr(strict.says)) << strict.name;
   }
+}
+
+TEST(RequestReaderTest, InPiecesABodyIsTheSame) {
+  const ServerOptions options = StrictOptions();
+  ServerOptions streaming = options;
+  streaming.stream_handler_of = [](const Request&) -> StreamHandler {
+    return [](Request, std::shared_ptr<StreamExchange>) {};
+  };
+  int bodies = 0;
+  for (const StrictCase& strict : StrictCases()) {
+    const std::string_view bytes = strict.bytes;
+    const Fed whole = Read({bytes}, options);
+    // Nobody keeps the body, so there is no limit on it.
+    if (whole.refused == 413) continue;
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      const Fed pieces = Read({bytes.substr(0, at), bytes.substr(at)}, streaming);
+      ASSERT_EQ(pieces.refused, whole.refused) << strict.name << " split at " << at;
+      if (pieces.is_in_pieces) continue;
+      ASSERT_EQ(pieces.requests.size(), whole.requests.size()) << strict.name;
+      for (std::size_t i = 0; i < whole.requests.size(); ++i) {
+        ASSERT_EQ(pieces.requests[i].body, whole.requests[i].body) << strict.name;
+        bodies += whole.requests[i].body.empty() ? 0 : 1;
+      }
+    }
+  }
+  EXPECT_GT(bodies, 100);
 }
 
 TEST(RequestReaderTest, DoesItHoweverTheBytesAreSplit) {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace penstock::http {
@@ -143,6 +144,98 @@ TEST(ResponseReaderTest, AnAnswerToHeadHasNoBody) {
   ASSERT_EQ(fed.responses.size(), 2U);
   EXPECT_EQ(fed.responses[0].body, "");
   EXPECT_EQ(fed.responses[1].body, "a");
+}
+
+// Reads one answer in pieces, its bytes split at `at`: its body, and what the last event was.
+std::pair<std::string, Event> ReadInPieces(std::string_view bytes, std::size_t at, bool is_head) {
+  ResponseReader reader;
+  reader.ResetForStream(is_head, false);
+  std::string body;
+  bool has_head = false;
+  Event event = Event::kNeedMore;
+  for (std::string_view part : {bytes.substr(0, at), bytes.substr(at)}) {
+    if (part.empty()) continue;
+    const std::span<char> room = reader.input().Prepare(part.size());
+    std::memcpy(room.data(), part.data(), part.size());
+    reader.input().Commit(part.size());
+    if (!has_head) event = reader.Next();
+    if (event == Event::kHead) has_head = true;
+    bool goes_on = has_head;
+    while (goes_on) {
+      Pieces pieces;
+      event = reader.ReadPieces(pieces);
+      for (std::size_t i = 0; i < pieces.count; ++i) body += pieces.views[i];
+      goes_on = event == Event::kNeedMore && pieces.count > 0;
+    }
+    if (event != Event::kNeedMore) break;
+  }
+  return {body, event};
+}
+
+TEST(ResponseReaderTest, InPiecesABodyIsTheSame) {
+  const std::vector<std::string> cases = {
+      Ok("Content-Length: 5\r\n", "hello"),
+      Ok("Content-Length: 0\r\n"),
+      Ok("", "to the end"),
+      Chunked("5\r\nhello\r\n0\r\n\r\n"),
+      Chunked("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\nX: y\r\n\r\n"),
+      Chunked("0\r\n\r\n"),
+      Chunked("5\r\nhelloX0\r\n\r\n"),
+      Chunked("zz\r\n"),
+      "HTTP/1.1 204 No Content\r\n\r\n",
+      "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+      "HTTP/1.1 103 Early Hints\r\n\r\n" + Ok("Content-Length: 2\r\n", "hi"),
+      "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+      "nonsense\r\n\r\n",
+  };
+  for (const bool is_head : {false, true}) {
+    for (const std::string& bytes : cases) {
+      const Fed whole = Read(bytes, bytes.size(), is_head);
+      for (std::size_t at = 0; at < bytes.size(); ++at) {
+        const auto [body, event] = ReadInPieces(bytes, at, is_head);
+        const bool is_whole = !whole.responses.empty();
+        if (is_whole) {
+          EXPECT_EQ(event, Event::kResponse) << bytes;
+          EXPECT_EQ(body, whole.responses[0].body) << bytes;
+        } else {
+          EXPECT_EQ(event, whole.end) << bytes;
+        }
+      }
+    }
+  }
+}
+
+TEST(ResponseReaderTest, MoreChunksThanFitComeOneAfterTheOther) {
+  std::string chunks;
+  std::string expected;
+  for (int i = 0; i < 100; ++i) {
+    chunks += "1\r\n" + std::string(1, static_cast<char>('a' + i % 26)) + "\r\n";
+    expected += static_cast<char>('a' + i % 26);
+  }
+  const auto [body, event] = ReadInPieces(Chunked(chunks + "0\r\n\r\n"), 0, false);
+  EXPECT_EQ(event, Event::kResponse);
+  EXPECT_EQ(body, expected);
+}
+
+TEST(ResponseReaderTest, AnUpgradeThatWasAskedForIsATunnel) {
+  ResponseReader reader;
+  reader.ResetForStream(false, true);
+  constexpr std::string_view kBytes =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n";
+  const std::span<char> room = reader.input().Prepare(kBytes.size());
+  std::memcpy(room.data(), kBytes.data(), kBytes.size());
+  reader.input().Commit(kBytes.size());
+  ASSERT_EQ(reader.Next(), Event::kHead);
+  EXPECT_TRUE(reader.is_tunnel());
+  EXPECT_FALSE(reader.keep_alive());
+  Pieces pieces;
+  EXPECT_EQ(reader.ReadPieces(pieces), Event::kNeedMore);
+  ASSERT_EQ(pieces.count, 1u);
+  EXPECT_EQ(pieces.views[0], "HTTP/1.1 200 OK\r\n");
+  EXPECT_EQ(reader.OnEnd(), Event::kResponse);
+  pieces.Clear();
+  EXPECT_EQ(reader.ReadPieces(pieces), Event::kResponse);
+  EXPECT_TRUE(pieces.is_last);
 }
 
 }  // namespace

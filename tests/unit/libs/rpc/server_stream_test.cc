@@ -16,7 +16,7 @@ namespace {
 
 // A client of Count that keeps what it got.
 struct Client {
-  std::shared_ptr<GenericServerStream> stream;
+  std::shared_ptr<GenericStream> stream;
   std::vector<std::int64_t> numbers;  // Written in reactions; read after `done`.
   std::atomic<int> received = 0;
   std::promise<absl::Status> done;
@@ -38,8 +38,8 @@ class ServerStreamTest : public EchoTest {
       client->done.set_value(std::move(status));
     };
     client->stream =
-        GenericServerStream::Start(channel_, kCount, EchoRequest(),
-                                   std::make_unique<EchoResponse>(), options, std::move(handlers));
+        GenericStream::Start(channel_, kCount, EchoRequest(), std::make_unique<EchoResponse>(),
+                             options, std::move(handlers));
     client->stream->Request(credit);
     return client;
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/api/httpbody.pb.h>
+#include <google/protobuf/empty.pb.h>
 #include <gtest/gtest.h>
 
 #include <random>

@@ -18,10 +18,14 @@ TEST(OwnerOfTest, KnowsThePublicPackages) {
             Backend::kFunctionExecutor);
 }
 
+TEST(OwnerOfTest, DoesNotNeedTheSlash) {
+  EXPECT_EQ(OwnerOf("penstock.events.v1.X/Y"), Backend::kEventBroker);
+}
+
 TEST(OwnerOfTest, KnowsNothingInternalOrForeign) {
   for (const char* method :
        {"/penstock.internal.v1.RouteService/WatchRoutes", "/penstock.runtime.v1.X/Y", "/x.Y/Z", "",
-        "/", "penstock.events.v1.X/Y", "/penstock.eventsX.v1.A/B", "//penstock.events.v1.X/Y"}) {
+        "/", "/penstock.eventsX.v1.A/B", "//penstock.events.v1.X/Y"}) {
     EXPECT_FALSE(OwnerOf(method).has_value()) << method;
   }
 }

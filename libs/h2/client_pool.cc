@@ -1,0 +1,169 @@
+#include "libs/h2/client_pool.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "libs/http/event_loops_asio.h"
+
+namespace penstock::h2 {
+
+ClientPool::ClientPool(std::shared_ptr<const ClientContext> context, int loop)
+    : context_(std::move(context)), loop_(loop) {
+  for (const std::string& address : context_->options.addresses) {
+    targets_.emplace_back().address = address;
+  }
+}
+
+Stream& ClientPool::Open(Fields head, bool end, StreamHandler* handler) {
+  auto* const stream = new Stream(loop_);
+  stream->handler_ = handler;
+  stream->head_ = std::move(head);
+  stream->has_ended_ = end;
+  if (StartNow(stream)) return *stream;
+  stream->waiting_room_ = this;
+  waiting_.push_back(stream);
+  const bool can_wait = IsConnecting() && waiting_.size() <= context_->options.waiting_max;
+  if (!can_wait && !std::exchange(is_fail_posted_, true)) {
+    boost::asio::post(http::IoContextOf(context_->loops, loop_), [self = shared_from_this()] {
+      self->is_fail_posted_ = false;
+      self->FailWaiting(self->IsConnecting() ? self->context_->options.waiting_max : 0);
+    });
+  }
+  return *stream;
+}
+
+bool ClientPool::StartNow(Stream* stream) {
+  if (is_stopped_) return false;
+  while (Connection* const connection = Pick()) {
+    if (Start(*connection, stream)) return true;
+    // It has no stream id left.
+    connection->session().FinishGoaway();
+    OnGoaway(*connection);
+  }
+  return false;
+}
+
+bool ClientPool::Start(Connection& connection, Stream* stream) {
+  const Fields head = std::exchange(stream->head_, {});
+  // A body that is complete and empty is none.
+  const bool end = stream->has_ended_ && stream->queued_ == 0 && !stream->trailers_;
+  const bool has_ended = stream->has_ended_;
+  if (!connection.session().Open(stream, head, end)) {
+    stream->head_ = head;
+    return false;
+  }
+  stream->has_ended_ = has_ended;
+  return true;
+}
+
+Connection* ClientPool::Pick() {
+  const ClientOptions& options = context_->options;
+  Connection* best = nullptr;
+  const auto now = Clock::now();
+  for (Target& target : targets_) {
+    bool has_room = false;
+    for (const std::shared_ptr<Connection>& connection : target.connections) {
+      const Session& session = connection->session();
+      const std::size_t limit =
+          std::min<std::size_t>(options.streams_per_connection, session.peer_streams_max());
+      has_room |= session.streams() < limit;
+      if (best == nullptr || session.streams() < best->session().streams()) {
+        best = connection.get();
+      }
+    }
+    if (!has_room && target.connector == nullptr && now >= target.retry_at &&
+        target.connections.size() < options.connections_per_address_max) {
+      Connect(target);
+    }
+  }
+  return best;
+}
+
+bool ClientPool::IsConnecting() const {
+  return std::any_of(targets_.begin(), targets_.end(),
+                     [](const Target& target) { return target.connector != nullptr; });
+}
+
+void ClientPool::Connect(Target& target) {
+  target.connector = std::make_shared<Connector>(context_, loop_, *this);
+  // The targets live as long as the pool does.
+  target.connector->Start(
+      target.address,
+      [self = shared_from_this(), &target](absl::StatusOr<std::shared_ptr<Connection>> connection) {
+        self->OnConnected(target, std::move(connection));
+      });
+}
+
+void ClientPool::OnConnected(Target& target,
+                             absl::StatusOr<std::shared_ptr<Connection>> connection) {
+  const ClientOptions& options = context_->options;
+  target.connector.reset();
+  last_error_ = connection.status();
+  if (connection.ok()) {
+    target.backoff = {};
+    target.connections.push_back(*std::move(connection));
+    return StartWaiting();
+  }
+  target.backoff = target.backoff.count() == 0 ? options.backoff_initial
+                                               : std::min(2 * target.backoff, options.backoff_max);
+  target.retry_at = Clock::now() + target.backoff;
+  const bool has_connection =
+      std::any_of(targets_.begin(), targets_.end(),
+                  [](const Target& other) { return !other.connections.empty(); });
+  if (has_connection) return StartWaiting();
+  if (!IsConnecting()) FailWaiting(0);
+}
+
+void ClientPool::StartWaiting() {
+  while (!waiting_.empty() && StartNow(waiting_.front())) waiting_.pop_front();
+}
+
+void ClientPool::FailWaiting(std::size_t kept) {
+  // A handler may open streams, which then wait for the next try, and reset others of these.
+  for (std::size_t left = waiting_.size(); left > 0 && waiting_.size() > kept; --left) {
+    Stream* const stream = waiting_.front();
+    waiting_.pop_front();
+    StreamHandler* const handler = stream->handler_;
+    delete stream;
+    if (handler != nullptr) handler->OnClosed(ErrorCode::kConnectionLost);
+  }
+}
+
+void ClientPool::Forget(Stream& stream) { waiting_.remove(&stream); }
+
+void ClientPool::OnRequest(Stream&, Fields, bool) {}
+
+void ClientPool::OnGoaway(Connection& connection) {
+  for (Target& target : targets_) {
+    const auto found = std::find_if(
+        target.connections.begin(), target.connections.end(),
+        [&](const std::shared_ptr<Connection>& other) { return other.get() == &connection; });
+    if (found == target.connections.end()) continue;
+    leaving_.push_back(std::move(*found));
+    target.connections.erase(found);
+    return;
+  }
+}
+
+void ClientPool::OnClosed(Connection& connection) {
+  const auto is_it = [&](const std::shared_ptr<Connection>& other) {
+    return other.get() == &connection;
+  };
+  for (Target& target : targets_) std::erase_if(target.connections, is_it);
+  std::erase_if(leaving_, is_it);
+}
+
+void ClientPool::Stop() {
+  is_stopped_ = true;
+  std::vector<std::shared_ptr<Connection>> all = leaving_;
+  for (Target& target : targets_) {
+    if (target.connector != nullptr) target.connector->Cancel();
+    target.connector.reset();
+    all.insert(all.end(), target.connections.begin(), target.connections.end());
+  }
+  for (const std::shared_ptr<Connection>& connection : all) connection->Close();
+  FailWaiting(0);
+}
+
+}  // namespace penstock::h2

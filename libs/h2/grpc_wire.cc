@@ -1,0 +1,167 @@
+#include "libs/h2/grpc_wire.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+
+namespace penstock::h2 {
+namespace {
+
+using std::chrono::microseconds;
+
+constexpr int kCodeMax = 16;
+constexpr std::size_t kTimeoutDigitsMax = 8;
+constexpr std::int64_t kTimeoutMax = 300LL * 365 * 24 * 3'600 * 1'000'000;
+// What was read is dropped from the buffer's front once it is so much.
+constexpr std::size_t kCompactBytes = 64 * 1024;
+
+std::uint32_t SizeAt(const std::string& bytes, std::size_t offset) {
+  std::uint32_t size = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    size = (size << 8) | static_cast<std::uint8_t>(bytes[offset + i]);
+  }
+  return size;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+}  // namespace
+
+void AppendGrpcMessage(std::string& bytes, std::string_view message, bool is_compressed) {
+  const auto size = static_cast<std::uint32_t>(message.size());
+  bytes.push_back(is_compressed ? 1 : 0);
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(size >> shift));
+  bytes.append(message);
+}
+
+std::optional<GrpcReader::Message> GrpcReader::Next() {
+  if (!error_.ok() || buffer_.size() - read_ < kGrpcPrefixBytes) return std::nullopt;
+  const auto flag = static_cast<std::uint8_t>(buffer_[read_]);
+  const std::size_t size = SizeAt(buffer_, read_ + 1);
+  if (flag > 1) {
+    error_ = absl::InternalError(fmt::format("a message begins with the flag {}", flag));
+    return std::nullopt;
+  }
+  if (size > message_bytes_max_) {
+    error_ = absl::ResourceExhaustedError(
+        fmt::format("a message has {} bytes; at most {}", size, message_bytes_max_));
+    return std::nullopt;
+  }
+  if (buffer_.size() - read_ - kGrpcPrefixBytes < size) return std::nullopt;
+  Message message{buffer_.substr(read_ + kGrpcPrefixBytes, size), flag == 1};
+  read_ += kGrpcPrefixBytes + size;
+  if (read_ == buffer_.size() || read_ > kCompactBytes) {
+    buffer_.erase(0, read_);
+    read_ = 0;
+  }
+  return message;
+}
+
+std::optional<GrpcStatus> GrpcStatusOf(const Fields& trailers) {
+  if (!trailers.Has("grpc-status")) return std::nullopt;
+  const std::string_view text = trailers.Get("grpc-status");
+  int code = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+  const bool is_known =
+      error == std::errc() && stop == text.data() + text.size() && code >= 0 && code <= kCodeMax;
+  GrpcStatus status;
+  status.code = is_known ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown;
+  status.message = DecodeGrpcMessage(trailers.Get("grpc-message"));
+  const std::string_view details = trailers.Get("grpc-status-details-bin");
+  absl::Base64Unescape(absl::string_view(details.data(), details.size()), &status.details);
+  return status;
+}
+
+void AddGrpcStatus(const GrpcStatus& status, Fields& fields) {
+  fields.Add("grpc-status", std::to_string(static_cast<int>(status.code)));
+  if (!status.message.empty()) fields.Add("grpc-message", EncodeGrpcMessage(status.message));
+  if (!status.details.empty()) {
+    std::string encoded = absl::Base64Escape(status.details);
+    while (encoded.ends_with('=')) encoded.pop_back();
+    fields.Add("grpc-status-details-bin", encoded);
+  }
+}
+
+absl::StatusCode GrpcCodeOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kRefusedStream:
+    case ErrorCode::kConnectionLost: return absl::StatusCode::kUnavailable;
+    case ErrorCode::kCancel: return absl::StatusCode::kCancelled;
+    case ErrorCode::kEnhanceYourCalm: return absl::StatusCode::kResourceExhausted;
+    case ErrorCode::kInadequateSecurity: return absl::StatusCode::kPermissionDenied;
+    default: return absl::StatusCode::kInternal;
+  }
+}
+
+std::optional<microseconds> ParseGrpcTimeout(std::string_view text) {
+  if (text.size() < 2 || text.size() > kTimeoutDigitsMax + 1) return std::nullopt;
+  std::int64_t value = 0;
+  for (const char c : text.substr(0, text.size() - 1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = 10 * value + (c - '0');
+  }
+  const auto times = [value](std::int64_t unit) {
+    return microseconds(value > kTimeoutMax / unit ? kTimeoutMax : value * unit);
+  };
+  switch (text.back()) {
+    case 'H': return times(3'600'000'000);
+    case 'M': return times(60'000'000);
+    case 'S': return times(1'000'000);
+    case 'm': return times(1'000);
+    case 'u': return times(1);
+    case 'n': return microseconds(value / 1'000);
+    default: return std::nullopt;
+  }
+}
+
+std::string FormatGrpcTimeout(microseconds timeout) {
+  constexpr std::int64_t kValueMax = 99'999'999;
+  constexpr std::pair<std::int64_t, char> kUnits[] = {
+      {1, 'u'}, {1'000, 'm'}, {1'000'000, 'S'}, {60'000'000, 'M'}, {3'600'000'000, 'H'}};
+  const std::int64_t count = std::max<std::int64_t>(timeout.count(), 0);
+  for (const auto& [unit, name] : kUnits) {
+    const std::int64_t value = count / unit + (count % unit != 0 ? 1 : 0);
+    if (value <= kValueMax) return fmt::format("{}{}", value, name);
+  }
+  return fmt::format("{}H", kValueMax);
+}
+
+std::string EncodeGrpcMessage(std::string_view message) {
+  std::string encoded;
+  encoded.reserve(message.size());
+  for (const char c : message) {
+    if (c >= ' ' && c <= '~' && c != '%') {
+      encoded.push_back(c);
+    } else {
+      encoded += fmt::format("%{:02X}", static_cast<std::uint8_t>(c));
+    }
+  }
+  return encoded;
+}
+
+std::string DecodeGrpcMessage(std::string_view encoded) {
+  std::string message;
+  message.reserve(encoded.size());
+  for (std::size_t i = 0; i < encoded.size(); ++i) {
+    const int high = encoded[i] == '%' && i + 2 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;
+    const int low = high >= 0 ? HexDigit(encoded[i + 2]) : -1;
+    if (low >= 0) {
+      message.push_back(static_cast<char>(16 * high + low));
+      i += 2;
+    } else {
+      message.push_back(encoded[i]);
+    }
+  }
+  return message;
+}
+
+}  // namespace penstock::h2

@@ -1,0 +1,19 @@
+// What the processes of the benchmark do. Each serves until its standard input ends, and prints its
+// port first.
+#pragma once
+
+#include <string>
+
+namespace penstock::gateway {
+
+// Sends each unary message back.
+int RunEchoServer();
+// Passes calls on to `address` by gRPC's generic callback API.
+int RunGenericProxy(const std::string& address);
+// Passes calls on to `address` as the gateway does.
+int RunFrameProxy(const std::string& address);
+
+// Prints the port and waits.
+void Serve(int port);
+
+}  // namespace penstock::gateway
