@@ -75,8 +75,8 @@ bool Names(const std::vector<std::string>& names, std::string_view key) {
                      [&](const std::string& name) { return Lower(name) == key; });
 }
 
-void AddAnswer(const std::vector<std::pair<std::string, std::string>>& metadata,
-               std::string_view prefix, const HeaderRules& rules, http::Headers* headers) {
+void AddAnswer(const rpc::MetadataList& metadata, std::string_view prefix, const HeaderRules& rules,
+               http::Headers* headers) {
   for (const auto& [key, value] : metadata) {
     if (IsReserved(key)) continue;
     std::string text = key.ends_with("-bin") ? absl::Base64Escape(value) : value;

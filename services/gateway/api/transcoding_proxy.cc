@@ -20,14 +20,9 @@ http::ClientRequest RequestFor(const HttpCall& call, const std::string& method,
   http::ClientRequest request;
   request.method = method;
   request.idempotent = method == "GET";
-  const auto add = [&request](std::string_view key, std::string_view value) {
+  for (const auto& [key, value] : rpc::MetadataOf(options)) {
     request.headers.Add(fmt::format("{}{}", kMetadataPrefix, key),
-                        key.ends_with("-bin") ? absl::Base64Escape(std::string(value)) : value);
-  };
-  for (const auto& [key, value] : options.metadata) add(key, value);
-  if (options.peer_auth != nullptr) {
-    const auto [key, value] = options.peer_auth->Metadata();
-    add(key, value);
+                        key.ends_with("-bin") ? absl::Base64Escape(value) : value);
   }
   const auto timeout = options.timeout.value_or(rpc::kUnaryTimeoutDefault);
   request.headers.Set("Grpc-Timeout", fmt::format("{}m", timeout.count()));
