@@ -8,7 +8,10 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "libs/http/dns.h"
+#include "libs/http/event_loops.h"
 #include "libs/rpc/channel.h"
+#include "libs/wire/unary_caller.h"
 
 namespace penstock::gateway {
 
@@ -33,20 +36,31 @@ struct BackendAddresses {
   std::string function_executor;
 };
 
-// Channels that connect when they are first used. Thread-safe.
+// Channels and callers that connect when they are first used. Thread-safe. `loops` must outlive it.
 class Backends {
  public:
-  explicit Backends(const BackendAddresses& addresses);
+  Backends(http::EventLoops& loops, const BackendAddresses& addresses);
 
   rpc::LazyChannel& channel(Backend backend) {
     return *channels_[static_cast<std::size_t>(backend)];
   }
+
+  // Makes unary calls without gRPC's library, from a loop; null for a service in this process,
+  // which the channel reaches.
+  wire::UnaryCaller* caller(Backend backend) {
+    return callers_[static_cast<std::size_t>(backend)].get();
+  }
+
+  // Ends the callers' calls. Not from a loop.
+  void Stop();
 
   // NamedUnavailable with the service's name and address.
   absl::Status Named(Backend backend, const absl::Status& status) const;
 
  private:
   std::array<std::unique_ptr<rpc::LazyChannel>, kBackends> channels_;
+  http::Dns dns_;
+  std::array<std::unique_ptr<wire::UnaryCaller>, kBackends> callers_;
 };
 
 }  // namespace penstock::gateway

@@ -52,7 +52,7 @@ struct App::Parts {
         Authenticator keys)
       : loops(LoopsOf(config)),
         authenticator(std::move(keys)),
-        backends(AddressesOf(config)),
+        backends(loops, AddressesOf(config)),
         guard(config.http_hosts),
         http_metrics(shared.metrics),
         env{loops, shared.clock, http_metrics, tracker},
@@ -258,6 +258,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   parts_->tracker.CancelAndWait();
   if (parts_->reverse_proxy != nullptr) parts_->reverse_proxy->Stop();
   if (parts_->transcoding_proxy != nullptr) parts_->transcoding_proxy->Stop();
+  parts_->backends.Stop();
   parts_->loops.Stop();
   parts_.reset();
   log::Info("gateway stopped", {{"drained", drained}});
