@@ -6,7 +6,7 @@
 #include "libs/base/status.h"
 #include "libs/http/url.h"
 #include "libs/protojson/utf8.h"
-#include "libs/rpc/unary_call.h"
+#include "libs/rpc/generic_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
 #include "services/gateway/api/payload_type.h"
@@ -56,16 +56,21 @@ void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeReques
   auto options = options_.For(*call, SpaceInName(request.name()));
   if (!options.ok()) return call->Fail(options.status());
   options->timeout = timeout_;
-  rpc::CallUnary<pb::InvokeResponse>(
-      *channel, kInvoke, std::move(request), *options,
-      [call, &backends = backends_](absl::StatusOr<pb::InvokeResponse> response,
-                                    const rpc::ResponseMetadata&) {
-        auto shared = std::make_shared<absl::StatusOr<pb::InvokeResponse>>(std::move(response));
-        call->Post([call, shared, &backends] {
-          if (shared->ok()) return call->Respond(AnswerOf(**shared));
-          call->Fail(backends.Named(Backend::kFunctionExecutor, shared->status()));
-        });
-      });
+  const auto sent = std::make_shared<pb::InvokeRequest>(std::move(request));
+  const auto answer = std::make_shared<pb::InvokeResponse>();
+  const auto respond = [call, answer, &backends = backends_](const absl::Status& status) {
+    if (status.ok()) return call->Respond(AnswerOf(*answer));
+    call->Fail(backends.Named(Backend::kFunctionExecutor, status));
+  };
+  if (wire::UnaryCaller* const caller = backends_.caller(Backend::kFunctionExecutor)) {
+    return caller->Call(
+        kInvoke, sent, answer, *options,
+        [respond](const absl::Status& status, const rpc::ResponseMetadata&) { respond(status); });
+  }
+  rpc::GenericCall(*channel, kInvoke, sent, answer, *options,
+                   [call, respond](const absl::Status& status, const rpc::ResponseMetadata&) {
+                     call->Post([respond, status] { respond(status); });
+                   });
 }
 
 void FunctionCalls::CallByHeader(const std::shared_ptr<HttpCall>& call) const {
