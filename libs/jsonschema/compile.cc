@@ -11,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/jsonschema/json_equal.h"
 #include "libs/jsonschema/pointer.h"
+#include "libs/jsonschema/references.h"
 
 namespace penstock::jsonschema {
 namespace {
@@ -37,8 +38,8 @@ constexpr std::pair<std::string_view, bool> kDrafts[] = {
     {"json-schema.org/draft/2020-12/schema", false},
 };
 
-// Of a name that members stand under.
 std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
+std::string_view ToView(absl::string_view text) { return {text.data(), text.size()}; }
 
 class Compiler {
  public:
@@ -49,16 +50,13 @@ class Compiler {
     RETURN_IF_ERROR(ReadDraft());
     RETURN_IF_ERROR(At(document_, "", Scope{}, 0).status());
     RETURN_IF_ERROR(ResolveAll());
-    RETURN_IF_ERROR(CheckCircles());
+    if (const NodeId circle = FindCircle(*nodes_); circle != kNone) {
+      return Wrong(PointerOf(circle), "", "references lead back here without going into the value");
+    }
     return std::unique_ptr<const Nodes>(std::move(nodes_));
   }
 
  private:
-  // What references inside a subschema are relative to.
-  struct Scope {
-    std::string root;  // Pointer to the schema with the nearest `$id`.
-    std::string id;    // That one, without a fragment.
-  };
   struct Reference {
     NodeId from;
     std::string target;
@@ -123,7 +121,11 @@ class Compiler {
     const json::value* const ref = schema.if_contains("$ref");
     if (ref != nullptr && !ref->is_string()) return Wrong(pointer, "$ref", "expected a text");
     const bool only_ref = ref != nullptr && ref_replaces_;
-    if (!only_ref) RETURN_IF_ERROR(ReadNames(schema, pointer, scope));
+    if (!only_ref) {
+      if (const std::string_view keyword = names_.Add(schema, pointer, scope); !keyword.empty()) {
+        return Wrong(pointer, keyword, "expected a text");
+      }
+    }
     if (ref != nullptr) {
       references_.push_back(
           {id, std::string(View(ref->get_string())), pointer + "/$ref", scope, depth});
@@ -143,27 +145,6 @@ class Compiler {
     RETURN_IF_ERROR(ReadArrays(schema, pointer, scope, depth, node));
     RETURN_IF_ERROR(ReadObjects(schema, pointer, scope, depth, node));
     return ReadLogic(schema, pointer, scope, depth, node);
-  }
-
-  absl::Status ReadNames(const json::object& schema, const std::string& pointer, Scope& scope) {
-    if (const json::value* const given = schema.if_contains("$id")) {
-      if (!given->is_string()) return Wrong(pointer, "$id", "expected a text");
-      const std::string_view text = View(given->get_string());
-      const std::size_t hash = std::min(text.find('#'), text.size());
-      if (hash > 0) scope = {pointer, std::string(text.substr(0, hash))};
-      if (hash > 0) ids_.emplace(scope.id, pointer);
-      // Up to draft 7 a fragment in `$id` is an anchor.
-      if (hash + 1 < text.size()) {
-        anchors_.emplace(std::pair(scope.root, std::string(text.substr(hash + 1))), pointer);
-      }
-    }
-    for (const std::string_view key : {"$anchor", "$dynamicAnchor"}) {
-      const json::value* const given = schema.if_contains(key);
-      if (given == nullptr) continue;
-      if (!given->is_string()) return Wrong(pointer, key, "expected a text");
-      anchors_.emplace(std::pair(scope.root, std::string(View(given->get_string()))), pointer);
-    }
-    return absl::OkStatus();
   }
 
   absl::Status ReadAnyType(const json::object& schema, const std::string& pointer, Node& node) {
@@ -400,83 +381,13 @@ class Compiler {
   }
 
   absl::StatusOr<NodeId> Resolve(const Reference& reference) {
-    const std::string_view target = reference.target;
-    const std::size_t hash = std::min(target.find('#'), target.size());
-    const std::string id(target.substr(0, hash));
-    std::string root = reference.scope.root;
-    if (!id.empty() && id != reference.scope.id) {
-      const auto found = ids_.find(id);
-      if (found == ids_.end()) {
-        return Wrong(reference.pointer, "",
-                     fmt::format("\"{}\" is not in this document; references to others are not "
-                                 "supported",
-                                 id));
-      }
-      root = found->second;
-    }
-    const auto fragment = FromFragment(target.substr(std::min(hash + 1, target.size())));
-    if (!fragment) return Wrong(reference.pointer, "", "the fragment is malformed");
-    std::string pointer = root + *fragment;
-    if (!fragment->empty() && fragment->front() != '/') {
-      const auto found = anchors_.find(std::pair(root, *fragment));
-      if (found == anchors_.end()) {
-        return Wrong(reference.pointer, "", fmt::format("there is no anchor \"{}\"", *fragment));
-      }
-      pointer = found->second;
-    }
-    const json::value* const schema = Find(document_, pointer);
+    const auto pointer = names_.Locate(reference.target, reference.scope);
+    if (!pointer.ok()) return Wrong(reference.pointer, "", ToView(pointer.status().message()));
+    const json::value* const schema = Find(document_, *pointer);
     if (schema == nullptr) {
-      return Wrong(reference.pointer, "", fmt::format("\"{}\" leads to nothing", target));
+      return Wrong(reference.pointer, "", fmt::format("\"{}\" leads to nothing", reference.target));
     }
-    return At(*schema, pointer, reference.scope, reference.depth + 1);
-  }
-
-  // A schema that comes back to itself at the same place of a value would never end.
-  absl::Status CheckCircles() {
-    enum class Mark : std::uint8_t { kNew, kOpen, kDone };
-    std::vector<Mark> marks(nodes_->all.size(), Mark::kNew);
-    struct Frame {
-      NodeId id;
-      std::vector<NodeId> next;
-    };
-    for (std::size_t i = 0; i < marks.size(); ++i) {
-      if (marks[i] != Mark::kNew) continue;
-      std::vector<Frame> stack;
-      const auto open = [&](NodeId id) {
-        marks[static_cast<std::size_t>(id)] = Mark::kOpen;
-        stack.push_back({id, InPlace(nodes_->all[static_cast<std::size_t>(id)])});
-      };
-      open(static_cast<NodeId>(i));
-      while (!stack.empty()) {
-        if (stack.back().next.empty()) {
-          marks[static_cast<std::size_t>(stack.back().id)] = Mark::kDone;
-          stack.pop_back();
-          continue;
-        }
-        const NodeId next = stack.back().next.back();
-        stack.back().next.pop_back();
-        const Mark mark = marks[static_cast<std::size_t>(next)];
-        if (mark == Mark::kOpen) {
-          return Wrong(PointerOf(next), "",
-                       "references lead back here without going into the value");
-        }
-        if (mark == Mark::kNew) open(next);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  // Subschemas that look at the same value.
-  static std::vector<NodeId> InPlace(const Node& node) {
-    std::vector<NodeId> all;
-    for (const NodeId one : {node.ref, node.negated, node.condition, node.then, node.otherwise}) {
-      if (one != kNone) all.push_back(one);
-    }
-    for (const auto* list : {&node.all_of, &node.any_of, &node.one_of}) {
-      all.insert(all.end(), list->begin(), list->end());
-    }
-    for (const auto& [name, one] : node.dependent_schemas) all.push_back(one);
-    return all;
+    return At(*schema, *pointer, reference.scope, reference.depth + 1);
   }
 
   std::string PointerOf(NodeId id) const {
@@ -493,8 +404,7 @@ class Compiler {
   bool ref_replaces_ = false;
   std::map<std::string, NodeId> made_;  // By pointer.
   std::vector<Reference> references_;
-  std::map<std::string, std::string> ids_;                              // To pointers.
-  std::map<std::pair<std::string, std::string>, std::string> anchors_;  // By root and name.
+  NamedSchemas names_;
 };
 
 }  // namespace
