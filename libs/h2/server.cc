@@ -1,5 +1,6 @@
 #include "libs/h2/server.h"
 
+#include <fmt/format.h>
 #include <openssl/ssl.h>
 
 #include <atomic>
@@ -34,6 +35,15 @@ int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
   const int result = SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, kH2,
                                            sizeof(kH2), offered, offered_size);
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+std::string PeerOf(const Connection::Socket& socket) {
+  boost::system::error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return {};
+  const std::string host = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? fmt::format("ipv6:[{}]:{}", host, endpoint.port())
+                                    : fmt::format("ipv4:{}:{}", host, endpoint.port());
 }
 
 }  // namespace
@@ -163,6 +173,7 @@ void Server::Impl::Adopt(int loop, http::Descriptor descriptor) {
     connection->set_age_end(Connection::Clock::now() + std::chrono::duration_cast<milliseconds>(
                                                            options_.age_max * jitter(random)));
   }
+  connection->session().set_peer(PeerOf(connection->transport().socket()));
   connections.Add(connection);
   connection->Accept(tls_.get());
 }

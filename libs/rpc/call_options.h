@@ -22,6 +22,7 @@ struct CallOptions {
   // set.
   std::optional<std::chrono::milliseconds> timeout;
   SystemTime deadline = SystemTime::max();
+  bool HasLimit() const { return timeout.has_value() || deadline != SystemTime::max(); }
   // Keys in lower case.
   MetadataList metadata;
   // Adds the peer token; for package penstock.internal.v1.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "libs/rpc/bidi_handlers.h"
@@ -16,6 +17,8 @@ namespace penstock::rpc {
 
 template <typename In, typename Out>
 class BidiServer;
+
+struct WireOpening;
 
 // A stream between two ends in this process.
 class DirectCall {
@@ -70,19 +73,26 @@ class DirectMethods {
     return typed == nullptr ? nullptr : &typed->accept;
   }
 
+  // Whether some messages are taken for `method`, "/package.Service/Method".
+  bool Has(std::string_view method) const { return methods_.find(method) != methods_.end(); }
+  // Serves a stream of serialized messages (wire_server.h) to a method of the table.
+  void Serve(std::string_view method, WireOpening opening) const;
+
   const std::shared_ptr<Calls>& calls() const { return calls_; }
 
  private:
   struct Method {
     virtual ~Method() = default;
+    virtual void Serve(WireOpening opening) const = 0;
   };
   template <typename In, typename Out>
   struct Typed final : Method {
     explicit Typed(Accept<In, Out> given) : accept(std::move(given)) {}
+    void Serve(WireOpening opening) const override;
     const Accept<In, Out> accept;
   };
 
-  std::map<std::string, std::shared_ptr<const Method>> methods_;
+  std::map<std::string, std::shared_ptr<const Method>, std::less<>> methods_;
   const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
 };
 

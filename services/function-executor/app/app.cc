@@ -67,6 +67,7 @@ absl::Status App::Start() {
   options.services = {&parts_->executor_api, &parts_->invocation_api};
   parts_->invocation_api.AddDirect(parts_->direct);
   options.direct = &parts_->direct;
+  options.loops = parts_->loops.get();
   ASSIGN_OR_RETURN(parts_->host, rpc::ServerHost::Start(std::move(options)));
   parts_->watcher.Start();
   if (parts_->peers) parts_->peers->Start();

@@ -12,6 +12,7 @@
 #include "libs/http/server.h"
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
+#include "libs/rpc/wire_client.h"
 #include "services/gateway/api/api_reference.h"
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/backends.h"
@@ -56,7 +57,9 @@ struct App::Parts {
         guard(config.http_hosts),
         http_metrics(shared.metrics),
         env{loops, shared.clock, http_metrics, tracker},
-        publisher(loops, backends.channel(Backend::kEventBroker), shared.clock, shared.metrics,
+        wire(loops),
+        publish_channel(config.event_broker_address, {.wire = &wire}),
+        publisher(loops, publish_channel, shared.clock, shared.metrics,
                   {.timeout = config.publish_timeout, .limits = {}}),
         watcher(backends.channel(Backend::kEventBroker), peer, routes, loops),
         call_options(revisions, peer),
@@ -84,6 +87,8 @@ struct App::Parts {
   HttpMetrics http_metrics;
   CallTracker tracker;
   const CallEnv env;
+  rpc::WireClients wire;
+  rpc::LazyChannel publish_channel;
   StreamPublisher publisher;
   RouteWatcher watcher;
   const CallOptionsMaker call_options;
@@ -252,6 +257,7 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_->services != nullptr) parts_->services->Stop();
   parts_->watcher.Stop();
   parts_->publisher.Stop();
+  parts_->wire.Stop();
   for (const auto& server : {&parts_->http, &parts_->legacy_http}) {
     if (*server != nullptr) (*server)->Stop();
   }
