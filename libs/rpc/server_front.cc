@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<ServerFront>> ServerFront::Start(http::EventLoops
                                                                 Options options) {
   std::unique_ptr<ServerFront> front(new ServerFront(loops, std::move(options)));
   h2::ClientOptions client;
-  client.connect = front->options_.connect;
+  client.connect = [raw = front.get()] { return raw->Connect(); };
   client.streams_per_connection = kStreamsMax;
   ASSIGN_OR_RETURN(front->client_, h2::Client::Create(loops, front->dns_, std::move(client)));
   front->target_.emplace(
@@ -67,10 +67,24 @@ absl::StatusOr<std::unique_ptr<ServerFront>> ServerFront::Start(http::EventLoops
 
 ServerFront::~ServerFront() { Stop(); }
 
-void ServerFront::BeginDrain() { server_->Drain(std::chrono::milliseconds(0)); }
+// gRPC's server is not to meet a connection once it stops.
+absl::StatusOr<int> ServerFront::Connect() {
+  const std::lock_guard lock(mutex_);
+  if (is_draining_) return absl::UnavailableError("the server is stopping");
+  return options_.connect();
+}
+
+void ServerFront::BeginDrain() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_draining_ = true;
+  }
+  server_->Drain(std::chrono::milliseconds(0));
+}
 
 void ServerFront::Stop() {
   if (server_ != nullptr) {
+    BeginDrain();
     server_->Drain(kFlushTime);
     server_->Stop();
   }

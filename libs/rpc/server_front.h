@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -49,7 +50,7 @@ class ServerFront {
 
   int port() const { return server_->port(); }
 
-  // No new connections, and no new calls on those that there are.
+  // No new connections, to here or to gRPC's server, and soon no new calls on those that there are.
   void BeginDrain();
   // Ends everything, once the answers that are ready have left or a moment has passed. Idempotent.
   // Not from a loop.
@@ -57,6 +58,7 @@ class ServerFront {
 
  private:
   ServerFront(http::EventLoops& loops, Options options);
+  absl::StatusOr<int> Connect();
   void Handle(h2::Stream& stream, h2::Fields head, bool end);
   bool Serves(const h2::Fields& head) const;
   void Serve(h2::Stream& stream, const h2::Fields& head, bool end);
@@ -67,6 +69,8 @@ class ServerFront {
   std::unique_ptr<h2::Client> client_;
   std::optional<RelayTarget> target_;
   std::unique_ptr<h2::Server> server_;
+  std::mutex mutex_;
+  bool is_draining_ = false;
 };
 
 }  // namespace penstock::rpc

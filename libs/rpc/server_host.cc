@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -113,9 +114,16 @@ absl::Status ServerHost::Init(ServerOptions options) {
 
 absl::Status ServerHost::Listen(const ServerOptions& options) {
   ServerFrontOptions front;
-  if (!h2::SplitAddress(options.address, front.bind_address, front.port)) {
-    return CannotListen(options.address);
+  const std::string_view address = options.address;
+  const std::size_t colon = std::min(address.rfind(':'), address.size());
+  std::string_view host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
   }
+  front.bind_address = host;
+  const char* const end = address.data() + address.size();
+  const char* const port = std::min(address.data() + colon + 1, end);
+  if (std::from_chars(port, end, front.port).ptr != end) return CannotListen(options.address);
   front.message_bytes_max = static_cast<std::size_t>(options.message_bytes_max);
   front.keepalive = options.keepalive;
   front.age_max = options.connection_age_max.value_or(std::chrono::milliseconds(0));

@@ -36,9 +36,9 @@ struct ServerOptions {
   std::vector<grpc::Service*> services;
   // Streams that clients in this process get without gRPC; may be null; must outlive the host.
   const DirectMethods* direct = nullptr;
-  // Where the network is served by HTTP/2 of our own, in front of gRPC's library: the streams of
-  // `direct` then run on these loops. Null, or with `tls`: gRPC's library listens itself. Must
-  // outlive the host.
+  // Where `address`, which is numeric then, is served by HTTP/2 of our own, in front of gRPC's
+  // library: the streams of `direct` then run on these loops. Null, or with `tls`: gRPC's library
+  // listens itself. Must outlive the host.
   http::EventLoops* loops = nullptr;
   // Takes the methods that `services` do not have; may be null; must outlive the host.
   grpc::CallbackGenericService* generic = nullptr;

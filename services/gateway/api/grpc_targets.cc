@@ -5,6 +5,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -16,6 +18,14 @@ namespace penstock::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kDnsCache{5'000};
+
+// Of the fields that begin with "grpc-", those that concern the two ends.
+bool PassesDown(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kGrpc = {
+      "grpc-encoding", "grpc-accept-encoding",    "grpc-status",
+      "grpc-message",  "grpc-status-details-bin", "grpc-retry-pushback-ms"};
+  return !name.starts_with("grpc-") || std::find(kGrpc.begin(), kGrpc.end(), name) != kGrpc.end();
+}
 
 // Removes the front of `text` when it is `prefix`.
 bool Strip(std::string_view& text, std::string_view prefix) {
@@ -82,6 +92,11 @@ absl::StatusOr<std::unique_ptr<GrpcTargets>> GrpcTargets::Create(http::EventLoop
   RETURN_IF_ERROR(all->AddSuite(loops, Backend::kFunctionExecutor, suite.function_executor));
   for (const GrpcUpstream& upstream : all->routes_.upstreams) {
     RETURN_IF_ERROR(all->AddUpstream(loops, upstream));
+  }
+  // In their places now.
+  for (GrpcTarget& target : all->targets_) {
+    target.relay.emplace(rpc::RelayTarget{*target.client, [&target] { return target.Away(); },
+                                          target.label, PassesDown});
   }
   return all;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "libs/h2/client.h"
 #include "libs/http/dns.h"
 #include "libs/http/event_loops.h"
+#include "libs/rpc/grpc_relay.h"
 #include "services/gateway/api/backends.h"
 #include "services/gateway/api/grpc_routes.h"
 
@@ -26,6 +28,8 @@ struct GrpcTarget {
   // One of ours, which believes the peer token.
   bool is_suite = false;
   std::unique_ptr<h2::Client> client;
+  // How calls go on to it.
+  std::optional<rpc::RelayTarget> relay;
 
   // What a caller gets when there is no connection. Only on a loop.
   absl::Status Away() const;

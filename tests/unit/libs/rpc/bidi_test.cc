@@ -79,7 +79,8 @@ class BidiTest : public EchoTest {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Over, BidiTest,
-                         ::testing::Values(Transport::kTcp, Transport::kInproc, Transport::kDirect),
+                         ::testing::Values(Transport::kTcp, Transport::kInproc, Transport::kFront,
+                                           Transport::kWire, Transport::kDirect),
                          TransportName);
 
 TEST_P(BidiTest, TenThousandSmallMessagesBothWaysAtOnce) {
@@ -335,6 +336,7 @@ struct ToldClient final : ClientEnd<Numbers> {
   void OnMessage(Numbers&) override {}
   void OnReadsEnded() override { reads_ended = true; }
   void OnWritten(bool ok) override { written = ok; }
+  void OnNotified() override {}
   void OnEnd(const absl::Status& status, const ResponseMetadata&) override { end = status; }
 
   bool reads_ended = false;
