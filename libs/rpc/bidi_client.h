@@ -28,7 +28,8 @@ namespace penstock::rpc {
 //
 // `Out` is a message, or grpc::ByteBuffer with the bytes of a `Wire`. Where the server is in this
 // process and takes the method directly (direct_methods.h), its functions run inside Notify, and
-// this end's inside the server's Notify: hold no lock there that a handler of either end takes.
+// this end's inside the server's Notify: hold no lock there that a handler of either end takes. On
+// a channel with WireClients they run on an event loop.
 template <typename Out, typename In, typename Wire = Out>
 class BidiClient final : public WritePump, private ClientEnd<In> {
  public:

@@ -1,4 +1,4 @@
-// The streams that a server takes directly from clients in its process.
+// The streams that a server takes without gRPC's library.
 #pragma once
 
 #include <chrono>
@@ -30,10 +30,12 @@ class DirectCall {
   ~DirectCall() = default;
 };
 
-// By method, what answers a stream of an "inproc:" client without gRPC in between: messages are
-// handed over as they are, in the thread that sends them. A stream with a deadline, and one whose
-// client has other message types, takes the way through gRPC all the same, so each method of this
-// table is one of the server's services too. Fill it before the server starts. Thread-safe then.
+// By method, what answers a stream without gRPC's library in between: of an "inproc:" client, whose
+// messages are handed over as they are, in the thread that sends them; and of the network, where a
+// ServerFront listens. In this process a stream with a deadline, and one whose client has other
+// message types, takes the way through gRPC all the same, and so does a compressed one of the
+// network: each method of this table is one of the server's services too. Fill it before the server
+// starts. Thread-safe then.
 class DirectMethods {
  public:
   // As BidiServer::Serve's.

@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "libs/base/status.h"
 #include "libs/h2/grpc_wire.h"
 #include "libs/rpc/grpc_answer.h"
+#include "libs/rpc/wire_fields.h"
 #include "libs/rpc/wire_server.h"
 
 namespace penstock::rpc {
@@ -17,20 +17,6 @@ constexpr std::chrono::milliseconds kFlushTime{200};
 constexpr std::uint32_t kStreamsMax = 10'000;
 // More than gRPC's library takes (8 KiB), which then says so to the caller in its own way.
 constexpr std::size_t kHeaderListMax = 64 * 1024;
-
-MetadataList MetadataOf(const h2::Fields& head) {
-  MetadataList metadata;
-  for (const auto& [name, value] : head) {
-    if (name.starts_with(':') || name.starts_with("grpc-") || name == "te" ||
-        name == "content-type") {
-      continue;
-    }
-    std::string text(value);
-    if (name.ends_with("-bin")) absl::Base64Unescape(std::string(value), &text);
-    metadata.emplace_back(std::string(name), std::move(text));
-  }
-  return metadata;
-}
 
 }  // namespace
 

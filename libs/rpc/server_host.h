@@ -34,7 +34,8 @@ struct ServerOptions {
   bool reflection = true;
   // Callback services; they must outlive the host.
   std::vector<grpc::Service*> services;
-  // Streams that clients in this process get without gRPC; may be null; must outlive the host.
+  // Streams that are served without gRPC's library, in this process and where there are `loops`;
+  // may be null; must outlive the host.
   const DirectMethods* direct = nullptr;
   // Where `address`, which is numeric then, is served by HTTP/2 of our own, in front of gRPC's
   // library: the streams of `direct` then run on these loops. Null, or with `tls`: gRPC's library

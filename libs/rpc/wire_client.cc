@@ -8,18 +8,16 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "libs/base/status.h"
 #include "libs/h2/grpc_wire.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/status.h"
 #include "libs/rpc/steps.h"
+#include "libs/rpc/wire_fields.h"
 
 namespace penstock::rpc {
 namespace {
 
-// A write counts as done while less than this waits for the peer's window and the socket.
-constexpr std::size_t kQueuedMax = 256 * 1024;
 constexpr std::chrono::seconds kDnsCache{5};
 // As long as gRPC's channels here wait.
 constexpr std::chrono::seconds kBackoffMax{1};
@@ -31,17 +29,6 @@ absl::Status ToStatus(const h2::GrpcStatus& status) {
   proto.set_code(static_cast<int>(status.code));
   proto.set_message(status.message);
   return FromProtoStatus(proto);
-}
-
-MetadataList MetadataOf(const h2::Fields& fields) {
-  MetadataList metadata;
-  for (const auto& [name, value] : fields) {
-    if (name.starts_with(":") || name.starts_with("grpc-")) continue;
-    std::string text(value);
-    if (name.ends_with("-bin")) absl::Base64Unescape(std::string(value), &text);
-    metadata.emplace_back(std::string(name), std::move(text));
-  }
-  return metadata;
 }
 
 class WireCall final : public ByteStream,
@@ -194,7 +181,7 @@ class WireCall final : public ByteStream,
 
   void CheckWritten() {
     if (!is_writing_ || end_) return;
-    if (stream_ != nullptr && stream_->queued() > kQueuedMax) return;
+    if (stream_ != nullptr && stream_->queued() > kWireQueuedMax) return;
     is_writing_ = false;
     events_->OnWritten(stream_ != nullptr);
   }
@@ -245,9 +232,7 @@ class WireClients::Streams final : public ByteStreams {
     head.Add("te", "trailers");
     head.Add("content-type", "application/grpc");
     head.Add("user-agent", "penstock");
-    for (const auto& [key, value] : MetadataOf(options)) {
-      head.Add(key, key.ends_with("-bin") ? absl::Base64Escape(value) : value);
-    }
+    AddMetadata(MetadataOf(options), head);
     return std::make_shared<WireCall>(loops_, *client_, std::move(head), std::move(events));
   }
 

@@ -2,17 +2,11 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "libs/rpc/grpc_answer.h"
 #include "libs/rpc/steps.h"
+#include "libs/rpc/wire_fields.h"
 
 namespace penstock::rpc {
-namespace {
-
-// A write counts as done while less than this waits for the peer's window and the socket.
-constexpr std::size_t kQueuedMax = 256 * 1024;
-
-}  // namespace
 
 WireServerCall::WireServerCall(http::EventLoops& loops, h2::Stream& stream,
                                std::shared_ptr<DirectMethods::Calls> calls,
@@ -153,7 +147,7 @@ void WireServerCall::Deliver() {
 
 void WireServerCall::CheckWritten() {
   if (!is_writing_) return;
-  if (stream_ != nullptr && stream_->queued() > kQueuedMax) return;
+  if (stream_ != nullptr && stream_->queued() > kWireQueuedMax) return;
   is_writing_ = false;
   events_->OnWritten(stream_ != nullptr);
 }
@@ -164,9 +158,7 @@ void WireServerCall::Answer(const absl::Status& status, const MetadataList& trai
   if (stream_ == nullptr) return;
   h2::Fields fields = has_sent_head_ ? h2::Fields() : GrpcAnswerHead();
   AddGrpcStatus(status, fields);
-  for (const auto& [key, value] : trailing) {
-    fields.Add(key, key.ends_with("-bin") ? absl::Base64Escape(value) : value);
-  }
+  AddMetadata(trailing, fields);
   if (has_sent_head_) return stream_->End(std::move(fields));
   stream_->SendHead(std::move(fields), /*end=*/true);
 }

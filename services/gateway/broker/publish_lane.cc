@@ -110,7 +110,7 @@ PublishMetrics::PublishMetrics(metrics::Registry& registry)
       unknown(registry.Counter("penstock_gateway_publish_unknown_total",
                                "Events whose outcome is not known.")) {}
 
-// What the loop and gRPC's threads share of one stream.
+// What the loop and the stream's callbacks share of one stream.
 struct PublishLane::Stream {
   bool Fill(grpc::ByteBuffer& message) {
     PublishEncoder::Message next;
@@ -140,7 +140,7 @@ struct PublishLane::Stream {
   std::mutex mutex;
   PublishEncoder encoder;
   int small_messages_left = kSmallMessagesMax;
-  // The correlation id after the last that was handed to gRPC.
+  // The correlation id after the last that was handed over.
   std::int64_t sent_end = 0;
 
   // Of the loop.

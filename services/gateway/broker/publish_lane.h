@@ -35,7 +35,7 @@ struct PublishMetrics {
 // When it breaks, events that were on their way go out once more on the next one, as the broker
 // recognises them; events that never left fail at once when the broker cannot be reached.
 //
-// All but Stop runs on the loop; the stream's callbacks come on gRPC's threads and are posted to
+// All but Stop runs on the loop; the stream's callbacks may come on other threads and are posted to
 // it, a message's receipts together. `loops`, `channel`, `clock` and `metrics` must outlive it.
 class PublishLane : public std::enable_shared_from_this<PublishLane> {
  public:
