@@ -113,6 +113,8 @@ class ServerFrontTest : public EchoTest {
     };
   }
   ~ServerFrontTest() override {
+    // The handlers refer to this.
+    host_->Stop(std::chrono::seconds(5));
     client_->Stop();
     dns_.Stop();
   }
