@@ -79,11 +79,12 @@ SegmentLogOptions MakeLogOptions(const Config& config, Sequence floor) {
   return options;
 }
 
-// Event streams are few and carry many events each.
+// Event streams are few and carry many events each, but one loop for all of them falls behind when
+// other programs want the cores too.
 constexpr int kLoopsMax = 4;
 
 int LoopThreads() {
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, kLoopsMax);
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kLoopsMax);
 }
 
 }  // namespace
