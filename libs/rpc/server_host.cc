@@ -23,6 +23,11 @@
 namespace penstock::rpc {
 namespace {
 
+bool HasFront(const ServerOptions& options) {
+  return !options.address.empty() && options.loops != nullptr && options.direct != nullptr &&
+         !options.tls;
+}
+
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
   builder.SetMaxSendMessageSize(options.message_bytes_max);
@@ -32,8 +37,8 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
                              static_cast<int>(options.keepalive.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  // The front sees to it otherwise.
-  if (options.connection_age_max && options.loops == nullptr) {
+  // A front sees to it itself.
+  if (options.connection_age_max && !HasFront(options)) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                                static_cast<int>(options.connection_age_max->count()));
   }
@@ -82,8 +87,7 @@ absl::Status ServerHost::Init(ServerOptions options) {
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   if (options.generic != nullptr) builder.RegisterCallbackGenericService(options.generic);
 
-  const bool has_front = !options.address.empty() && options.loops != nullptr &&
-                         options.direct != nullptr && !options.tls;
+  const bool has_front = HasFront(options);
   if (!options.address.empty() && !has_front) {
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     if (options.tls) {
@@ -123,7 +127,8 @@ absl::Status ServerHost::Listen(const ServerOptions& options) {
   front.bind_address = host;
   const char* const end = address.data() + address.size();
   const char* const port = std::min(address.data() + colon + 1, end);
-  if (std::from_chars(port, end, front.port).ptr != end) return CannotListen(options.address);
+  const auto [stop, error] = std::from_chars(port, end, front.port);
+  if (error != std::errc() || stop != end) return CannotListen(options.address);
   front.message_bytes_max = static_cast<std::size_t>(options.message_bytes_max);
   front.keepalive = options.keepalive;
   front.age_max = options.connection_age_max.value_or(std::chrono::milliseconds(0));
