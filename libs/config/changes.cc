@@ -12,4 +12,15 @@ std::vector<KeyState> KeyStates(const Binder& binder) {
   return states;
 }
 
+absl::Status KeepFixed(const Binder& running, Binder& next) {
+  Problems problems;
+  for (const auto& key : next.table().keys) {
+    const internal::Key* own = running.table().Find(key->name);
+    if (key->reloadable || own == nullptr) continue;
+    if (key->secret) return absl::InternalError(key->name + " is secret and not reloadable");
+    key->read(own->write(), key->name, problems);
+  }
+  return problems.ToStatus();
+}
+
 }  // namespace penstock::config

@@ -158,7 +158,8 @@ struct ServerOptions {
   // empty. Runs on a loop.
   std::function<std::size_t(const Request& head)> body_bytes_max_of;
   // Gives the handler of a request that is to be handed over when its head was read, its body in
-  // pieces and without limit; null for every other. May be empty. Runs on a loop.
+  // pieces and without limit; null for every other. May be empty. Runs on a loop; the handler is
+  // called right after it, before anything else runs there.
   std::function<StreamHandler(const Request& head)> stream_handler_of;
   // Makes the answers to what the server itself refuses (400, 408, 413, 414, 417, 431, 500, 503,
   // 505). May be empty: ErrorResponse. Runs on a loop.

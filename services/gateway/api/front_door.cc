@@ -64,8 +64,10 @@ http::Response Only(std::string_view methods) {
 
 }  // namespace
 
-void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_);
+void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange,
+                       Keeper keeper) const {
+  const auto call =
+      std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_, std::move(keeper));
   auto principal = surfaces_.authenticator.Check(call->request.headers);
   if (!principal.ok()) {
     // A browser has no key to show. With one, a route of the same path comes first: Rest().
@@ -76,17 +78,10 @@ void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> ex
   Dispatch(call);
 }
 
-http::StreamHandler FrontDoor::StreamHandlerOf(const http::Request& head) const {
-  const ReverseProxy::Route* route = surfaces_.proxy.Find(head);
-  if (route == nullptr) return nullptr;
-  return [this, route](http::Request request, std::shared_ptr<http::StreamExchange> exchange) {
-    Proxy(std::move(request), std::move(exchange), *route);
-  };
-}
-
 void FrontDoor::Proxy(http::Request request, std::shared_ptr<http::StreamExchange> exchange,
-                      const ReverseProxy::Route& route) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), exchange, env_);
+                      const ReverseProxy::Route& route, Keeper keeper) const {
+  const auto call =
+      std::make_shared<HttpCall>(std::move(request), exchange, env_, std::move(keeper));
   call->set_surface(Surface::kProxy);
   auto principal = surfaces_.authenticator.Check(call->request.headers);
   if (!principal.ok()) return call->Fail(principal.status());

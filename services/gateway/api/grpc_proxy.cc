@@ -68,8 +68,13 @@ h2::Fields Down(h2::Fields fields) {
 // that each end sees the other's window.
 class ProxiedCall {
  public:
-  ProxiedCall(h2::Stream& front, const GrpcTarget& target)
-      : target_(target), front_(*this), back_(*this), front_stream_(&front) {
+  // `target` is one of `rules`.
+  ProxiedCall(h2::Stream& front, std::shared_ptr<const GrpcRules> rules, const GrpcTarget& target)
+      : rules_(std::move(rules)),
+        target_(target),
+        front_(*this),
+        back_(*this),
+        front_stream_(&front) {
     front.SetHandler(&front_);
   }
   ~ProxiedCall() {
@@ -162,6 +167,7 @@ class ProxiedCall {
     }
   }
 
+  const std::shared_ptr<const GrpcRules> rules_;
   const GrpcTarget& target_;
   Front front_;
   Back back_;
@@ -176,14 +182,12 @@ class ProxiedCall {
 
 }  // namespace
 
-GrpcProxy::GrpcProxy(http::EventLoops& loops, const GrpcTargets& targets,
-                     const Authenticator& authenticator,
+GrpcProxy::GrpcProxy(http::EventLoops& loops, const http::PerLoop<GrpcRules>& rules,
                      std::shared_ptr<const rpc::PeerAuth> peer_auth, metrics::Registry& registry)
     : loops_(loops),
-      targets_(targets),
-      authenticator_(authenticator),
+      rules_(rules),
       peer_auth_(std::move(peer_auth)),
-      local_(loops, targets,
+      local_(loops, rules,
              [this](h2::Stream& stream, const GrpcTarget& target, const h2::Fields& head,
                     std::string_view received,
                     bool end) { PassOn(stream, target, head, received, end); }),
@@ -212,14 +216,17 @@ void GrpcProxy::Handle(h2::Stream& stream, h2::Fields head, bool end) {
   std::string_view method = head.Get(":path");
   if (method.starts_with('/')) method.remove_prefix(1);
   if (local_.Handle(method, stream, head)) return;
-  const GrpcTarget* const target = targets_.Find(method, head.Get(":authority"));
+  const GrpcTarget* const target =
+      rules_.Get(stream.loop())->targets.Find(method, head.Get(":authority"));
   if (target == nullptr) return Refuse(stream, absl::UnimplementedError("Unknown method"));
   PassOn(stream, *target, head, {}, end);
 }
 
 void GrpcProxy::PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::Fields& head,
                        std::string_view received, bool end) {
-  const auto principal = authenticator_.Check(head.Get("authorization"), head.Get("x-api-key"));
+  const auto& rules = rules_.Get(stream.loop());
+  const auto principal =
+      rules->authenticator.Check(head.Get("authorization"), head.Get("x-api-key"));
   if (!principal.ok()) return Refuse(stream, principal.status());
   std::optional<microseconds> timeout;
   if (head.Has("grpc-timeout")) {
@@ -249,7 +256,7 @@ void GrpcProxy::PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::F
     if (target.is_suite) up.Add(rpc::kPeerTokenKey, peer_auth_->token());
   }
   calls_.Increment();
-  auto* const call = new ProxiedCall(stream, target);
+  auto* const call = new ProxiedCall(stream, rules, target);
   if (timeout) call->SetDeadline(loops_, *timeout);
   call->Start(std::move(up), received, end);
 }

@@ -36,9 +36,10 @@ void CallTracker::CancelAndWait() {
 }
 
 HttpCall::HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange,
-                   const CallEnv& env)
+                   const CallEnv& env, std::shared_ptr<const void> keeps)
     : request(std::move(received)),
       env_(env),
+      keeps_(std::move(keeps)),
       exchange_(std::move(exchange)),
       start_(env.clock.Monotonic()) {
   env_.tracker.Begin();
@@ -48,6 +49,8 @@ HttpCall::~HttpCall() {
   if (cancellation_ != nullptr) env_.tracker.shutdown()->Unsubscribe(shutdown_id_);
   // An unanswered exchange answers 500 by itself.
   Count(500);
+  // Before the tracker says that nothing runs any more.
+  keeps_.reset();
   env_.tracker.End();
 }
 

@@ -54,7 +54,10 @@ struct CallEnv {
 // which belongs to the surface that handles it.
 class HttpCall : public std::enable_shared_from_this<HttpCall> {
  public:
-  HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange, const CallEnv& env);
+  // `keeps` is held until the last user of the call is gone: what the surfaces that work on it are
+  // part of, so that a reload does not take it away.
+  HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange, const CallEnv& env,
+           std::shared_ptr<const void> keeps = nullptr);
   ~HttpCall();
   HttpCall(const HttpCall&) = delete;
   HttpCall& operator=(const HttpCall&) = delete;
@@ -91,6 +94,7 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   void Count(int status);
 
   const CallEnv& env_;
+  std::shared_ptr<const void> keeps_;
   const std::shared_ptr<http::Exchange> exchange_;
   const MonotonicTime start_;
   Surface surface_ = Surface::kOther;

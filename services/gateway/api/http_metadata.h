@@ -18,6 +18,8 @@ namespace penstock::gateway {
 struct HeaderRules {
   std::vector<std::string> request;
   std::vector<std::string> answer;
+
+  bool operator==(const HeaderRules&) const = default;
 };
 
 // Adds to `options` what the headers of a request say to the service:

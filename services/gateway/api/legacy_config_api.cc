@@ -53,9 +53,10 @@ std::string ResourcePath(const char* collection, std::string_view id) {
 
 }  // namespace
 
-void LegacyConfigApi::Handle(http::Request request,
-                             std::shared_ptr<http::Exchange> exchange) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), deps_.env);
+void LegacyConfigApi::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange,
+                             std::shared_ptr<const void> keeper) const {
+  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), deps_.env,
+                                               std::move(keeper));
   call->set_surface(Surface::kConfig);
   const http::Headers& headers = call->request.headers;
   const absl::Status allowed = deps_.guard.Check({.host = headers.Get("Host"),

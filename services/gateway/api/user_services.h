@@ -32,15 +32,27 @@ class UserServices {
   // not.
   static absl::StatusOr<std::unique_ptr<UserServices>> Create(
       std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
-      HeaderRules headers, metrics::Registry& metrics);
+      HeaderRules headers, metrics::Registry& metrics) {
+    return Create(std::move(services), std::move(suite), std::move(headers), metrics, nullptr);
+  }
+  // The same in place of `before`, which may go on: what that serves of the same services is taken
+  // over. Servers that are new or elsewhere are asked here, each for up to five seconds; one that
+  // does not answer is asked again from Start on.
+  static absl::StatusOr<std::unique_ptr<UserServices>> Create(
+      std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
+      HeaderRules headers, metrics::Registry& metrics, const UserServices* before);
 
   ~UserServices();
   UserServices(const UserServices&) = delete;
   UserServices& operator=(const UserServices&) = delete;
 
+  // Begins watching; at a second call it does nothing.
   void Start();
   // Ends watching; what is served goes on. Idempotent.
   void Stop();
+
+  // Whether one made of these would be the same.
+  bool IsFor(const std::vector<UserServiceOptions>& services, const HeaderRules& headers) const;
 
   // False, and nothing is done, when no rule takes the request.
   bool Handle(const std::shared_ptr<HttpCall>& call) const;
@@ -51,11 +63,15 @@ class UserServices {
   struct Snapshot;
   struct Service;
 
-  UserServices(std::vector<UserServiceOptions> services,
+  UserServices(std::vector<std::unique_ptr<Service>> services,
                std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers,
                metrics::Registry& metrics);
 
   std::shared_ptr<const Snapshot> Current() const;
+  // The service of that name; null when there is none.
+  const Service* Find(const std::string& name, std::size_t* index) const;
+  // Gives a service its first set: that which `before` has, or a new one.
+  absl::Status Begin(std::size_t index, const UserServices* before);
   // Takes a set for one service, in place of what it had.
   absl::Status Replace(std::size_t index, std::shared_ptr<const transcode::DescriptorSet> set);
   absl::Status CheckPlace(const transcode::Binding& binding) const;

@@ -204,6 +204,11 @@ void Bind(config::Binder& binder, Config& config) {
                                      "gRPC services to serve as REST", &BindService);
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
+  for (const char* key :
+       {"http.hosts", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
+        "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api.url"}) {
+    binder.Reloadable(key);
+  }
 }
 
 }  // namespace penstock::gateway

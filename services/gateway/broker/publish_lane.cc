@@ -148,7 +148,7 @@ struct PublishLane::Stream {
   bool has_answered = false;
 };
 
-PublishLane::PublishLane(const Env& env) : env_(env), window_(env.limits) {}
+PublishLane::PublishLane(const Env& env) : env_(env), timeout_(env.timeout), window_(env.limits) {}
 PublishLane::~PublishLane() = default;
 
 absl::Status PublishLane::Publish(const std::string& space, std::span<PublishOrder> orders) {
@@ -161,7 +161,7 @@ absl::Status PublishLane::Publish(const std::string& space, std::span<PublishOrd
         absl::ResourceExhaustedError("too many events wait for the event-broker: retry later"),
         absl::Seconds(1));
   }
-  const MonotonicTime deadline = env_.clock.Monotonic() + env_.timeout;
+  const MonotonicTime deadline = env_.clock.Monotonic() + timeout_;
   std::unique_lock<std::mutex> lock;
   if (stream_ != nullptr) lock = std::unique_lock(stream_->mutex);
   for (PublishOrder& order : orders) {
