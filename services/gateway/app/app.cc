@@ -130,7 +130,6 @@ App::~App() {
 }
 
 absl::Status App::Start() {
-  const std::lock_guard lock(mutex_);
   cloudevents::RegisterJsonForm();
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
   parts_ = std::make_unique<Parts>(config_, shared_, peer_auth);
@@ -223,11 +222,7 @@ absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
 }
 
 absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
-  // A stop may take long, and the thread of signals must not wait for it.
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || parts_ == nullptr || parts_->generation == nullptr) {
-    return absl::FailedPreconditionError("the gateway is starting or stopping");
-  }
+  if (parts_ == nullptr) return absl::FailedPreconditionError("the gateway does not serve");
   ASSIGN_OR_RETURN(Config next, config::WithFixedOf(config_, config));
   RETURN_IF_ERROR(next.Validate());
   ASSIGN_OR_RETURN(auto made, Generation::Create(next, parts_->base, parts_->generation.get()));
@@ -241,7 +236,6 @@ absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
 }
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {
-  const std::lock_guard lock(mutex_);
   if (parts_ == nullptr) return absl::OkStatus();
   shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
   if (parts_->grpc_proxy != nullptr) parts_->grpc_proxy->Drain();

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -45,7 +44,7 @@ class App final : public lifecycle::App {
   // Goes by `config` from now on, as far as its keys are Reloadable; the others stay as they are.
   // Requests under way go on as they began, and none fails for it. Everything is built and checked
   // first: an error, which names the key or file at fault, changes nothing. Gives the keys of files
-  // that hold something new. From any thread that may block, while the app serves.
+  // that hold something new. From any thread that may block, but not while Start or Stop runs.
   absl::StatusOr<std::vector<std::string>> Reload(const Config& config);
 
   // Takes nothing new, answers what is in flight for most of `deadline`, ends the rest.
@@ -65,8 +64,6 @@ class App final : public lifecycle::App {
   absl::Status StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth);
 
   const Shared shared_;
-  // Held by Start, Stop and Reload.
-  std::mutex mutex_;
   Config config_;
   std::unique_ptr<Parts> parts_;
 };
