@@ -12,13 +12,13 @@ std::vector<KeyState> KeyStates(const Binder& binder) {
   return states;
 }
 
-absl::Status KeepFixed(const Binder& running, Binder& next) {
+absl::Status TakeReloadable(const Binder& wanted, Binder& running) {
   Problems problems;
-  for (const auto& key : next.table().keys) {
-    const internal::Key* own = running.table().Find(key->name);
-    if (key->reloadable || own == nullptr) continue;
-    if (key->secret) return absl::InternalError(key->name + " is secret and not reloadable");
-    key->read(own->write(), key->name, problems);
+  for (const auto& key : running.table().keys) {
+    const internal::Key* source = wanted.table().Find(key->name);
+    if (!key->reloadable || source == nullptr) continue;
+    if (key->secret) return absl::InternalError(key->name + " is secret and reloadable");
+    key->read(source->write(), key->name, problems);
   }
   return problems.ToStatus();
 }

@@ -21,20 +21,21 @@ struct KeyState {
 // All bound keys, in the order of binding.
 std::vector<KeyState> KeyStates(const Binder& binder);
 
-// Gives every key of `next` that is not Reloadable the value that it has in `running`, where the
-// same keys are bound. INTERNAL for a secret that is not Reloadable, which nobody is shown.
-absl::Status KeepFixed(const Binder& running, Binder& next);
+// Gives every key of `running` that is Reloadable the value that it has in `wanted`, where the same
+// keys are bound. INTERNAL for a secret that is Reloadable, which nobody is shown; INVALID_ARGUMENT
+// naming keys for values that could not be read from a file.
+absl::Status TakeReloadable(const Binder& wanted, Binder& running);
 
-// `wanted`, but for what a running program cannot take over: that is as in `running`. For configs
-// whose Bind(Binder&, Config&) stands in their namespace.
+// `running` with what a running program takes over of `wanted`. For configs whose
+// Bind(Binder&, Config&) stands in their namespace.
 template <typename Config>
-absl::StatusOr<Config> WithFixedOf(Config running, Config wanted) {
-  Binder old_keys;
-  Bind(old_keys, running);
+absl::StatusOr<Config> WithReloadableOf(Config running, Config wanted) {
   Binder new_keys;
   Bind(new_keys, wanted);
-  if (absl::Status kept = KeepFixed(old_keys, new_keys); !kept.ok()) return kept;
-  return wanted;
+  Binder old_keys;
+  Bind(old_keys, running);
+  if (absl::Status taken = TakeReloadable(new_keys, old_keys); !taken.ok()) return taken;
+  return running;
 }
 
 }  // namespace penstock::config

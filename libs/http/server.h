@@ -197,6 +197,13 @@ class Server {
   std::uint16_t port() const;
   ServerStats Stats() const;
 
+  // Reads the TLS files, and gives what makes connections that come from then on go by all this;
+  // those that are open go on as they began. Fails as Start does when a file cannot be used. What
+  // it gives is called once at most, while the server lives, and not from a loop.
+  absl::StatusOr<std::function<void()>> PrepareUpdate(const ServerLimits& limits,
+                                                      const ServerTimeouts& timeouts,
+                                                      const ServerTls& tls);
+
   // Closes the listening socket. Connections go on.
   void StopAccepting();
   // Stops accepting, closes idle connections, lets requests in flight finish with `Connection:

@@ -9,6 +9,7 @@
 
 #include "libs/base/status.h"
 #include "libs/base/worker_pool.h"
+#include "libs/config/changes.h"
 #include "libs/config/listen_address.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/lifecycle/instance_id.h"
@@ -243,6 +244,15 @@ absl::Status App::Serve() {
                                                   *parts.log, shared_.clock});
   parts.subscription_metrics->Start();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
+  if (parts_ == nullptr) return absl::FailedPreconditionError("the event-broker does not serve");
+  ASSIGN_OR_RETURN(Config next, config::WithReloadableOf(config_, config));
+  RETURN_IF_ERROR(next.Validate());
+  parts_->log->SetRetention(MakeRetentionLimits(next));
+  config_ = std::move(next);
+  return std::vector<std::string>();
 }
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {

@@ -56,11 +56,12 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   loop_options.threads =
       std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kLoopsMax);
   auto loops = std::make_unique<http::EventLoops>(loop_options);
+  auto egress = std::make_unique<http::PerLoop<http::EgressPolicy>>(
+      *loops, std::make_shared<const http::EgressPolicy>(std::move(policy)));
   http::ClientOptions client_options;
   client_options.connections_per_host_max = 256;
-  client_options.egress = [policy = std::move(policy)](const std::string& address,
-                                                       std::uint16_t port) {
-    return policy.Check(address, port);
+  client_options.egress = [policy = egress.get()](const std::string& address, std::uint16_t port) {
+    return policy->Get()->Check(address, port);
   };
   ASSIGN_OR_RETURN(auto client, http::Client::Create(*loops, std::move(client_options)));
   SqliteExecutionStore::Options store_options;
@@ -69,8 +70,8 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   store_options.retention_count = config.executions.retention_count;
   ASSIGN_OR_RETURN(auto store, SqliteExecutionStore::Open(std::move(store_options), shared.clock,
                                                           shared.metrics));
-  return Opened{std::move(lock),  std::move(instance), std::move(peer_auth),
-                std::move(loops), std::move(client),   std::move(store)};
+  return Opened{std::move(lock),   std::move(instance), std::move(peer_auth), std::move(loops),
+                std::move(egress), std::move(client),   std::move(store)};
 }
 
 App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
@@ -78,6 +79,7 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       instance(std::move(opened.instance)),
       peer_auth(std::move(opened.peer_auth)),
       loops(std::move(opened.loops)),
+      egress(std::move(opened.egress)),
       client(std::move(opened.client)),
       store(std::move(opened.store)),
       timers(*loops),

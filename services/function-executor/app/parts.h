@@ -7,7 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "libs/http/client.h"
+#include "libs/http/egress.h"
 #include "libs/http/event_loops.h"
+#include "libs/http/per_loop.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/replica_set.h"
@@ -38,6 +40,7 @@ struct App::Parts {
     std::string instance;
     std::shared_ptr<const rpc::PeerAuth> peer_auth;
     std::unique_ptr<http::EventLoops> loops;
+    std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
     std::unique_ptr<http::Client> client;
     std::unique_ptr<SqliteExecutionStore> store;
   };
@@ -57,6 +60,8 @@ struct App::Parts {
   const std::string instance;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth;
   std::unique_ptr<http::EventLoops> loops;
+  // Asked at each connect of `client`.
+  std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
   std::unique_ptr<http::Client> client;
   std::unique_ptr<SqliteExecutionStore> store;
   LoopTimers timers;

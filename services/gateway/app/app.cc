@@ -1,6 +1,7 @@
 #include "services/gateway/app/app.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -156,6 +157,7 @@ absl::Status App::StartHttp() {
   options.port = config_.http_listen.port;
   options.limits = config_.http_limits;
   options.timeouts = config_.http_timeouts;
+  options.tls = config_.http_tls;
   const auto& now = parts_->now;
   options.body_bytes_max_of = [&now](const http::Request& head) {
     return now.Get()->front_door().BodyLimit(head);
@@ -222,14 +224,27 @@ absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
 }
 
 absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
-  if (parts_ == nullptr) return absl::FailedPreconditionError("the gateway does not serve");
-  ASSIGN_OR_RETURN(Config next, config::WithFixedOf(config_, config));
+  if (parts_ == nullptr || parts_->http == nullptr) {
+    return absl::FailedPreconditionError("the gateway does not serve");
+  }
+  ASSIGN_OR_RETURN(Config next, config::WithReloadableOf(config_, config));
   RETURN_IF_ERROR(next.Validate());
   ASSIGN_OR_RETURN(auto made, Generation::Create(next, parts_->base, parts_->generation.get()));
+  ASSIGN_OR_RETURN(
+      const auto update_http,
+      parts_->http->PrepareUpdate(next.http_limits, next.http_timeouts, next.http_tls));
+  std::function<void()> update_legacy = [] {};
+  if (parts_->legacy_http != nullptr) {
+    ASSIGN_OR_RETURN(update_legacy,
+                     parts_->legacy_http->PrepareUpdate(next.http_limits, next.http_timeouts, {}));
+  }
   // From here on nothing fails.
   std::vector<std::string> renewed = made->RenewedFiles(*parts_->generation);
   made->Start();
   parts_->Adopt(std::move(made));
+  update_http();
+  update_legacy();
+  if (parts_->grpc != nullptr) parts_->grpc->SetConnectionsMax(next.http_limits.connections_max);
   parts_->publisher.SetTimeout(next.publish_timeout);
   config_ = std::move(next);
   return renewed;

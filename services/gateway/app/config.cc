@@ -131,6 +131,13 @@ absl::Status Config::Validate() const {
     violations.push_back(
         {"http.target_bytes_max", "must be less than http.header_bytes_max, which counts it too"});
   }
+  if (http_tls.cert_file.empty() != http_tls.key_file.empty()) {
+    violations.push_back({http_tls.key_file.empty() ? "http.tls.key_file" : "http.tls.cert_file",
+                          "must not be empty, as the other one of the two is set"});
+  }
+  if (!http_tls.client_ca_file.empty() && http_tls.cert_file.empty()) {
+    violations.push_back({"http.tls.client_ca_file", "needs http.tls.cert_file"});
+  }
   CheckListener("http.listen", http_listen.ToString(), auth, violations);
   CheckListener("config.listen", config_listen, auth, violations);
   CheckListener("grpc.listen", grpc_listen, auth, violations);
@@ -171,6 +178,11 @@ void Bind(config::Binder& binder, Config& config) {
   binder.StringList("http.hosts", &config.http_hosts,
                     "names besides localhost under which /api may be called; \"*\": any");
   BindHttp(binder, config.http_limits, config.http_timeouts);
+  binder.String("http.tls.cert_file", &config.http_tls.cert_file,
+                "PEM file with the front door's certificate and its chain; empty: plain HTTP");
+  binder.String("http.tls.key_file", &config.http_tls.key_file, "PEM file with its key");
+  binder.String("http.tls.client_ca_file", &config.http_tls.client_ca_file,
+                "PEM file with authorities, of one of which clients must present a certificate");
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
@@ -205,10 +217,12 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
   for (const char* key :
-       {"http.hosts", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
+       {"http", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
         "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api.url"}) {
     binder.Reloadable(key);
   }
+  binder.Fixed("http.listen");
+  binder.Fixed("http.threads");
 }
 
 }  // namespace penstock::gateway

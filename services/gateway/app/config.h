@@ -27,6 +27,8 @@ struct Config {
   // Of both HTTP listeners. body_bytes_max is of one event's payload, and of every other body.
   http::ServerLimits http_limits;
   http::ServerTimeouts http_timeouts;
+  // Of the front door; without a certificate it speaks plain HTTP.
+  http::ServerTls http_tls;
   // The founding configuration API; empty turns it off.
   std::string config_listen = "127.0.0.1:8081";
   // "host:port"; empty or "inproc:" turns the gRPC proxy off.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "services/gateway/api/file_digest.h"
 
 namespace penstock::gateway {
 namespace {
@@ -21,6 +22,8 @@ HeaderRules HeadersOf(const Config& config) {
 
 Generation::Generation(const Config& config, const Base& base)
     : config_(config),
+      tls_digest_(DigestOfFiles(
+          {config.http_tls.cert_file, config.http_tls.key_file, config.http_tls.client_ca_file})),
       guard_(config.http_hosts),
       functions_(base.backends, base.call_options, config.invoke_timeout),
       http_events_(base.routes, base.publisher, functions_),
@@ -101,11 +104,20 @@ void Generation::Stop() {
 }
 
 std::vector<std::string> Generation::RenewedFiles(const Generation& before) const {
-  const bool has_same_file = config_.auth == AuthKind::kApiKeys &&
+  std::vector<std::string> renewed;
+  const bool has_same_keys = config_.auth == AuthKind::kApiKeys &&
                              config_.auth == before.config_.auth &&
                              config_.auth_keys_file == before.config_.auth_keys_file;
-  if (has_same_file && !(authenticator_ == before.authenticator_)) return {"auth_keys_file"};
-  return {};
+  if (has_same_keys && !(authenticator_ == before.authenticator_)) {
+    renewed.emplace_back("auth_keys_file");
+  }
+  const http::ServerTls& tls = config_.http_tls;
+  const http::ServerTls& old_tls = before.config_.http_tls;
+  const bool has_same_tls = tls.cert_file == old_tls.cert_file &&
+                            tls.key_file == old_tls.key_file &&
+                            tls.client_ca_file == old_tls.client_ca_file;
+  if (has_same_tls && tls_digest_ != before.tls_digest_) renewed.emplace_back("http.tls.cert_file");
+  return renewed;
 }
 
 }  // namespace penstock::gateway

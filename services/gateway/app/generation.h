@@ -74,6 +74,8 @@ class Generation {
   absl::Status CreateGrpc(const Base& base, const Generation* before);
 
   const Config config_;
+  // Of the front door's TLS files.
+  const std::string tls_digest_;
   const WebGuard guard_;
   Authenticator authenticator_;
   const FunctionCalls functions_;

@@ -3,16 +3,20 @@
 #include <grpcpp/create_channel.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "libs/base/status.h"
 #include "libs/config/changes.h"
+#include "libs/http/client.h"
 #include "tests/contract/gateway/proxy_fixture.h"
 #include "tests/contract/gateway/scripted_upstream.h"
+#include "tests/unit/libs/http/test_certificate.h"
 
 namespace penstock::gateway {
 namespace {
@@ -265,6 +269,76 @@ TEST_F(ReloadTest, RequestsUnderWayGoOnWhateverIsExchanged) {
   }
   stop = true;
   for (auto& asker : askers) EXPECT_EQ(asker.get(), "");
+}
+
+TEST_F(ReloadTest, ACertificateIsRenewedAtItsPath) {
+  const http::TestCertificates first;
+  const http::TestCertificates second;
+  const auto install = [&](const http::TestCertificates& from) {
+    const auto copy = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy_file(from.server_cert_file(), folder.File("cert.pem"), copy);
+    std::filesystem::copy_file(from.server_key_file(), folder.File("key.pem"), copy);
+  };
+  install(first);
+  config.http_tls.cert_file = folder.File("cert.pem");
+  config.http_tls.key_file = folder.File("key.pem");
+  StartGateway();
+  http::EventLoops loops;
+  const auto is_trusted = [&](const http::TestCertificates& authority) {
+    auto client = http::Client::Create(loops, {.tls = {.ca_file = authority.ca_file()}});
+    std::promise<bool> done;
+    (*client)->Send({.url = "https://localhost:" + std::to_string(http_port()) + "/"},
+                    [&](const auto& response) { done.set_value(response.ok()); });
+    return done.get_future().get();
+  };
+  EXPECT_TRUE(is_trusted(first));
+  install(second);
+  EXPECT_FALSE(is_trusted(second));
+  EXPECT_THAT(Reload(), ElementsAre("http.tls.cert_file"));
+  EXPECT_TRUE(is_trusted(second));
+  EXPECT_FALSE(is_trusted(first));
+  // A key of another certificate is refused.
+  std::filesystem::copy_file(first.server_key_file(), folder.File("key.pem"),
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_THAT(std::string(app->Reload(config).status().message()), HasSubstr("key.pem"));
+  EXPECT_TRUE(is_trusted(second));
+}
+
+TEST_F(ReloadTest, LimitsAreThoseOfNewConnections) {
+  StartGateway();
+  EXPECT_EQ(Post("/events", std::string(2000, 'x'), {{"Event", "t"}}).status, 202);
+  config.http_limits.body_bytes_max = 1024;
+  Reload();
+  EXPECT_EQ(Post("/events", std::string(2000, 'x'), {{"Event", "t"}}).status, 413);
+  EXPECT_EQ(Post("/_invoke", std::string(2000, 'x'), {{"Function-ID", "f"}}).status, 413);
+}
+
+// A key that is marked as taken over and is not would be a lie: every one that is not marked keeps
+// the running value, every one that is has the new one.
+TEST_F(ReloadTest, KeysAreFixedOrTaken) {
+  Config other;
+  other.http_listen = {"127.0.0.1", 1};
+  other.http_threads = 3;
+  other.config_listen = other.grpc_listen = "127.0.0.1:1";
+  other.event_broker_address = other.function_manager_address = other.function_executor_address =
+      "127.0.0.1:1";
+  other.peer_token_file = "elsewhere";
+  other.http_hosts = {"a"};
+  other.invoke_timeout = std::chrono::milliseconds(1'000);
+  other.proxy.master_api_url = "http://a";
+  const auto next = config::WithReloadableOf(config, other);
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->http_listen.ToString(), config.http_listen.ToString());
+  EXPECT_EQ(next->http_threads, config.http_threads);
+  EXPECT_EQ(next->config_listen, config.config_listen);
+  EXPECT_EQ(next->grpc_listen, config.grpc_listen);
+  EXPECT_EQ(next->event_broker_address, config.event_broker_address);
+  EXPECT_EQ(next->function_manager_address, config.function_manager_address);
+  EXPECT_EQ(next->function_executor_address, config.function_executor_address);
+  EXPECT_EQ(next->peer_token_file, config.peer_token_file);
+  EXPECT_EQ(next->http_hosts, other.http_hosts);
+  EXPECT_EQ(next->invoke_timeout, other.invoke_timeout);
+  EXPECT_EQ(next->proxy.master_api_url, other.proxy.master_api_url);
 }
 
 TEST_F(ReloadTest, OnlyWhileItServes) {

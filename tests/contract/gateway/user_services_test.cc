@@ -289,5 +289,37 @@ TEST_P(UserServicesTest, LeavesOtherPathsAlone) {
   EXPECT_EQ(Get("/shop").status, 404);
 }
 
+TEST_P(UserServicesTest, ComeAndGoWithTheConfiguration) {
+  StartGateway();
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+  config.services = {Shop(file_)};
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 200);
+  // What did not change is not read again, and other changes leave it.
+  config.http_hosts = {"a.example"};
+  ASSERT_TRUE(app->Reload(config).ok());
+  config.answer_headers = {"color"};
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").Header("color"), "red");
+  config.services.push_back({.name = "none", .addresses = {address_}, .descriptors = "nowhere"});
+  const absl::Status refused = app->Reload(config).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("nowhere"));
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 200);
+  config.services.clear();
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+}
+
+TEST_P(UserServicesTest, AServerThatIsDownIsNoReasonToRefuse) {
+  StartGateway();
+  StopShop();
+  config.services = {Shop(kReflection)};
+  EXPECT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+  config.services = {Shop(file_)};
+  EXPECT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 503);
+}
+
 }  // namespace
 }  // namespace penstock::gateway
