@@ -70,9 +70,11 @@ void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> ex
   if (!principal.ok()) {
     // A browser has no key to show. With one, a route of the same path comes first: Rest().
     if (surfaces_.reference.Handle(call)) return;
+    if (surfaces_.web_rpc.Fail(call, principal.status())) return;
     return call->Fail(principal.status());
   }
   call->principal = *std::move(principal);
+  if (surfaces_.web_rpc.Handle(call)) return;
   Dispatch(call);
 }
 

@@ -13,6 +13,7 @@
 #include "services/gateway/api/reverse_proxy.h"
 #include "services/gateway/api/transcoded_api.h"
 #include "services/gateway/api/user_services.h"
+#include "services/gateway/api/web_rpc.h"
 
 namespace penstock::gateway {
 
@@ -26,6 +27,7 @@ struct FrontDoorSurfaces {
   const Authenticator& authenticator;
   const ReverseProxy& proxy;
   const ApiReference& reference;
+  const WebRpc& web_rpc;
 };
 
 // Thread-safe. The environment and the surfaces must outlive every request.

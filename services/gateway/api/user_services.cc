@@ -278,6 +278,19 @@ bool UserServices::RefuseMethod(const std::shared_ptr<HttpCall>& call) const {
   return true;
 }
 
+UserMethod UserServices::FindMethod(std::string_view full_name) const {
+  const auto snapshot = Current();
+  for (std::size_t i = 0; i < snapshot->sets.size(); ++i) {
+    if (snapshot->sets[i] == nullptr) continue;
+    const auto* method = snapshot->sets[i]->FindMethod(full_name);
+    if (method == nullptr) continue;
+    const DescriptorSet& set = *snapshot->sets[i];
+    return {snapshot, method, set.Prototype(method->input_type()),
+            set.Prototype(method->output_type()), &services_[i]->upstream};
+  }
+  return {};
+}
+
 void UserServices::Call(const std::shared_ptr<HttpCall>& call,
                         std::shared_ptr<const Snapshot> snapshot,
                         const transcode::MatchResult& match) const {

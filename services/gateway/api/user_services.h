@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,6 +21,16 @@
 #include "services/gateway/api/user_upstream.h"
 
 namespace penstock::gateway {
+
+// A method of a user's service, whether or not a rule names it.
+struct UserMethod {
+  // Keeps the types as long as they are used; null when there is no such method.
+  std::shared_ptr<const void> types;
+  const google::protobuf::MethodDescriptor* method = nullptr;
+  const google::protobuf::Message* request_prototype = nullptr;
+  const google::protobuf::Message* response_prototype = nullptr;
+  UserUpstream* upstream = nullptr;
+};
 
 // Serves one table of routes for all configured services. Files are looked at twice a second, and
 // servers asked again when their reflection stream has ended; a set that is refused leaves the one
@@ -46,6 +57,8 @@ class UserServices {
   bool Handle(const std::shared_ptr<HttpCall>& call) const;
   // Answers 405 when the path has rules for other methods; else false.
   bool RefuseMethod(const std::shared_ptr<HttpCall>& call) const;
+  // The method of a full name, "acme.v1.Users/Get", by the descriptors that are there now.
+  UserMethod FindMethod(std::string_view full_name) const;
 
  private:
   struct Snapshot;

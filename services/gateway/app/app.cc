@@ -20,6 +20,7 @@
 #include "services/gateway/api/grpc_targets.h"
 #include "services/gateway/api/legacy_config_api.h"
 #include "services/gateway/api/reverse_proxy.h"
+#include "services/gateway/api/web_rpc.h"
 #include "services/gateway/broker/route_watcher.h"
 #include "services/gateway/broker/stream_publisher.h"
 
@@ -95,10 +96,11 @@ struct App::Parts {
   std::unique_ptr<TranscodingProxy> transcoding_proxy;
   std::unique_ptr<TranscodedApi> api;
   std::unique_ptr<UserServices> services;
+  std::unique_ptr<GrpcTargets> grpc_targets;
+  std::unique_ptr<WebRpc> web_rpc;
   std::unique_ptr<FrontDoor> front_door;
   const ApiReference reference;
   const LegacyConfigApi legacy;
-  std::unique_ptr<GrpcTargets> grpc_targets;
   std::unique_ptr<GrpcProxy> grpc_proxy;
   metrics::Registration routes_gauge;
   metrics::Registration watching_gauge;
@@ -148,11 +150,15 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(parts_->reverse_proxy,
                    ReverseProxy::Create(config_.proxy, {parts_->loops, shared_.clock,
                                                         shared_.metrics, parts_->guard}));
+  ASSIGN_OR_RETURN(parts_->grpc_targets,
+                   GrpcTargets::Create(parts_->loops, AddressesOf(config_), config_.grpc));
+  parts_->web_rpc = std::make_unique<WebRpc>(WebRpc::Deps{
+      *parts_->grpc_targets, *parts_->services, parts_->authenticator, parts_->guard, peer_auth});
   parts_->services->Start();
   parts_->front_door = std::make_unique<FrontDoor>(
       FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
                         *parts_->services, parts_->authenticator, *parts_->reverse_proxy,
-                        parts_->reference},
+                        parts_->reference, *parts_->web_rpc},
       parts_->env);
   parts_->watcher.Start();
   parts_->reverse_proxy->Start();
@@ -217,8 +223,6 @@ absl::Status App::StartLegacy() {
 absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
   if (!config_.HasGrpcListener()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
-  ASSIGN_OR_RETURN(parts_->grpc_targets,
-                   GrpcTargets::Create(parts_->loops, AddressesOf(config_), config_.grpc));
   parts_->grpc_proxy =
       std::make_unique<GrpcProxy>(parts_->loops, *parts_->grpc_targets, parts_->authenticator,
                                   std::move(peer_auth), shared_.metrics);

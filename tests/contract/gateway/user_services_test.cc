@@ -31,19 +31,6 @@ google::protobuf::FileDescriptorSet FilesOf(const std::string& version) {
   return files;
 }
 
-// What one server is given, as gRPC lets an object serve only once.
-class Front final : public grpc::CallbackGenericService {
- public:
-  explicit Front(FakeUserService& service) : service_(service) {}
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    return service_.CreateReactor(context);
-  }
-
- private:
-  FakeUserService& service_;
-};
-
 class UserServicesTest : public GatewayTest, public testing::WithParamInterface<Transport> {
  protected:
   UserServicesTest() : GatewayTest(GetParam()), shop_("shop"), file_(folder.File("shop.binpb")) {
@@ -57,7 +44,7 @@ class UserServicesTest : public GatewayTest, public testing::WithParamInterface<
 
   void StartShop() {
     rpc::ServerOptions options;
-    front_ = std::make_unique<Front>(shop_service);
+    front_ = std::make_unique<UserServiceFront>(shop_service);
     options.generic = front_.get();
     options.reflection = false;
     if (GetParam() == Transport::kInProcess) {
@@ -106,7 +93,7 @@ class UserServicesTest : public GatewayTest, public testing::WithParamInterface<
   const std::string shop_;
   const std::string file_;
   std::string address_;
-  std::unique_ptr<Front> front_;
+  std::unique_ptr<UserServiceFront> front_;
   std::unique_ptr<rpc::ServerHost> host_;
 };
 
