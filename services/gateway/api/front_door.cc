@@ -7,6 +7,7 @@
 
 #include "libs/base/status.h"
 #include "libs/config/version.h"
+#include "services/gateway/api/cors.h"
 #include "services/gateway/domain/reserved_paths.h"
 
 namespace penstock::gateway {
@@ -66,6 +67,9 @@ http::Response Only(std::string_view methods) {
 
 void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const {
   const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_);
+  if (http::Response answer; AnswersPreflight(env_.guard, call->request, &answer)) {
+    return call->Respond(std::move(answer));
+  }
   auto principal = surfaces_.authenticator.Check(call->request.headers);
   if (!principal.ok()) {
     // A browser has no key to show. With one, a route of the same path comes first: Rest().

@@ -6,6 +6,7 @@
 #include "libs/base/ids.h"
 #include "libs/base/status.h"
 #include "libs/protojson/status_json.h"
+#include "services/gateway/api/cors.h"
 
 namespace penstock::gateway {
 namespace {
@@ -53,6 +54,7 @@ HttpCall::~HttpCall() {
 
 void HttpCall::Respond(http::Response response) {
   response.headers.Set(kRequestId, RequestId());
+  AddCors(env_.guard, request.headers, &response.headers);
   Count(response.status);
   exchange_->Respond(std::move(response));
 }
@@ -61,6 +63,7 @@ void HttpCall::Fail(const absl::Status& error) { Respond(ErrorAnswer(error)); }
 
 void HttpCall::StartStream(int status, http::Headers headers) {
   headers.Set(kRequestId, RequestId());
+  AddCors(env_.guard, request.headers, &headers);
   Count(status);
   exchange_->StartStream(status, std::move(headers));
 }

@@ -15,6 +15,7 @@
 #include "libs/http/server.h"
 #include "libs/rpc/cancellation.h"
 #include "services/gateway/api/http_metrics.h"
+#include "services/gateway/domain/web_guard.h"
 
 namespace penstock::gateway {
 
@@ -48,6 +49,8 @@ struct CallEnv {
   const Clock& clock;
   HttpMetrics& metrics;
   CallTracker& tracker;
+  // Knows whose pages may read the answers.
+  const WebGuard& guard;
 };
 
 // Shared by whoever works on the request. The first answer counts. Thread-safe but for `request`,

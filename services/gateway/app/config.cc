@@ -9,6 +9,7 @@
 #include "libs/http/url.h"
 #include "libs/rpc/channel.h"
 #include "services/gateway/app/proxy_config.h"
+#include "services/gateway/domain/web_guard.h"
 
 namespace penstock::gateway {
 namespace {
@@ -131,6 +132,15 @@ absl::Status Config::Validate() const {
     violations.push_back(
         {"http.target_bytes_max", "must be less than http.header_bytes_max, which counts it too"});
   }
+  for (const std::string& origin : cors_origins) {
+    if (origin == "*" ? auth == AuthKind::kApiKeys : IsOrigin(origin)) continue;
+    violations.push_back(
+        {"http.cors.allow_origins",
+         origin == "*" ? "\"*\" needs auth: api_keys, as any page could call"
+                       : fmt::format("expected an origin as browsers send it, such as "
+                                     "https://app.example or http://localhost:3000, got \"{}\"",
+                                     origin)});
+  }
   CheckListener("http.listen", http_listen.ToString(), auth, violations);
   CheckListener("config.listen", config_listen, auth, violations);
   CheckListener("grpc.listen", grpc_listen, auth, violations);
@@ -170,6 +180,9 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
   binder.StringList("http.hosts", &config.http_hosts,
                     "names besides localhost under which /api may be called; \"*\": any");
+  binder.StringList("http.cors.allow_origins", &config.cors_origins,
+                    "origins whose pages may call from elsewhere, https://app.example; \"*\": any, "
+                    "with auth: api_keys only; empty: none");
   BindHttp(binder, config.http_limits, config.http_timeouts);
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");

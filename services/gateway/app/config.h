@@ -24,6 +24,8 @@ struct Config {
   int http_threads = 0;
   // Further names in Host headers that the management API answers to.
   std::vector<std::string> http_hosts;
+  // Origins whose pages may call from elsewhere; "*" is any.
+  std::vector<std::string> cors_origins;
   // Of both HTTP listeners. body_bytes_max is of one event's payload, and of every other body.
   http::ServerLimits http_limits;
   http::ServerTimeouts http_timeouts;

@@ -364,6 +364,43 @@ TEST_P(WebRpcTest, LeavesOtherRequestsAlone) {
   EXPECT_EQ(Get(std::string(kGet) + "?encoding=json").status, 404);
 }
 
+TEST_P(WebRpcTest, LetsPagesOfAllowedOriginsCall) {
+  config.cors_origins = {"https://app.example"};
+  config.auth = AuthKind::kApiKeys;
+  config.auth_keys_file = folder.File("keys");
+  std::ofstream(config.auth_keys_file) << "ann:0123456789abcdef\n";
+  StartGateway();
+  const auto preflight = [this](const std::string& origin) {
+    return Ask(http_port(), {"OPTIONS",
+                             kCreate,
+                             {{"Origin", origin},
+                              {"Access-Control-Request-Method", "POST"},
+                              {"Access-Control-Request-Headers", "content-type"}},
+                             ""});
+  };
+  const HttpAnswer asked = preflight("https://app.example");
+  EXPECT_EQ(asked.status, 204);
+  EXPECT_EQ(asked.Header("Access-Control-Allow-Origin"), "https://app.example");
+  EXPECT_THAT(asked.Header("Access-Control-Allow-Methods"), HasSubstr("POST"));
+  EXPECT_THAT(asked.Header("Access-Control-Allow-Headers"), HasSubstr("Connect-Protocol-Version"));
+  EXPECT_EQ(asked.Header("Vary"), "Origin");
+  const HttpAnswer other = preflight("https://evil.example");
+  EXPECT_EQ(other.status, 401);
+  EXPECT_EQ(other.Header("Access-Control-Allow-Origin"), "");
+  const HeaderList page = {{"Content-Type", "application/json"},
+                           {"Authorization", "Bearer 0123456789abcdef"},
+                           {"Origin", "https://app.example"},
+                           {"Sec-Fetch-Site", "cross-site"}};
+  const HttpAnswer created = Create("f", page);
+  EXPECT_EQ(created.status, 200) << created.body;
+  EXPECT_EQ(created.Header("Access-Control-Allow-Origin"), "https://app.example");
+  EXPECT_THAT(created.Header("Access-Control-Expose-Headers"), HasSubstr("Grpc-Status"));
+  // The REST API and streams alike.
+  const HttpAnswer rest = Get("/api/v1/spaces/default/functions/f", page);
+  EXPECT_EQ(rest.status, 200) << rest.body;
+  EXPECT_EQ(rest.Header("Access-Control-Allow-Origin"), "https://app.example");
+}
+
 TEST_P(WebRpcTest, KeepsPagesOfOtherOriginsAway) {
   StartGateway();
   const HttpAnswer got = Create("f", {{"Content-Type", "application/json"},
