@@ -91,6 +91,9 @@ std::optional<WebRpc::Shape> WebRpc::ShapeOf(const http::Request& request) const
     if (!type && !says_connect) return std::nullopt;
     if (type) shape.protocol = type->protocol;
     if (type) shape.codec = type->codec;
+    shape.wants_text =
+        shape.protocol == Protocol::kGrpcWeb &&
+        request.headers.Get("Accept").find("application/grpc-web-text") != std::string_view::npos;
   } else {
     return std::nullopt;
   }

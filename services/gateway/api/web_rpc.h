@@ -55,9 +55,14 @@ class WebRpc {
     // Nothing: a codec that is not known.
     std::optional<webrpc::Codec> codec;
     bool is_get = false;
+    // The answer is gRPC-Web in base64, whatever the request was.
+    bool wants_text = false;
     Found found;
 
-    WebForm form() const { return {protocol, codec.value_or(webrpc::Codec::kProto)}; }
+    WebForm form() const {
+      return {wants_text ? webrpc::Protocol::kGrpcWebText : protocol,
+              codec.value_or(webrpc::Codec::kProto)};
+    }
   };
 
   std::optional<Shape> ShapeOf(const http::Request& request) const;

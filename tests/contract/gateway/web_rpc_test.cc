@@ -161,6 +161,15 @@ TEST_P(WebRpcTest, AnswersGrpcWebText) {
   EXPECT_EQ(frames[1].flags, 0x80);
 }
 
+TEST_P(WebRpcTest, AnswersInTextWhereItIsAccepted) {
+  StartGateway();
+  const HttpAnswer got =
+      Post(kGet, Framed(GetRequest("none")),
+           {{"Content-Type", "application/grpc-web"}, {"Accept", "application/grpc-web-text"}});
+  EXPECT_EQ(got.Header("Content-Type"), "application/grpc-web-text+proto");
+  EXPECT_THAT(FramesIn(FromText(got.body)).at(0).message, StartsWith("grpc-status: 5\r\n"));
+}
+
 TEST_P(WebRpcTest, EndsGrpcWebWithTheStatus) {
   StartGateway();
   const HttpAnswer got = Post(kGet, Framed(GetRequest("none")), Type("application/grpc-web"));
