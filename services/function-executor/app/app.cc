@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "libs/base/core_dumps.h"
 #include "libs/base/status.h"
 #include "libs/config/listen_address.h"
 #include "libs/lifecycle/data_folder_lock.h"
@@ -57,6 +58,8 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(auto opened, Parts::Open(std::move(lock), config, shared_));
   parts_ = std::make_unique<Parts>(std::move(opened), config, shared_);
 
+  // A core holds what the memory held: the secrets of functions.
+  ForbidCoreDumps();
   rpc::ServerOptions options;
   options.name = config_.server_name;
   if (config_.HasListener()) {

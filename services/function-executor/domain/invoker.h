@@ -30,6 +30,8 @@ namespace penstock::executor {
 struct InvokeOrder {
   std::string space;
   std::string function;
+  std::string tag;  // As in FunctionChoice, like the next.
+  std::string sticky_key;
   TriggerKind trigger = TriggerKind::kCall;
   Bytes payload;  // Never null.
   std::string content_type;
@@ -49,8 +51,8 @@ struct InvokeOrder {
 };
 
 struct InvokeResult {
-  // Not OK when no driver was given the call: NOT_FOUND (no such function), UNAVAILABLE (functions
-  // not known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full),
+  // Not OK when no driver was given the call: NOT_FOUND (no such function or version), UNAVAILABLE
+  // (functions not known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full),
   // DEADLINE_EXCEEDED, CANCELLED. The members below are then empty.
   absl::Status refusal;
   std::string execution_id;

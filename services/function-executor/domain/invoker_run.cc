@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "libs/base/status.h"
 #include "services/function-executor/domain/classify.h"
+#include "services/function-executor/domain/redactor.h"
 
 namespace penstock::executor {
 namespace {
@@ -68,12 +70,10 @@ void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
   FunctionRegistry& registry = invoker_.parts_.registry;
   if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
-  std::shared_ptr<const FunctionSpec> function = registry.Find(order_.space, order_.function);
-  if (function == nullptr) {
-    return Refuse(absl::NotFoundError(
-        fmt::format("there is no function spaces/{}/functions/{}", order_.space, order_.function)));
-  }
-  EnterGate(std::move(function));
+  auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
+  if (!function.ok()) return Refuse(function.status());
+  secrets_ = std::move(function->secrets);
+  EnterGate(std::move(function->spec));
 }
 
 void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
@@ -199,6 +199,7 @@ Invocation Invoker::Run::MakeInvocation() const {
   invocation.content_type = order_.content_type;
   invocation.event = order_.event;
   invocation.http = order_.http;
+  invocation.secrets = secrets_;
   invocation.delivery_id = order_.delivery_id;
   invocation.attempt = order_.attempt;
   invocation.replay = order_.replay;
@@ -255,6 +256,8 @@ void Invoker::Run::OnDriverDone(Outcome outcome) {
   if (!TakeEnd()) return;
   const Parts& parts = invoker_.parts_;
   if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
+  // What a function is trusted with does not go on in its logs and errors.
+  if (secrets_ != nullptr) Redactor(*secrets_).CleanWords(&outcome);
   const Microseconds duration = parts.clock.Monotonic() - started_;
   parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
   auto result = std::make_shared<InvokeResult>();
@@ -270,10 +273,12 @@ void Invoker::Run::OnDriverDone(Outcome outcome) {
     return done(std::move(*result));
   }
   result->execution_id = record_.id;
+  std::optional<Outcome> recorded;
+  if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
   ExecutionRecord record = record_;
   record.duration = duration;
-  parts.journal.End(std::move(record), order_.payload, order_.content_type, result->outcome,
-                    [self = shared_from_this(), result] {
+  parts.journal.End(std::move(record), order_.payload, order_.content_type,
+                    recorded ? *recorded : result->outcome, [self = shared_from_this(), result] {
                       self->invoker_.Remove(self->record_.id);
                       self->LeaveGate();
                       const Done done = std::move(self->done_);

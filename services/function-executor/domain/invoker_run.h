@@ -51,6 +51,7 @@ class Invoker::Run final : public Invoker::Call,
 
   // Set before the stage that needs them is entered, not changed afterwards.
   std::shared_ptr<const FunctionSpec> function_;
+  std::shared_ptr<const Secrets> secrets_;
   bool has_slot_ = false;
   std::shared_ptr<Timers::Handle> queue_timer_;
   ExecutionRecord record_;

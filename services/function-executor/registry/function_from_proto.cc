@@ -49,6 +49,19 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   ASSIGN_OR_RETURN(const ResourceName name,
                    ParseResourceName("function.name", "functions", function.name()));
   FunctionUpdate update{name.space, name.id, function.uid(), function.version(), nullptr};
+  update.is_older_version = change.older_version();
+  for (const pb::TrafficTarget& target : function.traffic()) {
+    update.traffic.push_back({target.version(), target.percent()});
+  }
+  update.aliases.insert(function.aliases().begin(), function.aliases().end());
+  if (change.secrets_size() > 0) {
+    auto secrets = std::make_shared<Secrets>();
+    for (const auto& secret : change.secrets()) {
+      (*secrets)[secret.id()].insert(secret.values().begin(), secret.values().end());
+    }
+    update.secrets = std::move(secrets);
+  }
+  update.kept.assign(change.kept_versions().begin(), change.kept_versions().end());
   const bool is_callable =
       !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
       function.state() != pb::Function::DEPLOYING && function.state() != pb::Function::FAILED;
@@ -61,6 +74,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   spec->revision = change.revision();
   if (function.has_timeout()) spec->timeout = ToMicros(function.timeout());
   spec->concurrency_max = function.max_concurrency();
+  spec->secrets.assign(function.secrets().begin(), function.secrets().end());
   spec->environment.insert(function.environment().begin(), function.environment().end());
   if (function.has_http()) {
     spec->target = FromProto(function.http());

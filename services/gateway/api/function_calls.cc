@@ -16,6 +16,7 @@ namespace {
 
 namespace pb = executions::v1;
 
+constexpr char kStickyKey[] = "Penstock-Sticky-Key";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 
 // The header's value or else the query's.
@@ -39,7 +40,7 @@ absl::StatusOr<std::string> FunctionName(const http::Request& request) {
                       "expected the function's id in this header or in the query as functionId");
   }
   ASSIGN_OR_RETURN(const std::string id,
-                   ParseReference("Function-ID", "functions", space, function));
+                   ParseTaggedReference("Function-ID", "functions", space, function));
   return ResourceName{space, "functions", id}.ToString();
 }
 
@@ -48,6 +49,12 @@ absl::StatusOr<std::string> FunctionName(const http::Request& request) {
 void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeRequest request) const {
   if (!protojson::IsValidUtf8(request.payload().content_type())) {
     return call->Fail(FieldError("Content-Type", "expected printable characters"));
+  }
+  if (request.sticky_key().empty()) {
+    request.set_sticky_key(std::string(call->request.headers.Get(kStickyKey)));
+  }
+  if (!protojson::IsValidUtf8(request.sticky_key())) {
+    return call->Fail(FieldError(kStickyKey, "expected printable characters"));
   }
   auto channel = backends_.channel(Backend::kFunctionExecutor).Get();
   if (!channel.ok()) {

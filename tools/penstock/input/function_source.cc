@@ -110,6 +110,10 @@ absl::Status ApplyFunctionFlags(const FunctionFlags& flags, std::istream& in, Fu
   }
   RETURN_IF_ERROR(ParsePairs("--env", flags.environment, function->mutable_environment()));
   if (!flags.environment.empty()) paths->push_back("environment");
+  for (const std::string& secret : flags.secrets) {
+    if (!secret.empty()) function->add_secrets(secret);
+  }
+  if (!flags.secrets.empty()) paths->push_back("secrets");
   RETURN_IF_ERROR(ParsePairs("--metadata", flags.metadata, function->mutable_metadata()));
   if (!flags.metadata.empty()) paths->push_back("metadata");
   if (!flags.description.empty()) {

@@ -24,6 +24,7 @@ struct FunctionFlags {
   bool is_noop = false;
   std::string timeout;
   std::vector<std::string> environment;
+  std::vector<std::string> secrets;  // Ids; "" alone for none.
   std::vector<std::string> metadata;
   std::string description;
   int max_workers = 0;

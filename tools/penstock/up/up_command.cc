@@ -160,6 +160,11 @@ absl::Status RunUp(const UpOptions& options, const std::string& program, Context
     return absl::OkStatus();
   }
   lifecycle::ApplyLogConfig(settings.process, "");
+  functions::Config& manager = settings.suite.function_manager;
+  if (manager.secrets_key_file.empty() && manager.secrets_key.empty()) {
+    manager.secrets_key_file = (std::filesystem::path(options.data_dir) / "secrets.key").string();
+    manager.makes_secrets_key = true;
+  }
 
   Announcement announcement;
   ASSIGN_OR_RETURN(announcement.listeners, ReadListeners(binder));
