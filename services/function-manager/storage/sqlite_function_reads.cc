@@ -229,7 +229,9 @@ absl::StatusOr<ChangePage> SqliteFunctionSession::Changes(const ChangeQuery& que
       ASSIGN_OR_RETURN(change.secrets, SecretsOf(change.function));
       ASSIGN_OR_RETURN(has_changed, changed.Step());
     }
-    budget.Take(ByteSize(change.function));
+    std::size_t bytes = ByteSize(change.function);
+    for (const SecretValue& value : change.secrets) bytes += value.sealed.ciphertext.size();
+    budget.Take(bytes);
     page.changes.push_back(std::move(change));
   }
   ASSIGN_OR_RETURN(page.revision, Revision());
