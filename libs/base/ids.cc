@@ -29,6 +29,7 @@ void FillRandom(unsigned char* out, std::size_t size) {
 void FillPooled(unsigned char* out, std::size_t size) {
   thread_local std::array<unsigned char, 4096> pool;
   thread_local std::size_t used = pool.size();
+  if (size > pool.size()) return FillRandom(out, size);
   if (size > pool.size() - used) {
     FillRandom(pool.data(), pool.size());
     used = 0;
@@ -62,7 +63,7 @@ std::string NewUuid() {
 
 std::string RandomHex(std::size_t bytes) {
   std::vector<unsigned char> random(bytes);
-  FillRandom(random.data(), random.size());
+  FillPooled(random.data(), random.size());
   std::string out;
   out.reserve(bytes * 2);
   for (const unsigned char byte : random) AppendHex(out, byte);

@@ -85,4 +85,40 @@ absl::StatusOr<std::string> ParseReference(std::string_view field, std::string_v
   return parsed.id;
 }
 
+std::string TaggedName::ToString() const {
+  return tag.empty() ? name.ToString() : fmt::format("{}@{}", name.ToString(), tag);
+}
+
+absl::StatusOr<TaggedName> ParseTaggedName(std::string_view field, std::string_view collection,
+                                           std::string_view name) {
+  const std::size_t at = name.rfind('@');
+  TaggedName parsed;
+  ASSIGN_OR_RETURN(parsed.name, ParseResourceName(field, collection, name.substr(0, at)));
+  if (at == std::string_view::npos) return parsed;
+  RETURN_IF_ERROR(CheckResourceId(field, name.substr(at + 1)));
+  parsed.tag = std::string(name.substr(at + 1));
+  return parsed;
+}
+
+absl::Status CheckTaggedId(std::string_view field, std::string_view id) {
+  const std::size_t at = id.rfind('@');
+  RETURN_IF_ERROR(CheckResourceId(field, id.substr(0, at)));
+  return at == std::string_view::npos ? absl::OkStatus()
+                                      : CheckResourceId(field, id.substr(at + 1));
+}
+
+absl::StatusOr<std::string> ParseTaggedReference(std::string_view field,
+                                                 std::string_view collection,
+                                                 std::string_view space,
+                                                 std::string_view reference) {
+  const std::size_t at = reference.rfind('@');
+  ASSIGN_OR_RETURN(std::string id,
+                   ParseReference(field, collection, space, reference.substr(0, at)));
+  if (at != std::string_view::npos) {
+    RETURN_IF_ERROR(CheckResourceId(field, reference.substr(at + 1)));
+    id += reference.substr(at);
+  }
+  return id;
+}
+
 }  // namespace penstock

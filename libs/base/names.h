@@ -39,4 +39,28 @@ absl::StatusOr<std::string> ParseSpaceParent(std::string_view field, std::string
 absl::StatusOr<std::string> ParseReference(std::string_view field, std::string_view collection,
                                            std::string_view space, std::string_view reference);
 
+// A resource name with a tag behind it, after AIP-162: "spaces/{space}/{collection}/{id}@{tag}" is
+// one revision of the resource. Without a tag it is the resource.
+struct TaggedName {
+  ResourceName name;
+  std::string tag;
+
+  std::string ToString() const;
+};
+
+// Parses a resource name that may have a tag, which follows the rules for ids. The error names
+// `field`.
+absl::StatusOr<TaggedName> ParseTaggedName(std::string_view field, std::string_view collection,
+                                           std::string_view name);
+
+// Checks "{id}" or "{id}@{tag}". The error names `field`.
+absl::Status CheckTaggedId(std::string_view field, std::string_view id);
+
+// As ParseReference, for "{id}", "{id}@{tag}" and the full names of these; returns the part behind
+// the collection.
+absl::StatusOr<std::string> ParseTaggedReference(std::string_view field,
+                                                 std::string_view collection,
+                                                 std::string_view space,
+                                                 std::string_view reference);
+
 }  // namespace penstock

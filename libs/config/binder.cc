@@ -102,12 +102,16 @@ Binder Binder::Under(std::string_view prefix) const {
   return Binder(table_, prefix_ + std::string(prefix) + ".");
 }
 
-void Binder::Reloadable(std::string_view key) {
+void Binder::Reloadable(std::string_view key) { SetReloadable(key, true); }
+void Binder::Fixed(std::string_view key) { SetReloadable(key, false); }
+
+void Binder::SetReloadable(std::string_view key, bool reloadable) {
   const std::string name = prefix_ + std::string(key);
   bool is_bound = false;
   for (const auto& bound : table_->keys) {
     if (bound->name != name && !bound->name.starts_with(name + ".")) continue;
-    bound->reloadable = is_bound = true;
+    bound->reloadable = reloadable;
+    is_bound = true;
   }
   if (!is_bound) internal::Die(name, "is not bound");
 }

@@ -150,6 +150,8 @@ class Binder {
   // Says that `key`, or all keys bound so far below it, are taken over by a running program that
   // reads its configuration again. For --help, and for whoever reads again (changes.h).
   void Reloadable(std::string_view key);
+  // Takes that back, for one key or section of many that are.
+  void Fixed(std::string_view key);
 
   // Reads a map into the bound fields. Unknown keys, wrong types, duplicates and values out of
   // bounds go to `problems`; a field that has a problem keeps its value. `key_prefix` begins the
@@ -179,6 +181,7 @@ class Binder {
     return std::cmp_greater(value, kMax) ? kMax : static_cast<std::int64_t>(value);
   }
 
+  void SetReloadable(std::string_view key, bool reloadable);
   internal::Key& Add(std::string_view key, std::string_view help);
   void AddInt(std::string_view key, std::string_view help, std::int64_t min, std::int64_t max,
               SetInt set, GetInt get);

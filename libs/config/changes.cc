@@ -12,4 +12,15 @@ std::vector<KeyState> KeyStates(const Binder& binder) {
   return states;
 }
 
+absl::Status TakeReloadable(const Binder& wanted, Binder& running) {
+  Problems problems;
+  for (const auto& key : running.table().keys) {
+    const internal::Key* source = wanted.table().Find(key->name);
+    if (!key->reloadable || source == nullptr) continue;
+    if (key->secret) return absl::InternalError(key->name + " is secret and reloadable");
+    key->read(source->write(), key->name, problems);
+  }
+  return problems.ToStatus();
+}
+
 }  // namespace penstock::config

@@ -24,8 +24,8 @@ namespace penstock::h2 {
 bool SplitAddress(const std::string& address, std::string& host, std::uint16_t& port);
 
 struct ClientOptions {
-  // "host:port" each; streams spread over those that answer. A name's addresses are tried in the
-  // resolver's order, until one answers.
+  // "host:port" each; streams spread over those that answer, and over all numeric addresses that a
+  // name has.
   std::vector<std::string> addresses;
   // In place of addresses: gives a connected stream socket, which the client then owns. Runs on a
   // loop; must not block.

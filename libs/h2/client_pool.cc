@@ -2,11 +2,19 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "libs/http/event_loops_asio.h"
 
 namespace penstock::h2 {
+namespace {
+
+// How soon servers of a name that did not answer are tried again.
+constexpr std::chrono::seconds kSpreadAgain{10};
+
+}  // namespace
 
 ClientPool::ClientPool(std::shared_ptr<const ClientContext> context, int loop)
     : context_(std::move(context)), loop_(loop) {
@@ -59,25 +67,42 @@ bool ClientPool::Start(Connection& connection, Stream* stream) {
 
 Connection* ClientPool::Pick() {
   const ClientOptions& options = context_->options;
+  std::size_t links = 0;
+  for (const Target& target : targets_) links += target.links.size();
+  if (++turn_ >= links) turn_ = 0;
   Connection* best = nullptr;
+  // By streams, then by whose turn it is.
+  std::pair<std::size_t, std::size_t> best_rank;
+  std::size_t index = 0;
   const auto now = Clock::now();
   for (Target& target : targets_) {
     bool has_room = false;
-    for (const std::shared_ptr<Connection>& connection : target.connections) {
-      const Session& session = connection->session();
+    for (const Link& link : target.links) {
+      const Session& session = link.connection->session();
       const std::size_t limit =
           std::min<std::size_t>(options.streams_per_connection, session.peer_streams_max());
       has_room |= session.streams() < limit;
-      if (best == nullptr || session.streams() < best->session().streams()) {
-        best = connection.get();
+      const std::pair rank{session.streams(), (index++ + links - turn_) % links};
+      if (best == nullptr || rank < best_rank) {
+        best = link.connection.get();
+        best_rank = rank;
       }
     }
-    if (!has_room && target.connector == nullptr && now >= target.retry_at &&
-        target.connections.size() < options.connections_per_address_max) {
-      Connect(target);
+    const bool spreads = has_room && Spreads(target, now);
+    const std::size_t links_max = options.connections_per_address_max * target.servers;
+    if ((!has_room || spreads) && target.connector == nullptr && now >= target.retry_at &&
+        target.links.size() < links_max) {
+      Connect(target, spreads);
     }
   }
   return best;
+}
+
+bool ClientPool::Spreads(const Target& target, Clock::time_point now) const {
+  if (target.servers == 1 || now < target.spread_at) return false;
+  std::set<std::string_view> servers;
+  for (const Link& link : target.links) servers.insert(link.server);
+  return servers.size() < target.servers;
 }
 
 bool ClientPool::IsConnecting() const {
@@ -85,32 +110,38 @@ bool ClientPool::IsConnecting() const {
                      [](const Target& target) { return target.connector != nullptr; });
 }
 
-void ClientPool::Connect(Target& target) {
+void ClientPool::Connect(Target& target, bool only_others) {
   target.connector = std::make_shared<Connector>(context_, loop_, *this);
+  std::vector<std::string> used;
+  for (const Link& link : target.links) used.push_back(link.server);
   // The targets live as long as the pool does.
   target.connector->Start(
-      target.address,
-      [self = shared_from_this(), &target](absl::StatusOr<std::shared_ptr<Connection>> connection) {
-        self->OnConnected(target, std::move(connection));
+      target.address, std::move(used), only_others,
+      [self = shared_from_this(), &target, only_others](absl::StatusOr<Connector::Made> made) {
+        self->OnConnected(target, only_others, std::move(made));
       });
 }
 
-void ClientPool::OnConnected(Target& target,
-                             absl::StatusOr<std::shared_ptr<Connection>> connection) {
+void ClientPool::OnConnected(Target& target, bool only_others,
+                             absl::StatusOr<Connector::Made> made) {
   const ClientOptions& options = context_->options;
   target.connector.reset();
-  last_error_ = connection.status();
-  if (connection.ok()) {
+  if (!made.ok() && only_others) {
+    target.spread_at = Clock::now() + kSpreadAgain;
+    if (!target.links.empty()) return StartWaiting();
+  }
+  last_error_ = made.status();
+  if (made.ok()) {
     target.backoff = {};
-    target.connections.push_back(*std::move(connection));
+    target.servers = made->servers;
+    target.links.push_back({std::move(made->connection), std::move(made->server)});
     return StartWaiting();
   }
   target.backoff = target.backoff.count() == 0 ? options.backoff_initial
                                                : std::min(2 * target.backoff, options.backoff_max);
   target.retry_at = Clock::now() + target.backoff;
-  const bool has_connection =
-      std::any_of(targets_.begin(), targets_.end(),
-                  [](const Target& other) { return !other.connections.empty(); });
+  const bool has_connection = std::any_of(targets_.begin(), targets_.end(),
+                                          [](const Target& other) { return !other.links.empty(); });
   if (has_connection) return StartWaiting();
   if (!IsConnecting()) FailWaiting(0);
 }
@@ -136,22 +167,24 @@ void ClientPool::OnRequest(Stream&, Fields, bool) {}
 
 void ClientPool::OnGoaway(Connection& connection) {
   for (Target& target : targets_) {
-    const auto found = std::find_if(
-        target.connections.begin(), target.connections.end(),
-        [&](const std::shared_ptr<Connection>& other) { return other.get() == &connection; });
-    if (found == target.connections.end()) continue;
-    leaving_.push_back(std::move(*found));
-    target.connections.erase(found);
+    const auto found =
+        std::find_if(target.links.begin(), target.links.end(),
+                     [&](const Link& link) { return link.connection.get() == &connection; });
+    if (found == target.links.end()) continue;
+    leaving_.push_back(std::move(found->connection));
+    target.links.erase(found);
     return;
   }
 }
 
 void ClientPool::OnClosed(Connection& connection) {
-  const auto is_it = [&](const std::shared_ptr<Connection>& other) {
+  for (Target& target : targets_) {
+    std::erase_if(target.links,
+                  [&](const Link& link) { return link.connection.get() == &connection; });
+  }
+  std::erase_if(leaving_, [&](const std::shared_ptr<Connection>& other) {
     return other.get() == &connection;
-  };
-  for (Target& target : targets_) std::erase_if(target.connections, is_it);
-  std::erase_if(leaving_, is_it);
+  });
 }
 
 void ClientPool::Stop() {
@@ -160,7 +193,7 @@ void ClientPool::Stop() {
   for (Target& target : targets_) {
     if (target.connector != nullptr) target.connector->Cancel();
     target.connector.reset();
-    all.insert(all.end(), target.connections.begin(), target.connections.end());
+    for (const Link& link : target.links) all.push_back(link.connection);
   }
   for (const std::shared_ptr<Connection>& connection : all) connection->Close();
   FailWaiting(0);

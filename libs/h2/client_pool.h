@@ -37,13 +37,20 @@ class ClientPool final : public std::enable_shared_from_this<ClientPool>,
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Link {
+    std::shared_ptr<Connection> connection;
+    std::string server;  // Numeric.
+  };
   // An address and the connections to it.
   struct Target {
     std::string address;
-    std::vector<std::shared_ptr<Connection>> connections;
+    std::vector<Link> links;
     std::shared_ptr<Connector> connector;
     Clock::time_point retry_at{};
     std::chrono::milliseconds backoff{0};
+    // How many numeric addresses the name had, and when those without a connection are tried again.
+    std::size_t servers = 1;
+    Clock::time_point spread_at{};
   };
 
   void OnRequest(Stream& stream, Fields head, bool end) override;
@@ -54,8 +61,11 @@ class ClientPool final : public std::enable_shared_from_this<ClientPool>,
   // The best connection that takes a stream; null when there is none. Connects where that helps.
   Connection* Pick();
   bool IsConnecting() const;
-  void Connect(Target& target);
-  void OnConnected(Target& target, absl::StatusOr<std::shared_ptr<Connection>> connection);
+  // Whether the target's name has servers without a connection that are to be tried now.
+  bool Spreads(const Target& target, Clock::time_point now) const;
+  // With `only_others` to a server that has no connection yet.
+  void Connect(Target& target, bool only_others);
+  void OnConnected(Target& target, bool only_others, absl::StatusOr<Connector::Made> made);
   // Puts the stream on a connection if there is one.
   bool StartNow(Stream* stream);
   void StartWaiting();
@@ -70,6 +80,8 @@ class ClientPool final : public std::enable_shared_from_this<ClientPool>,
   // Connections that end with their streams.
   std::vector<std::shared_ptr<Connection>> leaving_;
   std::list<Stream*> waiting_;
+  // Connections with as many streams take turns.
+  std::size_t turn_ = 0;
   absl::Status last_error_;
   bool is_fail_posted_ = false;
   bool is_stopped_ = false;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
@@ -53,8 +54,11 @@ Connector::Connector(std::shared_ptr<const ClientContext> context, int loop, Con
       owner_(owner),
       timer_(http::IoContextOf(context_->loops, loop)) {}
 
-void Connector::Start(const std::string& address, Done done) {
+void Connector::Start(const std::string& address, std::vector<std::string> used, bool only_others,
+                      Done done) {
   done_ = std::move(done);
+  used_ = std::move(used);
+  only_others_ = only_others;
   address_ = address;
   timer_.expires_after(context_->options.connect_timeout);
   timer_.async_wait([self = shared_from_this()](ErrorCode error) {
@@ -83,6 +87,15 @@ void Connector::OnResolved(absl::StatusOr<http::Dns::Addresses> addresses) {
   if (!done_) return;
   if (!addresses.ok()) return Fail(std::string(addresses.status().message()));
   addresses_ = *std::move(addresses);
+  servers_ = addresses_.size();
+  const auto uses = [this](const std::string& address) {
+    return std::count(used_.begin(), used_.end(), address);
+  };
+  if (only_others_) {
+    std::erase_if(addresses_, [&](const std::string& address) { return uses(address) > 0; });
+  }
+  std::stable_sort(addresses_.begin(), addresses_.end(),
+                   [&](const std::string& a, const std::string& b) { return uses(a) < uses(b); });
   ConnectNext();
 }
 
@@ -163,7 +176,9 @@ void Connector::Adopt() {
 void Connector::Succeed() {
   timer_.cancel();
   connection_->Start();
-  std::exchange(done_, nullptr)(std::exchange(connection_, nullptr));
+  std::string server = next_ == 0 ? std::string() : addresses_[next_ - 1];
+  std::exchange(done_,
+                nullptr)(Made{std::exchange(connection_, nullptr), std::move(server), servers_});
 }
 
 void Connector::Fail(const std::string& why) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -19,13 +20,22 @@ struct ClientContext;
 // Resolves, connects, shakes hands. Used on its loop only; made by make_shared.
 class Connector final : public std::enable_shared_from_this<Connector> {
  public:
-  using Done = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<Connection>>)>;
+  struct Made {
+    std::shared_ptr<Connection> connection;
+    // The numeric address that it goes to, and how many the name has; empty and 1 for a socket that
+    // was given.
+    std::string server;
+    std::size_t servers = 1;
+  };
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Made>)>;
 
   Connector(std::shared_ptr<const ClientContext> context, int loop, ConnectionOwner& owner);
 
   // Calls `done` once, never inside this call, unless it was cancelled before. The connection has
-  // been started.
-  void Start(const std::string& address, Done done);
+  // been started. Numeric addresses in `used` come after others, those that are there least often
+  // first; with `only_others` not at all.
+  void Start(const std::string& address, std::vector<std::string> used, bool only_others,
+             Done done);
   void Cancel();
 
  private:
@@ -50,7 +60,10 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::string address_;
   std::string host_;
   std::uint16_t port_ = 0;
+  std::vector<std::string> used_;
+  bool only_others_ = false;
   http::Dns::Addresses addresses_;
+  std::size_t servers_ = 1;
   std::size_t next_ = 0;
   std::string why_ = "the name has no address";
   std::shared_ptr<Connection> connection_;

@@ -19,7 +19,7 @@ constexpr std::int64_t kTimeoutMax = 300LL * 365 * 24 * 3'600 * 1'000'000;
 // What was read is dropped from the buffer's front once it is so much.
 constexpr std::size_t kCompactBytes = 64 * 1024;
 
-std::uint32_t SizeAt(const std::string& bytes, std::size_t offset) {
+std::uint32_t SizeAt(std::string_view bytes, std::size_t offset) {
   std::uint32_t size = 0;
   for (std::size_t i = 0; i < 4; ++i) {
     size = (size << 8) | static_cast<std::uint8_t>(bytes[offset + i]);
@@ -36,11 +36,34 @@ int HexDigit(char c) {
 
 }  // namespace
 
+void WriteGrpcPrefix(std::size_t message_bytes, char* out) {
+  *out = 0;
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    *++out = static_cast<char>(static_cast<std::uint32_t>(message_bytes) >> shift);
+  }
+}
+
 void AppendGrpcMessage(std::string& bytes, std::string_view message, bool is_compressed) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  bytes.push_back(is_compressed ? 1 : 0);
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(size >> shift));
+  char prefix[kGrpcPrefixBytes];
+  WriteGrpcPrefix(message.size(), prefix);
+  if (is_compressed) prefix[0] = 1;
+  bytes.append(prefix, kGrpcPrefixBytes);
   bytes.append(message);
+}
+
+absl::StatusOr<std::string_view> OnlyGrpcMessage(std::string_view body) {
+  if (body.empty()) return absl::InternalError("the answer has no message");
+  if (body.size() < kGrpcPrefixBytes || SizeAt(body, 1) > body.size() - kGrpcPrefixBytes) {
+    return absl::InternalError("the answer's message is not complete");
+  }
+  if (body.front() != 0) {
+    return absl::InternalError("the answer's message is compressed, which was not asked for");
+  }
+  const std::string_view message = body.substr(kGrpcPrefixBytes);
+  if (SizeAt(body, 1) < message.size()) {
+    return absl::InternalError("the answer has more than one message");
+  }
+  return message;
 }
 
 std::optional<GrpcReader::Message> GrpcReader::Next() {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/h2/fields.h"
 #include "libs/h2/stream.h"
 
@@ -18,8 +19,14 @@ namespace penstock::h2 {
 // What precedes each message: a flag (1: compressed) and the size.
 inline constexpr std::size_t kGrpcPrefixBytes = 5;
 
+// Writes the prefix of a message that is not compressed to kGrpcPrefixBytes bytes at `out`.
+void WriteGrpcPrefix(std::size_t message_bytes, char* out);
+
 // Appends a message with its prefix.
 void AppendGrpcMessage(std::string& bytes, std::string_view message, bool is_compressed = false);
+
+// The message of a complete body that has to be exactly one, not compressed. INTERNAL otherwise.
+absl::StatusOr<std::string_view> OnlyGrpcMessage(std::string_view body);
 
 // Takes a body apart into messages, whatever pieces it comes in.
 class GrpcReader {

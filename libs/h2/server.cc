@@ -1,5 +1,6 @@
 #include "libs/h2/server.h"
 
+#include <fmt/format.h>
 #include <openssl/ssl.h>
 
 #include <atomic>
@@ -36,12 +37,24 @@ int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+std::string PeerOf(const Connection::Socket& socket) {
+  boost::system::error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return {};
+  const std::string host = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? fmt::format("ipv6:[{}]:{}", host, endpoint.port())
+                                    : fmt::format("ipv4:{}:{}", host, endpoint.port());
+}
+
 }  // namespace
 
 class Server::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(http::EventLoops& loops, Options options, RequestHandler handler)
-      : loops_(loops), options_(std::move(options)), handler_(std::move(handler)) {
+      : loops_(loops),
+        options_(std::move(options)),
+        handler_(std::move(handler)),
+        connections_max_(options_.connections_max) {
     options_.session.is_server = true;
     for (int i = 0; i < loops.size(); ++i) {
       connections_.push_back(std::make_unique<LoopConnections>(*this));
@@ -54,6 +67,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   void Stop();
   ServerStats Stats() const;
   std::uint16_t port() const { return acceptor_->port(); }
+  void SetConnectionsMax(std::size_t max) { connections_max_ = max; }
 
  private:
   // The connections of one loop.
@@ -102,6 +116,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   std::vector<std::unique_ptr<LoopConnections>> connections_;
   unsigned next_loop_ = 0;
   std::atomic<bool> is_stopped_{false};
+  std::atomic<std::size_t> connections_max_;
   std::atomic<std::size_t> connections_open_{0};
   std::atomic<std::uint64_t> connections_total_{0};
   std::mutex mutex_;
@@ -135,7 +150,7 @@ void Server::Impl::SetTick(int loop) {
 }
 
 void Server::Impl::HandOver(http::Descriptor descriptor) {
-  if (connections_open_ >= options_.connections_max) return;
+  if (connections_open_ >= connections_max_) return;
   connections_open_.fetch_add(1);
   connections_total_.fetch_add(1, std::memory_order_relaxed);
   const int loop = static_cast<int>(next_loop_++ % loops_.size());
@@ -163,6 +178,7 @@ void Server::Impl::Adopt(int loop, http::Descriptor descriptor) {
     connection->set_age_end(Connection::Clock::now() + std::chrono::duration_cast<milliseconds>(
                                                            options_.age_max * jitter(random)));
   }
+  connection->session().set_peer(PeerOf(connection->transport().socket()));
   connections.Add(connection);
   connection->Accept(tls_.get());
 }
@@ -218,6 +234,7 @@ Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { Stop(); }
 std::uint16_t Server::port() const { return impl_->port(); }
 ServerStats Server::Stats() const { return impl_->Stats(); }
+void Server::SetConnectionsMax(std::size_t max) { impl_->SetConnectionsMax(max); }
 void Server::StopAccepting() { impl_->StopAccepting(); }
 bool Server::Drain(milliseconds deadline) { return impl_->Drain(deadline); }
 void Server::Stop() { impl_->Stop(); }

@@ -71,6 +71,9 @@ class Server {
   std::uint16_t port() const;
   ServerStats Stats() const;
 
+  // In place of ServerOptions::connections_max; connections that are open stay.
+  void SetConnectionsMax(std::size_t max);
+
   // Closes the listening socket. Connections go on.
   void StopAccepting();
   // Stops accepting and says GOAWAY on all connections. Blocks until no connection is left (true)

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "libs/h2/chunk.h"
 #include "libs/h2/output.h"
@@ -87,6 +88,11 @@ class Session {
   // Ends all streams with `code`, without sending anything.
   void CloseStreams(ErrorCode code);
 
+  // Who is on the other side, as gRPC writes it: "ipv4:127.0.0.1:1234"; empty when that is not
+  // known.
+  void set_peer(std::string peer) { peer_ = std::move(peer); }
+  const std::string& peer() const { return peer_; }
+
   std::size_t streams() const { return streams_; }
   // Frames that wait to be sent; a peer that does not read makes them grow.
   std::size_t frames_waiting() const;
@@ -130,6 +136,7 @@ class Session {
   nghttp2_session* session_ = nullptr;
   Stream* first_ = nullptr;
   std::size_t streams_ = 0;
+  std::string peer_;
   TokenBucket idle_frames_;
   bool is_going_away_ = false;
   bool has_peer_settings_ = false;

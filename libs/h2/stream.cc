@@ -44,4 +44,6 @@ void Stream::Consume(std::size_t bytes) {
   if (bytes > 0) session_->Consume(*this, bytes);
 }
 
+std::string Stream::peer() const { return session_ == nullptr ? std::string() : session_->peer(); }
+
 }  // namespace penstock::h2

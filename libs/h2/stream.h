@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "libs/h2/chunk.h"
 #include "libs/h2/fields.h"
@@ -83,6 +84,8 @@ class Stream {
   std::size_t queued() const { return queued_; }
   // Bytes that were received and not yet consumed.
   std::size_t unconsumed() const { return unconsumed_; }
+  // Who is on the other side of its connection (Session::peer).
+  std::string peer() const;
   // The index of its loop.
   int loop() const { return loop_; }
 

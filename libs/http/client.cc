@@ -105,6 +105,12 @@ class Client::Impl {
     return stats;
   }
 
+  void RenewConnections() {
+    for (int i = 0; i < context_->loops.size(); ++i) {
+      context_->loops.RunAndWait(i, [this, i] { pools_[i]->RenewConnections(); });
+    }
+  }
+
   void Stop() {
     context_->stopped = true;
     for (int i = 0; i < context_->loops.size(); ++i) {
@@ -135,6 +141,7 @@ std::shared_ptr<ClientStream> Client::OpenStream(const ClientTarget& target,
   return impl_->OpenStream(target, std::move(request), std::move(events));
 }
 ClientStats Client::Stats() const { return impl_->Stats(); }
+void Client::RenewConnections() { impl_->RenewConnections(); }
 void Client::Stop() { impl_->Stop(); }
 
 }  // namespace penstock::http

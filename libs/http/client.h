@@ -137,6 +137,11 @@ class Client {
 
   ClientStats Stats() const;
 
+  // No request that begins after it returns goes over a connection that is there now: those that
+  // are unused close, the others when their request is over. For an egress policy that has changed.
+  // Not from a loop.
+  void RenewConnections();
+
   // Ends all requests with CANCELLED and closes all connections; waits for that. Idempotent. Not
   // from a loop.
   void Stop();

@@ -278,6 +278,7 @@ void ClientConnection::OnResponse() {
 // The present answer is complete.
 void ClientConnection::BecomeIdle() {
   if (!reader_.keep_alive() || !is_write_done_ || reader_.input().size() > 0) return Close();
+  if (epoch_ != pool_->epoch()) return Close();
   state_ = State::kIdle;
   is_reused_ = true;
   has_response_head_ = false;

@@ -78,6 +78,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void Close();
 
   const std::shared_ptr<ClientPool> pool_;
+  const int epoch_ = pool_->epoch();
   const Url url_;
   const std::string key_;
   Transport transport_;

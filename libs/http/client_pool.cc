@@ -195,6 +195,16 @@ void ClientPool::Stop() {
   for (const auto& entry : connections) entry.second->Abandon(Canceled());
 }
 
+void ClientPool::RenewConnections() {
+  ++epoch_;
+  std::vector<std::shared_ptr<ClientConnection>> unused;
+  for (auto& [key, host] : hosts_) {
+    for (auto& connection : std::exchange(host.idle, {})) unused.push_back(std::move(connection));
+  }
+  // Closing one may change the map.
+  for (const auto& connection : unused) connection->Abandon(absl::OkStatus());
+}
+
 void ClientPool::AddStats(ClientStats& stats) const {
   stats.requests_total += requests_;
   stats.connections_opened_total += opened_;

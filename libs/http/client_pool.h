@@ -76,6 +76,10 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   void Cancel(const std::shared_ptr<ClientCall>& call);
   // Ends everything with CANCELLED.
   void Stop();
+  // Lets no connection of before be used again.
+  void RenewConnections();
+  // Counts those calls: a connection of another epoch than the present one is not kept.
+  int epoch() const { return epoch_; }
 
   // From connections: `connection` can take another request, or is closed for good.
   void OnIdle(const std::shared_ptr<ClientConnection>& connection);
@@ -108,6 +112,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   const std::shared_ptr<ClientContext> context_;
   const int loop_;
   const int connections_max_;
+  int epoch_ = 0;
   std::unordered_map<std::string, Host> hosts_;
   std::unordered_map<ClientConnection*, std::shared_ptr<ClientConnection>> connections_;
   std::atomic<std::uint64_t> requests_{0};

@@ -34,9 +34,10 @@ absl::StatusCode CodeOfRefusal(int http_status) {
 Connection::Connection(std::shared_ptr<ServerContext> context, int loop, Transport::Socket socket,
                        Request peer)
     : context_(std::move(context)),
+      settings_(context_->settings.Get(loop)),
       loop_(loop),
       transport_(std::move(socket)),
-      reader_(context_->options, std::move(peer)),
+      reader_(settings_->options, std::move(peer)),
       timer_(transport_.socket().get_executor()) {}
 
 void Connection::Start(bool refuse) {
@@ -45,19 +46,19 @@ void Connection::Start(bool refuse) {
   transport_.socket().set_option(boost::asio::ip::tcp::no_delay(true), error);
   transport_.socket().non_blocking(true, error);
   if (refuse) {
-    if (context_->tls != nullptr) return Close();
+    if (settings_->tls != nullptr) return Close();
     Refuse({503, "too many connections"});
     return Resume();
   }
-  if (context_->tls != nullptr) return Handshake();
+  if (settings_->tls != nullptr) return Handshake();
   EnsureRead();
   UpdateDeadline();
 }
 
 void Connection::Handshake() {
   state_ = State::kHandshaking;
-  transport_.UseTls(*context_->tls);
-  SetDeadline(SteadyClock::now() + context_->options.timeouts.header_read);
+  transport_.UseTls(*settings_->tls);
+  SetDeadline(SteadyClock::now() + settings_->options.timeouts.header_read);
   transport_.tls().async_handshake(boost::asio::ssl::stream_base::server,
                                    [self = shared_from_this()](ErrorCode error) {
                                      if (self->state_ != State::kHandshaking) return;
@@ -182,7 +183,7 @@ void Connection::Dispatch(StreamHandler stream_handler) {
 Response Connection::ErrorAnswer(int http_status, const std::string& message) {
   loop_state().refusals.fetch_add(1, std::memory_order_relaxed);
   const absl::Status error(CodeOfRefusal(http_status), message);
-  const auto& make = context_->options.error_response;
+  const auto& make = settings_->options.error_response;
   return make ? make(http_status, error) : ErrorResponse(http_status, error);
 }
 
@@ -232,7 +233,7 @@ void Connection::BeginDrain() {
 void Connection::BeginLinger() {
   if (!transport_.is_tls() && !must_linger_ && reader_.input().size() == 0) return Close();
   state_ = State::kLingering;
-  SetDeadline(SteadyClock::now() + context_->options.timeouts.drain);
+  SetDeadline(SteadyClock::now() + settings_->options.timeouts.drain);
   if (!transport_.is_tls()) {
     ErrorCode ignored;
     transport_.socket().shutdown(Transport::Socket::shutdown_send, ignored);
@@ -262,7 +263,7 @@ void Connection::ReadRaw() {
 }
 
 void Connection::UpdateDeadline() {
-  const ServerTimeouts& timeouts = context_->options.timeouts;
+  const ServerTimeouts& timeouts = settings_->options.timeouts;
   if (is_writing_) {
     // OnWrite moves the deadline with every progress.
     if (!was_writing_) SetDeadline(SteadyClock::now() + timeouts.write);

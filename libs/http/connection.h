@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "libs/http/gather_asio.h"
+#include "libs/http/per_loop.h"
 #include "libs/http/request_reader.h"
 #include "libs/http/response_writer.h"
 #include "libs/http/server.h"
@@ -27,6 +28,13 @@ class Connection;
 
 // What a chunk that waits to be sent counts beyond its bytes, so that tiny chunks are bounded too.
 inline constexpr std::size_t kStreamChunkCost = 64;
+
+// What a connection goes by, from its beginning to its end.
+struct ServerSettings {
+  ServerOptions options;
+  // Null: plain HTTP.
+  std::shared_ptr<boost::asio::ssl::context> tls;
+};
 
 // What the connections of one server share. Each loop touches its own LoopState only.
 struct ServerContext {
@@ -40,14 +48,13 @@ struct ServerContext {
     std::atomic<std::uint64_t> bytes_sent{0};
   };
 
-  explicit ServerContext(EventLoops& event_loops)
-      : loops(event_loops), loop_states(event_loops.size()) {}
+  ServerContext(EventLoops& event_loops, std::shared_ptr<const ServerSettings> first)
+      : loops(event_loops), settings(event_loops, first), loop_states(event_loops.size()) {}
 
   EventLoops& loops;
-  ServerOptions options;
+  PerLoop<ServerSettings> settings;
   // Cleared by Stop, when no loop calls it any more.
   Handler handler;
-  std::unique_ptr<boost::asio::ssl::context> tls;
   std::vector<LoopState> loop_states;
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> connections_open{0};
@@ -67,7 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   int loop() const { return loop_; }
   EventLoops& event_loops() { return context_->loops; }
-  const ServerLimits& limits() const { return context_->options.limits; }
+  const ServerLimits& limits() const { return settings_->options.limits; }
 
   // Begins; with `refuse` it answers 503 and closes.
   void Start(bool refuse);
@@ -173,6 +180,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void OnDeadline();
 
   const std::shared_ptr<ServerContext> context_;
+  const std::shared_ptr<const ServerSettings> settings_;
   const int loop_;
   Transport transport_;
   RequestReader reader_;

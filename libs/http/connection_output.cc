@@ -190,7 +190,7 @@ void Connection::OnWrite(ErrorCode error, std::size_t size) {
   if (error) return Close();
   CountSent(size);
   gather_.Consume(size);
-  SetDeadline(SteadyClock::now() + context_->options.timeouts.write);
+  SetDeadline(SteadyClock::now() + settings_->options.timeouts.write);
   if (!gather_.empty()) return FlushAsync();
   is_writing_ = false;
   if (out_.empty() && sending_.capacity() <= kKeepMax) {

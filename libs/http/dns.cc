@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "libs/base/status.h"
 #include "libs/http/client.h"
@@ -52,9 +53,10 @@ absl::StatusOr<Dns::Addresses> GetAddresses(const std::string& host) {
 
 }  // namespace
 
-Dns::Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads)
+Dns::Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads, Lookup lookup)
     : loops_(loops),
       cache_time_(cache_time),
+      lookup_(lookup ? std::move(lookup) : GetAddresses),
       workers_(
           {.name = "dns", .threads = static_cast<std::size_t>(threads), .queue_max = kLookupsMax}) {
 }
@@ -81,14 +83,14 @@ void Dns::Resolve(int loop, const std::string& host, OnResolved on_resolved) {
   auto& waiting = waiting_[host];
   waiting.emplace_back(loop, std::move(on_resolved));
   if (waiting.size() > 1) return;
-  if (workers_.TryPost([this, host] { Lookup(host); })) return;
+  if (workers_.TryPost([this, host] { Find(host); })) return;
   on_resolved = std::move(waiting.back().second);
   waiting_.erase(host);
   answer(DnsError(host, "too many lookups at once"));
 }
 
-void Dns::Lookup(const std::string& host) {
-  Deliver(host, stopping_ ? DnsError(host, "the client stops") : GetAddresses(host));
+void Dns::Find(const std::string& host) {
+  Deliver(host, stopping_ ? DnsError(host, "the client stops") : lookup_(host));
 }
 
 void Dns::Deliver(const std::string& host, const absl::StatusOr<Addresses>& result) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,9 +26,13 @@ class Dns {
   using Addresses = std::vector<std::string>;
   using OnResolved = absl::AnyInvocable<void(absl::StatusOr<Addresses>)>;
 
+  // Looks up a name that is not numeric; may block.
+  using Lookup = std::function<absl::StatusOr<Addresses>(const std::string& host)>;
+
   // Answers are reused for `cache_time`; `threads` names are looked up at a time. `loops` must
-  // outlive this object.
-  Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads = 4);
+  // outlive this object. Without `lookup` the system's resolver is asked.
+  Dns(EventLoops& loops, std::chrono::milliseconds cache_time, int threads = 4,
+      Lookup lookup = nullptr);
   // Waits for lookups that run.
   ~Dns();
 
@@ -44,11 +49,12 @@ class Dns {
     Addresses addresses;
   };
 
-  void Lookup(const std::string& host);
+  void Find(const std::string& host);
   void Deliver(const std::string& host, const absl::StatusOr<Addresses>& result);
 
   EventLoops& loops_;
   const std::chrono::milliseconds cache_time_;
+  const Lookup lookup_;
   std::mutex mutex_;
   std::map<std::string, Entry> cache_;
   std::map<std::string, std::vector<std::pair<int, OnResolved>>> waiting_;

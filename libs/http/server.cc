@@ -28,13 +28,14 @@ constexpr std::size_t kRefusedMax = 64;
 // Spreads connections over all loops.
 class Server::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(EventLoops& loops, Options options, Handler handler)
-      : context_(std::make_shared<ServerContext>(loops)) {
-    context_->options = std::move(options);
+  Impl(EventLoops& loops, std::shared_ptr<const ServerSettings> settings, Handler handler)
+      : context_(std::make_shared<ServerContext>(loops, settings)), settings_(std::move(settings)) {
     context_->handler = std::move(handler);
   }
 
   absl::Status Open();
+  const ServerOptions& options() const { return settings_->options; }
+  void Update(std::shared_ptr<const ServerSettings> settings);
   void StopAccepting();
   bool Drain(std::chrono::milliseconds deadline);
   void Stop();
@@ -45,31 +46,35 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   void HandOver(Descriptor descriptor, const sockaddr_storage& address);
 
   const std::shared_ptr<ServerContext> context_;
+  // As the loops have it.
+  std::shared_ptr<const ServerSettings> settings_;
   std::shared_ptr<Acceptor> acceptor_;
   unsigned next_loop_ = 0;
 };
 
 absl::Status Server::Impl::Open() {
-  const Options& options = context_->options;
-  ASSIGN_OR_RETURN(context_->tls, MakeServerTls(options.tls));
   // Its callback goes with StopAccepting, before this object does.
   acceptor_ = std::make_shared<Acceptor>(
       context_->loops, [this](Descriptor descriptor, const sockaddr_storage& peer) {
         HandOver(std::move(descriptor), peer);
       });
-  return acceptor_->Open(options.bind_address, options.port);
+  return acceptor_->Open(options().bind_address, options().port);
+}
+
+void Server::Impl::Update(std::shared_ptr<const ServerSettings> settings) {
+  settings_ = std::move(settings);
+  context_->settings.Exchange(settings_);
 }
 
 void Server::Impl::HandOver(Descriptor descriptor, const sockaddr_storage& address) {
   const std::size_t open = context_->connections_open.load();
-  const std::size_t limit = context_->options.limits.connections_max;
+  const std::size_t limit = context_->settings.Get()->options.limits.connections_max;
   if (open >= limit + kRefusedMax) return;
   context_->connections_open.fetch_add(1);
   context_->connections_total.fetch_add(1, std::memory_order_relaxed);
   const int loop = static_cast<int>(next_loop_++ % context_->loops.size());
   Request peer;
   std::tie(peer.remote_address, peer.remote_port) = AddressOf(address);
-  peer.is_tls = context_->tls != nullptr;
   context_->loops.Post(
       loop, [context = context_, loop, protocol = acceptor_->protocol(), refuse = open >= limit,
              peer = std::move(peer), descriptor = std::move(descriptor)]() mutable {
@@ -77,6 +82,7 @@ void Server::Impl::HandOver(Descriptor descriptor, const sockaddr_storage& addre
         ErrorCode error;
         socket.assign(protocol, descriptor.get(), error);
         if (!error) descriptor.Release();
+        peer.is_tls = context->settings.Get(loop)->tls != nullptr;
         auto connection =
             std::make_shared<Connection>(context, loop, std::move(socket), std::move(peer));
         connection->Start(refuse);
@@ -133,7 +139,10 @@ ServerStats Server::Impl::Stats() const {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(EventLoops& loops, Options options,
                                                       Handler handler) {
-  auto impl = std::make_shared<Impl>(loops, std::move(options), std::move(handler));
+  ServerSettings settings{.options = std::move(options), .tls = nullptr};
+  ASSIGN_OR_RETURN(settings.tls, MakeServerTls(settings.options.tls));
+  auto impl = std::make_shared<Impl>(
+      loops, std::make_shared<const ServerSettings>(std::move(settings)), std::move(handler));
   RETURN_IF_ERROR(impl->Open());
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
@@ -142,6 +151,20 @@ Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { Stop(); }
 std::uint16_t Server::port() const { return impl_->port(); }
 ServerStats Server::Stats() const { return impl_->Stats(); }
+
+absl::StatusOr<std::function<void()>> Server::PrepareUpdate(const ServerLimits& limits,
+                                                            const ServerTimeouts& timeouts,
+                                                            const ServerTls& tls) {
+  ServerSettings next{.options = impl_->options(), .tls = nullptr};
+  next.options.limits = limits;
+  next.options.timeouts = timeouts;
+  next.options.tls = tls;
+  ASSIGN_OR_RETURN(next.tls, MakeServerTls(tls));
+  return [impl = impl_, settings = std::make_shared<const ServerSettings>(std::move(next))] {
+    impl->Update(settings);
+  };
+}
+
 void Server::StopAccepting() { impl_->StopAccepting(); }
 bool Server::Drain(std::chrono::milliseconds deadline) { return impl_->Drain(deadline); }
 void Server::Stop() { impl_->Stop(); }

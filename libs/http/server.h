@@ -158,7 +158,8 @@ struct ServerOptions {
   // empty. Runs on a loop.
   std::function<std::size_t(const Request& head)> body_bytes_max_of;
   // Gives the handler of a request that is to be handed over when its head was read, its body in
-  // pieces and without limit; null for every other. May be empty. Runs on a loop.
+  // pieces and without limit; null for every other. May be empty. Runs on a loop; the handler is
+  // called right after it, before anything else runs there.
   std::function<StreamHandler(const Request& head)> stream_handler_of;
   // Makes the answers to what the server itself refuses (400, 408, 413, 414, 417, 431, 500, 503,
   // 505). May be empty: ErrorResponse. Runs on a loop.
@@ -195,6 +196,13 @@ class Server {
   // The port that is bound.
   std::uint16_t port() const;
   ServerStats Stats() const;
+
+  // Reads the TLS files, and gives what makes connections that come from then on go by all this;
+  // those that are open go on as they began. Fails as Start does when a file cannot be used. What
+  // it gives is called once at most, while the server lives, and not from a loop.
+  absl::StatusOr<std::function<void()>> PrepareUpdate(const ServerLimits& limits,
+                                                      const ServerTimeouts& timeouts,
+                                                      const ServerTls& tls);
 
   // Closes the listening socket. Connections go on.
   void StopAccepting();

@@ -1,5 +1,7 @@
 #include "libs/lifecycle/config_reload.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_join.h"
@@ -17,13 +19,27 @@ std::map<std::string, std::string> ValuesOf(const config::Binder& binder) {
   return values;
 }
 
+metrics::Counter& CounterOf(metrics::Registry& registry, std::string_view result) {
+  return registry
+      .CounterFamily("penstock_config_reloads_total",
+                     "Readings of the configuration after the start, by what came of them.",
+                     {"result"})
+      .With({result});
+}
+
 }  // namespace
 
 ConfigReload::ConfigReload(config::Program program, std::vector<std::string> arguments,
-                           const config::Binder& running, std::function<Reading()> prepare)
+                           const config::Binder& running, metrics::Registry& registry,
+                           std::function<Reading()> prepare)
     : program_(std::move(program)),
       arguments_(std::move(arguments)),
       prepare_(std::move(prepare)),
+      succeeded_(CounterOf(registry, "success")),
+      refused_(CounterOf(registry, "refused")),
+      last_success_(registry.Gauge("penstock_config_last_reload_success_timestamp_seconds",
+                                   "When the configuration was last taken over after the start, in "
+                                   "Unix time; 0: not yet.")),
       started_(ValuesOf(running)),
       applied_(started_) {}
 
@@ -36,14 +52,17 @@ absl::Status ConfigReload::Run() {
   io.error = [&problems](const std::string& text) { problems += text; };
   const config::Outcome outcome = config::Load(program_, static_cast<int>(argv.size()), argv.data(),
                                                reading.binder, reading.validate, io);
-  absl::Status status =
-      outcome.run ? reading.apply() : absl::InvalidArgumentError(std::move(problems));
-  if (!status.ok()) {
+  auto renewed = outcome.run ? reading.apply() : absl::InvalidArgumentError(std::move(problems));
+  if (!renewed.ok()) {
+    refused_.Increment();
     log::Error("the new configuration is refused, the old one goes on",
-               {{"file", outcome.config_file}, {"error", status}});
-    return status;
+               {{"file", outcome.config_file}, {"error", renewed.status()}});
+    return renewed.status();
   }
-  std::vector<std::string> changed;
+  succeeded_.Increment();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  last_success_.Set(std::chrono::duration<double>(now).count());
+  std::vector<std::string> changed = *std::move(renewed);
   std::vector<std::string> fixed;
   for (config::KeyState& key : config::KeyStates(reading.binder)) {
     if (!key.reloadable) {

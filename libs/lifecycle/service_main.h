@@ -24,7 +24,8 @@ namespace penstock::lifecycle {
 // Returns the exit code. `admin_port` is the default. `App` has a static Create(Config, Shared),
 // `Config` has Validate(), and Bind(Binder&, Config&) stands in its namespace. SIGHUP reads the
 // configuration again: the level of the log is taken over, and what the app's Reload(const
-// Config&), if it has one, takes.
+// Config&), if it has one, takes; it gives further keys to name as changed, as
+// ConfigReload::Reading::apply does.
 template <typename App, typename Config>
 int ServiceMain(const config::Program& program, std::uint16_t admin_port, int argc, char** argv) {
   BlockSignals();
@@ -48,7 +49,7 @@ int ServiceMain(const config::Program& program, std::uint16_t admin_port, int ar
     log::Error("cannot start", {{"error", status}});
     return 1;
   }
-  ConfigReload reload(program, {argv, argv + argc}, binder, [&program, admin_port, &app] {
+  ConfigReload reload(program, {argv, argv + argc}, binder, metrics, [&program, admin_port, &app] {
     struct Fields {
       Config config;
       ProcessConfig process;
@@ -59,12 +60,13 @@ int ServiceMain(const config::Program& program, std::uint16_t admin_port, int ar
     Bind(reading.binder, fields->config);
     BindProcessConfig(reading.binder, &fields->process);
     reading.validate = [fields] { return fields->config.Validate(); };
-    reading.apply = [fields, &app]() -> absl::Status {
+    reading.apply = [fields, &app]() -> absl::StatusOr<std::vector<std::string>> {
+      std::vector<std::string> renewed;
       if constexpr (requires { (*app)->Reload(fields->config); }) {
-        RETURN_IF_ERROR((*app)->Reload(fields->config));
+        ASSIGN_OR_RETURN(renewed, (*app)->Reload(fields->config));
       }
       log::SetLevel(fields->process.log_level);
-      return absl::OkStatus();
+      return renewed;
     };
     reading.fields = std::move(fields);
     return reading;

@@ -81,6 +81,8 @@ struct HealthThresholds {
   // unhealthy.
   int healthy = 2;
   int unhealthy = 3;
+
+  bool operator==(const HealthThresholds&) const = default;
 };
 
 // Turns the results of active checks of one address into its health; healthy at first.

@@ -9,6 +9,7 @@
 #include "libs/rpc/bidi_client_grpc.h"
 #include "libs/rpc/bidi_handlers.h"
 #include "libs/rpc/bidi_server.h"
+#include "libs/rpc/byte_client.h"
 #include "libs/rpc/call_gate.h"
 #include "libs/rpc/call_options.h"
 #include "libs/rpc/contain.h"
@@ -27,7 +28,8 @@ namespace penstock::rpc {
 //
 // `Out` is a message, or grpc::ByteBuffer with the bytes of a `Wire`. Where the server is in this
 // process and takes the method directly (direct_methods.h), its functions run inside Notify, and
-// this end's inside the server's Notify: hold no lock there that a handler of either end takes.
+// this end's inside the server's Notify: hold no lock there that a handler of either end takes. On
+// a channel with WireClients they run on an event loop.
 template <typename Out, typename In, typename Wire = Out>
 class BidiClient final : public WritePump, private ClientEnd<In> {
  public:
@@ -41,6 +43,9 @@ class BidiClient final : public WritePump, private ClientEnd<In> {
     const std::shared_ptr<ClientEnd<In>> end(call, call.get());
     call->carrier_ = DirectClient<Out, In, Wire>::Make(channel, method, options, end);
     if (!call->carrier_) {
+      call->carrier_ = ByteClient<Out, In>::Make(channel, method, options, end);
+    }
+    if (!call->carrier_) {
       call->carrier_ = GrpcClient<Out, In>::Make(channel, method, options, end);
     }
     call->carrier_->Start();
@@ -51,7 +56,9 @@ class BidiClient final : public WritePump, private ClientEnd<In> {
 
   // There may be something for `fill`. Cheap when a write is in flight. Do not hold a lock that
   // `fill` takes.
-  void Notify() { Kick(); }
+  void Notify() {
+    if (!carrier_->PassNotify()) Kick();
+  }
 
   // Half-closes after everything that `fill` gives has been written.
   void WritesDone() { CloseWhenDrained(); }
@@ -68,6 +75,7 @@ class BidiClient final : public WritePump, private ClientEnd<In> {
   }
   void OnReadsEnded() override { Break(); }
   void OnWritten(bool ok) override { WriteDone(ok); }
+  void OnNotified() override { Kick(); }
   void OnEnd(const absl::Status& status, const ResponseMetadata& metadata) override {
     const Handlers handlers = std::move(handlers_);
     Contain("stream client", [&] { handlers.on_done(status, metadata); });

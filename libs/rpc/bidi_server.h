@@ -9,9 +9,11 @@
 #include "absl/status/status.h"
 #include "libs/rpc/bidi_handlers.h"
 #include "libs/rpc/bidi_server_grpc.h"
+#include "libs/rpc/bidi_server_wire.h"
 #include "libs/rpc/call_context.h"
 #include "libs/rpc/contain.h"
 #include "libs/rpc/direct_link.h"
+#include "libs/rpc/direct_methods.h"
 #include "libs/rpc/direct_server.h"
 #include "libs/rpc/stream_ends.h"
 #include "libs/rpc/write_pump.h"
@@ -49,9 +51,22 @@ class BidiServer final : public WritePump, private ServerEnd<In> {
     link->Opened();
   }
 
+  // The same for a stream that is served without gRPC's library.
+  template <typename Accept>
+  static void ServeWire(WireOpening opening, const Accept& accept) {
+    std::shared_ptr<BidiServer> stream(
+        new BidiServer(std::move(opening.metadata), std::move(opening.peer), opening.deadline));
+    ServerEnd<In>& end = *stream;
+    auto carrier = std::make_unique<WireServer<In, Out>>(opening.call, end);
+    opening.call->Connect({stream, carrier->events()});
+    stream->Begin(stream, std::move(carrier), accept);
+  }
+
   // There may be something for `fill`. Cheap when a write is in flight. Do not hold a lock that
   // `fill` takes.
-  void Notify() { Kick(); }
+  void Notify() {
+    if (!carrier_->PassNotify()) Kick();
+  }
 
   // Ends the stream: with OK after everything that `fill` gives has been written, with an error
   // after the write in flight. The first call counts.
@@ -98,6 +113,7 @@ class BidiServer final : public WritePump, private ServerEnd<In> {
     }
   }
   void OnWritten(bool ok) override { WriteDone(ok); }
+  void OnNotified() override { Kick(); }
   void OnCancelled() override {
     Contain("cancelled stream", [&] { call_context_.cancellation()->Cancel(); });
     {
@@ -150,5 +166,10 @@ class BidiServer final : public WritePump, private ServerEnd<In> {
   bool cancelled_ = false;
   std::optional<absl::Status> final_status_;
 };
+
+template <typename In, typename Out>
+void DirectMethods::Typed<In, Out>::Serve(WireOpening opening) const {
+  BidiServer<In, Out>::ServeWire(std::move(opening), accept);
+}
 
 }  // namespace penstock::rpc

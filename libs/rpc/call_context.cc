@@ -13,10 +13,9 @@ CallContext::CallContext(const grpc::CallbackServerContext& context)
   }
 }
 
-CallContext::CallContext(MetadataList metadata, std::string peer)
-    : metadata_(std::move(metadata)),
-      peer_(std::move(peer)),
-      deadline_(std::chrono::system_clock::time_point::max()) {}
+CallContext::CallContext(MetadataList metadata, std::string peer,
+                         std::chrono::system_clock::time_point deadline)
+    : metadata_(std::move(metadata)), peer_(std::move(peer)), deadline_(deadline) {}
 
 std::string_view CallContext::Metadata(std::string_view key) const {
   for (const auto& [name, value] : metadata_) {

@@ -21,8 +21,10 @@ namespace penstock::rpc {
 class CallContext {
  public:
   explicit CallContext(const grpc::CallbackServerContext& context);
-  // Of a call without gRPC, which has no deadline.
-  CallContext(MetadataList metadata, std::string peer);
+  // Of a call without gRPC.
+  CallContext(MetadataList metadata, std::string peer,
+              std::chrono::system_clock::time_point deadline =
+                  std::chrono::system_clock::time_point::max());
 
   // The first value of a metadata key (lower case), or empty.
   std::string_view Metadata(std::string_view key) const;

@@ -32,14 +32,16 @@ MetadataList All(const GrpcMetadata& metadata) {
 }  // namespace
 
 std::string_view ResponseMetadata::Initial(std::string_view key) const {
-  return context_ == nullptr ? std::string_view() : Find(context_->GetServerInitialMetadata(), key);
+  if (context_ != nullptr) return Find(context_->GetServerInitialMetadata(), key);
+  return initial_ == nullptr ? std::string_view() : Find(*initial_, key);
 }
 std::string_view ResponseMetadata::Trailing(std::string_view key) const {
   return context_ == nullptr ? Find(*trailing_, key)
                              : Find(context_->GetServerTrailingMetadata(), key);
 }
 MetadataList ResponseMetadata::AllInitial() const {
-  return context_ == nullptr ? MetadataList() : All(context_->GetServerInitialMetadata());
+  if (context_ != nullptr) return All(context_->GetServerInitialMetadata());
+  return initial_ == nullptr ? MetadataList() : *initial_;
 }
 MetadataList ResponseMetadata::AllTrailing() const {
   return context_ == nullptr ? *trailing_ : All(context_->GetServerTrailingMetadata());
@@ -51,12 +53,18 @@ MetadataList MetadataOf(const CallOptions& options) {
   return metadata;
 }
 
-void Apply(const CallOptions& options, std::optional<std::chrono::milliseconds> timeout_default,
-           grpc::ClientContext& context) {
+SystemTime DeadlineOf(const CallOptions& options,
+                      std::optional<std::chrono::milliseconds> timeout_default) {
   SystemTime deadline = options.deadline;
   std::optional<std::chrono::milliseconds> timeout = options.timeout;
   if (!timeout && deadline == SystemTime::max()) timeout = timeout_default;
   if (timeout) deadline = std::min(deadline, std::chrono::system_clock::now() + *timeout);
+  return deadline;
+}
+
+void Apply(const CallOptions& options, std::optional<std::chrono::milliseconds> timeout_default,
+           grpc::ClientContext& context) {
+  const SystemTime deadline = DeadlineOf(options, timeout_default);
   if (deadline != SystemTime::max()) context.set_deadline(deadline);
   for (const auto& [key, value] : MetadataOf(options)) context.AddMetadata(key, value);
   context.set_wait_for_ready(options.wait_for_ready);

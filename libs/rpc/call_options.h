@@ -22,6 +22,7 @@ struct CallOptions {
   // set.
   std::optional<std::chrono::milliseconds> timeout;
   SystemTime deadline = SystemTime::max();
+  bool HasLimit() const { return timeout.has_value() || deadline != SystemTime::max(); }
   // Keys in lower case.
   MetadataList metadata;
   // Adds the peer token; for package penstock.internal.v1.
@@ -39,8 +40,9 @@ inline constexpr std::chrono::milliseconds kUnaryTimeoutDefault{10'000};
 class ResponseMetadata {
  public:
   explicit ResponseMetadata(const grpc::ClientContext& context) : context_(&context) {}
-  // Of a call without gRPC.
-  explicit ResponseMetadata(const MetadataList& trailing) : trailing_(&trailing) {}
+  // Of a call without gRPC's library; `initial` may be null.
+  explicit ResponseMetadata(const MetadataList& trailing, const MetadataList* initial = nullptr)
+      : initial_(initial), trailing_(&trailing) {}
 
   // The first value of a key (lower case), or empty.
   std::string_view Initial(std::string_view key) const;
@@ -52,16 +54,20 @@ class ResponseMetadata {
   std::string peer() const { return context_ == nullptr ? "inproc" : context_->peer(); }
 
  private:
-  // One of both.
+  // The context, or else the lists.
   const grpc::ClientContext* context_ = nullptr;
+  const MetadataList* initial_ = nullptr;
   const MetadataList* trailing_ = nullptr;
 };
 
 // What a call sends: the options' metadata and the token.
 MetadataList MetadataOf(const CallOptions& options);
 
-// Sets deadline, metadata, token and readiness. `timeout_default` counts when the options have no
-// limit.
+// When a call ends at the latest; `timeout_default` counts when the options have no limit.
+SystemTime DeadlineOf(const CallOptions& options,
+                      std::optional<std::chrono::milliseconds> timeout_default);
+
+// Sets deadline, metadata, token and readiness. The deadline is as DeadlineOf has it.
 void Apply(const CallOptions& options, std::optional<std::chrono::milliseconds> timeout_default,
            grpc::ClientContext& context);
 

@@ -10,6 +10,7 @@
 #include "libs/rpc/callback_threads.h"
 #include "libs/rpc/inproc_registry.h"
 #include "libs/rpc/tls.h"
+#include "libs/rpc/wire_client.h"
 
 namespace penstock::rpc {
 namespace {
@@ -73,7 +74,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(std::string_view addr
   if (options.tls) {
     ASSIGN_OR_RETURN(credentials, ClientCredentials(*options.tls));
   }
-  return grpc::CreateCustomChannel(std::string(address), credentials, arguments);
+  auto channel = grpc::CreateCustomChannel(std::string(address), credentials, arguments);
+  if (options.wire == nullptr || options.tls) return channel;
+  auto streams = options.wire->Get(address);
+  return streams == nullptr ? channel : WithStreams(std::move(channel), std::move(streams));
 }
 
 LazyChannel::LazyChannel(std::string address, ChannelOptions options)

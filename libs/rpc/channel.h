@@ -16,6 +16,8 @@
 
 namespace penstock::rpc {
 
+class WireClients;
+
 // PEM files. On a server `ca` is set to demand client certificates; on a client, to replace the
 // system's roots.
 struct TlsFiles {
@@ -31,6 +33,10 @@ struct ChannelOptions {
   int message_bytes_max = kMessageBytesMax;
   std::optional<TlsFiles> tls;
   std::chrono::milliseconds keepalive{30'000};
+  // Bidirectional streams to "host:port" without TLS go by these clients, where gRPC's library is
+  // not needed for what the call asks (a deadline, a wait for the connection). May be null; must
+  // outlive the channel.
+  WireClients* wire = nullptr;
   // A connection of its own, even when another channel goes to the same address.
   bool own_connection = false;
 };

@@ -28,7 +28,7 @@ class DirectClient final : public ClientCarrier<Out> {
     if constexpr (std::is_same_v<Wire, grpc::ByteBuffer> || std::is_same_v<In, grpc::ByteBuffer>) {
       return nullptr;  // The types of the messages are not known here.
     } else {
-      if (options.timeout || options.deadline != SystemTime::max()) return nullptr;
+      if (options.HasLimit()) return nullptr;
       const CallStart start(channel);
       if (start.direct() == nullptr) return nullptr;
       const auto* accept = start.direct()->template Find<Wire, In>(method);

@@ -2,7 +2,13 @@
 
 #include <vector>
 
+#include "libs/rpc/wire_server.h"
+
 namespace penstock::rpc {
+
+void DirectMethods::Serve(std::string_view method, WireOpening opening) const {
+  methods_.find(method)->second->Serve(std::move(opening));
+}
 
 bool DirectMethods::Calls::Add(DirectCall* call, std::weak_ptr<void> alive) {
   const std::lock_guard lock(mutex_);

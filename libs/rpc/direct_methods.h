@@ -1,4 +1,4 @@
-// The streams that a server takes directly from clients in its process.
+// The streams that a server takes without gRPC's library.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "libs/rpc/bidi_handlers.h"
@@ -16,6 +17,8 @@ namespace penstock::rpc {
 
 template <typename In, typename Out>
 class BidiServer;
+
+struct WireOpening;
 
 // A stream between two ends in this process.
 class DirectCall {
@@ -27,10 +30,12 @@ class DirectCall {
   ~DirectCall() = default;
 };
 
-// By method, what answers a stream of an "inproc:" client without gRPC in between: messages are
-// handed over as they are, in the thread that sends them. A stream with a deadline, and one whose
-// client has other message types, takes the way through gRPC all the same, so each method of this
-// table is one of the server's services too. Fill it before the server starts. Thread-safe then.
+// By method, what answers a stream without gRPC's library in between: of an "inproc:" client, whose
+// messages are handed over as they are, in the thread that sends them; and of the network, where a
+// ServerFront listens. In this process a stream with a deadline, and one whose client has other
+// message types, takes the way through gRPC all the same, and so does a compressed one of the
+// network: each method of this table is one of the server's services too. Fill it before the server
+// starts. Thread-safe then.
 class DirectMethods {
  public:
   // As BidiServer::Serve's.
@@ -70,19 +75,26 @@ class DirectMethods {
     return typed == nullptr ? nullptr : &typed->accept;
   }
 
+  // Whether some messages are taken for `method`, "/package.Service/Method".
+  bool Has(std::string_view method) const { return methods_.find(method) != methods_.end(); }
+  // Serves a stream of serialized messages (wire_server.h) to a method of the table.
+  void Serve(std::string_view method, WireOpening opening) const;
+
   const std::shared_ptr<Calls>& calls() const { return calls_; }
 
  private:
   struct Method {
     virtual ~Method() = default;
+    virtual void Serve(WireOpening opening) const = 0;
   };
   template <typename In, typename Out>
   struct Typed final : Method {
     explicit Typed(Accept<In, Out> given) : accept(std::move(given)) {}
+    void Serve(WireOpening opening) const override;
     const Accept<In, Out> accept;
   };
 
-  std::map<std::string, std::shared_ptr<const Method>> methods_;
+  std::map<std::string, std::shared_ptr<const Method>, std::less<>> methods_;
   const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -22,6 +23,11 @@
 namespace penstock::rpc {
 namespace {
 
+bool HasFront(const ServerOptions& options) {
+  return !options.address.empty() && options.loops != nullptr && options.direct != nullptr &&
+         !options.tls;
+}
+
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
   builder.SetMaxSendMessageSize(options.message_bytes_max);
@@ -31,7 +37,8 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder& builder) {
                              static_cast<int>(options.keepalive.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  if (options.connection_age_max) {
+  // A front sees to it itself.
+  if (options.connection_age_max && !HasFront(options)) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                                static_cast<int>(options.connection_age_max->count()));
   }
@@ -52,6 +59,11 @@ absl::StatusOr<int> ConnectByPair(grpc::Server& server) {
   }
   grpc::AddInsecureChannelFromFd(&server, ends[0]);
   return ends[1];
+}
+
+absl::Status CannotListen(const std::string& address) {
+  return absl::FailedPreconditionError(fmt::format(
+      "cannot listen on {}: the address is in use, or not one of this machine", address));
 }
 
 }  // namespace
@@ -75,7 +87,8 @@ absl::Status ServerHost::Init(ServerOptions options) {
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   if (options.generic != nullptr) builder.RegisterCallbackGenericService(options.generic);
 
-  if (!options.address.empty()) {
+  const bool has_front = HasFront(options);
+  if (!options.address.empty() && !has_front) {
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     if (options.tls) {
       ASSIGN_OR_RETURN(credentials, ServerCredentialsOf(*options.tls));
@@ -83,11 +96,11 @@ absl::Status ServerHost::Init(ServerOptions options) {
     builder.AddListeningPort(options.address, credentials, &port_);
   }
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || (!options.address.empty() && port_ == 0)) {
+  if (server_ == nullptr || (!options.address.empty() && !has_front && port_ == 0)) {
     server_.reset();
-    return absl::FailedPreconditionError(fmt::format(
-        "cannot listen on {}: the address is in use, or not one of this machine", options.address));
+    return CannotListen(options.address);
   }
+  if (has_front) RETURN_IF_ERROR(Listen(options));
   if (port_ != 0) {
     address_ = fmt::format("{}:{}", options.address.substr(0, options.address.rfind(':')), port_);
   }
@@ -100,6 +113,31 @@ absl::Status ServerHost::Init(ServerOptions options) {
       },
       [server = server_.get()] { return ConnectByPair(*server); }));
   name_ = options.name;
+  return absl::OkStatus();
+}
+
+absl::Status ServerHost::Listen(const ServerOptions& options) {
+  ServerFrontOptions front;
+  const std::string_view address = options.address;
+  const std::size_t colon = std::min(address.rfind(':'), address.size());
+  std::string_view host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  front.bind_address = host;
+  const char* const end = address.data() + address.size();
+  const char* const port = std::min(address.data() + colon + 1, end);
+  const auto [stop, error] = std::from_chars(port, end, front.port);
+  if (error != std::errc() || stop != end) return CannotListen(options.address);
+  front.message_bytes_max = static_cast<std::size_t>(options.message_bytes_max);
+  front.keepalive = options.keepalive;
+  front.age_max = options.connection_age_max.value_or(std::chrono::milliseconds(0));
+  front.methods = options.direct;
+  front.connect = [server = server_.get()] { return ConnectByPair(*server); };
+  auto started = ServerFront::Start(*options.loops, std::move(front));
+  if (!started.ok()) return CannotListen(options.address);
+  front_ = *std::move(started);
+  port_ = front_->port();
   return absl::OkStatus();
 }
 
@@ -124,8 +162,10 @@ void ServerHost::Stop(std::chrono::milliseconds grace) {
   if (!name_.empty()) InprocRegistry::Get().Remove(name_);
   gate_->Shut();
   const auto deadline = std::chrono::system_clock::now() + grace;
+  if (front_) front_->BeginDrain();
   if (direct_calls_) direct_calls_->Stop(std::chrono::steady_clock::now() + grace);
   server_->Shutdown(deadline);
+  if (front_) front_->Stop();
 }
 
 }  // namespace penstock::rpc

@@ -16,6 +16,7 @@
 #include "libs/rpc/call_gate.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/direct_methods.h"
+#include "libs/rpc/server_front.h"
 
 namespace penstock::rpc {
 
@@ -33,8 +34,13 @@ struct ServerOptions {
   bool reflection = true;
   // Callback services; they must outlive the host.
   std::vector<grpc::Service*> services;
-  // Streams that clients in this process get without gRPC; may be null; must outlive the host.
+  // Streams that are served without gRPC's library, in this process and where there are `loops`;
+  // may be null; must outlive the host.
   const DirectMethods* direct = nullptr;
+  // Where `address`, which is numeric then, is served by HTTP/2 of our own, in front of gRPC's
+  // library: the streams of `direct` then run on these loops. Null, or with `tls`: gRPC's library
+  // listens itself. Must outlive the host.
+  http::EventLoops* loops = nullptr;
   // Takes the methods that `services` do not have; may be null; must outlive the host.
   grpc::CallbackGenericService* generic = nullptr;
 };
@@ -67,6 +73,7 @@ class ServerHost {
  private:
   ServerHost() = default;
   absl::Status Init(ServerOptions options);
+  absl::Status Listen(const ServerOptions& options);
 
   std::string name_;
   std::string address_;
@@ -74,6 +81,7 @@ class ServerHost {
   int port_ = 0;
   std::vector<std::string> service_names_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ServerFront> front_;  // Null where gRPC's library listens.
   std::shared_ptr<CallGate> gate_;
   std::shared_ptr<DirectMethods::Calls> direct_calls_;  // May be null.
   std::mutex stop_mutex_;

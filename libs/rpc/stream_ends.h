@@ -16,6 +16,9 @@ class ClientCarrier {
   virtual void Start() = 0;
   // Sends a message, which stays as it is until OnWritten; one at a time.
   virtual void Write(Out& message) = 0;
+  // True when the carrier will call OnNotified itself, soon and in a thread of its own: what comes
+  // meanwhile goes out together then. False: the caller asks the end for its messages.
+  virtual bool PassNotify() { return false; }
   // Nothing more is written; not `broken`: the other end is told so.
   virtual void CloseWrites(bool broken) = 0;
   // Ends the call with CANCELLED. At any time, from any thread.
@@ -30,6 +33,8 @@ class ClientEnd {
   // No message comes any more.
   virtual void OnReadsEnded() = 0;
   virtual void OnWritten(bool ok) = 0;
+  // After PassNotify; perhaps once for many.
+  virtual void OnNotified() = 0;
   // Last, after CloseWrites.
   virtual void OnEnd(const absl::Status& status, const ResponseMetadata& metadata) = 0;
 
@@ -44,8 +49,9 @@ class ServerCarrier {
   virtual ~ServerCarrier() = default;
   // Begins to read.
   virtual void Start() = 0;
-  // As ClientCarrier::Write.
+  // As ClientCarrier::Write and PassNotify.
   virtual void Write(Out& message) = 0;
+  virtual bool PassNotify() { return false; }
   // Ends the call, with the trailing metadata of `context`. After the last write.
   virtual void Finish(const absl::Status& status, CallContext& context) = 0;
 };
@@ -59,6 +65,7 @@ class ServerEnd {
   // The client sends no more, or is gone.
   virtual void OnReadsEnded() = 0;
   virtual void OnWritten(bool ok) = 0;
+  virtual void OnNotified() = 0;
   // The client is gone.
   virtual void OnCancelled() = 0;
   // Last, after Finish.

@@ -117,11 +117,19 @@ void Writer::Run() {
   }
 }
 
+absl::Status Writer::Begin() {
+  RETURN_IF_ERROR(connection_->Run("BEGIN IMMEDIATE"));
+  if (!options_.guard) return absl::OkStatus();
+  absl::Status status = options_.guard(*connection_);
+  if (!status.ok()) connection_->Run("ROLLBACK").IgnoreError();
+  return status;
+}
+
 void Writer::RunBatch(std::vector<Item>& batch) {
   std::size_t next = 0;
   while (next < batch.size()) {
     const std::size_t first = next;
-    absl::Status status = connection_->Run("BEGIN IMMEDIATE");
+    absl::Status status = Begin();
     if (!status.ok()) {
       for (; next < batch.size(); ++next) batch[next].result = status;
       return;

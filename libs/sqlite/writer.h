@@ -31,6 +31,9 @@ class Writer {
     std::string name = "db-writer";  // Thread name, at most 15 bytes.
     std::size_t queue_max = 10'000;
     std::size_t batch_max = 512;
+    // Runs first in each transaction, and must not write: when it fails, the jobs do not run and
+    // get its status. Empty: nothing is asked.
+    Job guard;
   };
 
   Writer(std::unique_ptr<Connection> connection, Options options);
@@ -65,6 +68,7 @@ class Writer {
 
   void Run();
   void RunBatch(std::vector<Item>& batch);
+  absl::Status Begin();
   absl::Status RunJob(Item& item);
 
   const Options options_;

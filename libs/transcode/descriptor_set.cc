@@ -113,4 +113,20 @@ absl::StatusOr<std::vector<Binding>> DescriptorSet::Bindings() const {
   return bindings;
 }
 
+const google::protobuf::MethodDescriptor* DescriptorSet::FindMethod(
+    std::string_view full_name) const {
+  const std::size_t slash = full_name.find('/');
+  if (slash == std::string_view::npos) return nullptr;
+  const std::string_view service_name = full_name.substr(0, slash);
+  for (const auto* service : services_) {
+    if (service->full_name() != service_name) continue;
+    return service->FindMethodByName(std::string(full_name.substr(slash + 1)));
+  }
+  return nullptr;
+}
+
+const Message* DescriptorSet::Prototype(const google::protobuf::Descriptor* type) const {
+  return factory_.GetPrototype(type);
+}
+
 }  // namespace penstock::transcode

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -35,6 +36,11 @@ class DescriptorSet {
   // The bindings of all services of the given files, by the order of files. INVALID_ARGUMENT for a
   // malformed rule.
   absl::StatusOr<std::vector<Binding>> Bindings() const;
+
+  // The method of a full name, "acme.v1.Users/Get", of the given files; null when there is none.
+  const google::protobuf::MethodDescriptor* FindMethod(std::string_view full_name) const;
+  // The empty message of one of the set's types.
+  const google::protobuf::Message* Prototype(const google::protobuf::Descriptor* type) const;
 
  private:
   class Builder;

@@ -73,6 +73,41 @@ def create_functions(suite, api, server, checks):
     checks.equal("both surfaces show the same function", same.http.url, f"{server.url}/hook")
 
 
+ORDER = {
+    "type": "object",
+    "required": ["n"],
+    "properties": {"n": {"type": "integer", "minimum": 1}},
+}
+
+
+def keep_to_schemas(api, checks):
+    code = "def handle(ctx, payload):\n    return 'many' if payload['n'] > 9 else payload['n']\n"
+    made = api.create_python("sized", code, inputSchema=ORDER, outputSchema={"type": "integer"})
+    checks.status("a function with schemas", made, 200)
+    checks.equal("its schema comes back as it was given", made.json().get("inputSchema"), ORDER)
+    refused = api.create_function("bad", {"noop": {}, "inputSchema": {"type": "intger"}})
+    checks.status("a schema that is none is refused", refused, 400)
+    checks.equal("its field", violated_fields(refused), ["function.input_schema"])
+    good = api.invoke("sized", {"n": 3})
+    checks.status("what meets them is answered", good, 200)
+    checks.equal("the answer", good.json(), 3)
+    bad = api.invoke("sized", {"n": 0})
+    checks.status("bad input is the caller's", bad, 400)
+    checks.that("and says where", "/n: expected at least 1" in bad.text(), bad)
+    checks.status("a bad answer is the function's", api.invoke("sized", {"n": 10}), 502)
+    runs = api.executions(function="sized")
+    errors = sorted(run["error"]["category"] for run in runs if run.get("error"))
+    checks.equal("both are recorded", errors, ["FunctionError", "InputError"])
+    checks.status("the subscription of it", api.subscribe("sizes", "size.given", "sized"), 200)
+    api.publish("size.given", {"n": "x"}, event_id="s-1")
+    letters = checks.eventually(
+        "an event that it does not take is a dead letter at once",
+        lambda: api.dead_letters(subscription="sizes"),
+    )
+    if letters:
+        checks.equal("after one attempt", letters[0]["attempts"], 1)
+
+
 def subscribe(suite, api, checks):
     made = api.subscribe("greet-users", "user.created", "greet")
     checks.status("a subscription by exact type over REST", made, 200)
@@ -228,6 +263,8 @@ def test(suite, checks):
         filters_decide(api, server, checks)
     with checks.section("direct calls"):
         call_directly(suite, api, checks)
+    with checks.section("schemas"):
+        keep_to_schemas(api, checks)
     with checks.section("changes and deletions"):
         change_and_delete(suite, api, checks)
     with checks.section("spaces"):

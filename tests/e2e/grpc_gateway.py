@@ -123,7 +123,9 @@ def plain(value, me):
     if isinstance(value, list):
         return [plain(one, me) for one in value]
     if isinstance(value, str):
-        return re.sub(r'current: "\w+"', "current", value.replace(me, "{me}"))
+        value = re.sub(r'current: "\w+"', "current", value.replace(me, "{me}"))
+        # One of the two makes a version where the other changes nothing.
+        return re.sub(r"@\d+$", "@{version}", value)
     return value
 
 

@@ -32,8 +32,8 @@ EDGES_BETWEEN_ADAPTERS = {
     ("state", "codec"),
 }
 
-# The libraries that the pure rooms may use. All other rooms may use any.
-PURE_ROOM_LIBS = {"domain": {"base"}, "ports": {"base"}}
+# The libraries that the pure rooms may use: they compute, and reach nothing. All other rooms may use any.
+PURE_ROOM_LIBS = {"domain": {"base", "jsonschema"}, "ports": {"base"}}
 
 # Packages that only some places may include, by the beginning of the include.
 GRPC = ("grpcpp/", "grpc++/", "grpc/")

@@ -21,7 +21,7 @@ BrokerRun::BrokerRun(Surroundings surroundings, std::function<bool()> powered,
       store_(with_.world, with_.state, with_.flaw) {}
 
 bool BrokerRun::Start() {
-  const std::int64_t epoch = ++with_.state.epoch;
+  const std::int64_t epoch = store_.epoch();
   world_.Note("broker {} starts", epoch);
   DeliveryStart start;
   start.saved = *store_.LoadDeliveryState();
@@ -56,7 +56,6 @@ bool BrokerRun::Start() {
   delivery.engine.seed = static_cast<std::uint64_t>(epoch);
   delivery.catch_up.pass_events = 64;
   delivery.catch_up.share_span = 50;
-  delivery.epoch = epoch;
   const auto on_drained = [this](const std::string& uid, Sequence drain_to) {
     world_.Note("drained {} to {}", uid, drain_to);
   };

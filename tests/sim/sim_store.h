@@ -27,7 +27,7 @@ struct StoredState {
 class SimStore final : public StateStore {
  public:
   SimStore(World& world, StoredState& state, Flaw flaw)
-      : world_(world), state_(state), flaw_(flaw) {}
+      : world_(world), state_(state), flaw_(flaw), epoch_(++state.epoch) {}
   // The broker is gone: what was not applied never is, nothing is answered.
   void Crash() { *alive_ = false; }
   // Told each transaction that is not refused, when it is asked for.
@@ -35,6 +35,7 @@ class SimStore final : public StateStore {
   // Commits fail while set.
   void set_failing(bool failing) { failing_ = failing; }
 
+  std::int64_t epoch() const override { return epoch_; }
   absl::StatusOr<SavedDeliveryState> LoadDeliveryState() override;
   void Commit(StateTransaction transaction, std::vector<StoredDeadLetter> dead,
               StoreDone done) override;
@@ -86,6 +87,7 @@ class SimStore final : public StateStore {
   World& world_;
   StoredState& state_;
   const Flaw flaw_;
+  const std::int64_t epoch_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   MonotonicTime busy_until_{};
   bool failing_ = false;

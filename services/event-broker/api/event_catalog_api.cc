@@ -106,8 +106,8 @@ grpc::ServerUnaryReactor* EventCatalogApi::ListSubscriptions(
           ASSIGN_OR_RETURN(const std::string after, ParsePageToken(query, given.page_token()));
           std::string function;
           if (!given.function().empty()) {
-            ASSIGN_OR_RETURN(function,
-                             ParseReference("function", "functions", space, given.function()));
+            ASSIGN_OR_RETURN(
+                function, ParseTaggedReference("function", "functions", space, given.function()));
           }
           const std::string creator = given.creator() == "me" ? PrincipalOf(call) : given.creator();
           const auto found = ports_.catalog.List(

@@ -4,17 +4,21 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "libs/base/status.h"
 #include "libs/base/worker_pool.h"
+#include "libs/config/changes.h"
 #include "libs/config/listen_address.h"
+#include "libs/http/event_loops.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/lifecycle/instance_id.h"
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_host.h"
+#include "libs/rpc/wire_client.h"
 #include "services/event-broker/api/event_broker_api.h"
 #include "services/event-broker/api/event_catalog_api.h"
 #include "services/event-broker/api/explain.h"
@@ -76,6 +80,14 @@ SegmentLogOptions MakeLogOptions(const Config& config, Sequence floor) {
   return options;
 }
 
+// Event streams are few and carry many events each, but one loop for all of them falls behind when
+// other programs want the cores too.
+constexpr int kLoopsMax = 4;
+
+int LoopThreads() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kLoopsMax);
+}
+
 }  // namespace
 
 // Everything that Start makes, in the order in which it is made: destroyed in reverse.
@@ -88,6 +100,9 @@ struct App::Parts {
   std::unique_ptr<GrpcFunctionReferences> references;
   std::unique_ptr<WorkerPool> catalog_reads;
   std::unique_ptr<SubscriptionCatalog> catalog;
+  // Of the streams of events, to and from this service.
+  http::EventLoops loops{{.threads = LoopThreads(), .name = "stream"}};
+  rpc::WireClients wire{loops};
   std::unique_ptr<StreamInvoker> invoker;
   std::unique_ptr<PullHub> pull;
   std::unique_ptr<DeliveryRunner> delivery;
@@ -150,6 +165,7 @@ absl::StatusOr<StreamInvokerOptions> App::MakeInvokerOptions() const {
   StreamInvokerOptions options;
   options.address = config_.function_executor_address;
   options.auth = parts_->auth;
+  options.wire = &parts_->wire;
   ASSIGN_OR_RETURN(options.broker, lifecycle::LoadInstanceId(config_.data_dir));
   return options;
 }
@@ -235,6 +251,7 @@ absl::Status App::Serve() {
   options.services = {parts.broker_api.get(), parts.catalog_api.get(), parts.route_api.get()};
   parts.broker_api->AddDirect(parts.direct);
   options.direct = &parts.direct;
+  options.loops = &parts.loops;
   ASSIGN_OR_RETURN(parts.host, rpc::ServerHost::Start(std::move(options)));
   parts.host->SetServing(true);
   parts.reconciler = std::make_unique<Reconciler>(*parts.catalog, *parts.references);
@@ -243,6 +260,15 @@ absl::Status App::Serve() {
                                                   *parts.log, shared_.clock});
   parts.subscription_metrics->Start();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
+  if (parts_ == nullptr) return absl::FailedPreconditionError("the event-broker does not serve");
+  ASSIGN_OR_RETURN(Config next, config::WithReloadableOf(config_, config));
+  RETURN_IF_ERROR(next.Validate());
+  parts_->log->SetRetention(MakeRetentionLimits(next));
+  config_ = std::move(next);
+  return std::vector<std::string>();
 }
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {
@@ -263,6 +289,8 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts.readers) parts.readers->Stop();
   if (parts.delivery) parts.delivery->Stop(deadline / 2);
   if (parts.invoker) parts.invoker->Stop();
+  parts.wire.Stop();
+  parts.loops.Stop();
   parts.keeper.reset();
   // Answers to its calls go on in the catalog, the log and the store.
   if (parts.catalog_reads) parts.catalog_reads->Stop();

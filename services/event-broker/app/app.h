@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,6 +42,11 @@ class App final : public lifecycle::App {
   // need not be there yet.
   absl::Status Start() override;
 
+  // Goes by `config` from now on, as far as its keys are Reloadable; the others stay as they are.
+  // What runs goes on. An error changes nothing. Gives no further keys. From any thread that may
+  // block, but not while Start or Stop runs.
+  absl::StatusOr<std::vector<std::string>> Reload(const Config& config);
+
   // Takes nothing new, lets deliveries end for half of `deadline`, makes everything durable,
   // closes.
   absl::Status Stop(std::chrono::milliseconds deadline) override;
@@ -55,7 +62,7 @@ class App final : public lifecycle::App {
   absl::Status StartDelivery();
   absl::Status Serve();
 
-  const Config config_;
+  Config config_;
   const Shared shared_;
   std::unique_ptr<Parts> parts_;
 };

@@ -85,6 +85,10 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("breaker.open_first", &config.breaker.open_first,
                   "how long it stays open before a probe; doubled each time that fails");
   binder.Duration("breaker.open_max", &config.breaker.open_max, "no longer than this");
+  for (const char* key : {"log.retention_age", "log.retention_bytes", "log.pin.age_max",
+                          "log.pin.bytes_max", "log.on_pin_limit"}) {
+    binder.Reloadable(key);
+  }
 }
 
 }  // namespace penstock::broker

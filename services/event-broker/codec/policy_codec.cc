@@ -168,8 +168,8 @@ absl::StatusOr<DeadLetterSink> FromProto(const pb::DeadLetterSink& message,
   DeadLetterSink sink;
   sink.event_type = message.event_type();
   if (!message.function().empty()) {
-    ASSIGN_OR_RETURN(sink.function, ParseReference("deadLetterSink.function", "functions", space,
-                                                   message.function()));
+    ASSIGN_OR_RETURN(sink.function, ParseTaggedReference("deadLetterSink.function", "functions",
+                                                         space, message.function()));
   }
   return sink;
 }
@@ -242,8 +242,8 @@ absl::StatusOr<SubscriberGroup> FromProto(const pb::SubscriberGroup& message,
   }
   for (int i = 0; i < message.functions_size(); ++i) {
     ASSIGN_OR_RETURN(std::string function,
-                     ParseReference(fmt::format("group.functions[{}]", i), "functions", space,
-                                    message.functions(i)));
+                     ParseTaggedReference(fmt::format("group.functions[{}]", i), "functions", space,
+                                          message.functions(i)));
     group.functions.push_back(std::move(function));
   }
   return group;

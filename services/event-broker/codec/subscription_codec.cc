@@ -136,7 +136,7 @@ absl::StatusOr<Subscription> FromProto(const pb::Subscription& message, const st
   }
   if (!message.function().empty()) {
     ASSIGN_OR_RETURN(subscription.function,
-                     ParseReference("function", "functions", space, message.function()));
+                     ParseTaggedReference("function", "functions", space, message.function()));
   }
   subscription.event_type = message.event_type();
   subscription.metadata = {message.metadata().begin(), message.metadata().end()};

@@ -30,8 +30,6 @@ namespace penstock::broker {
 struct DeliveryOptions {
   EngineOptions engine;
   CatchUpOptions catch_up;
-  // Goes with every call; executors refuse those of an older one.
-  std::int64_t epoch = 0;
 };
 
 // What delivery works with; all of it must outlive it.

@@ -144,7 +144,7 @@ InvocationOrder DeliveryShell::MakeOrder(const SendOrder& send,
   InvocationOrder order;
   order.key = send.key;
   order.attempt = send.attempt;
-  order.epoch = options_.epoch;
+  order.epoch = ports_.store.epoch();
   order.subscription = subscription.Name();
   order.replay = !ReplayOfLane(send.key.uid).empty();
   if (send.to_sink) {

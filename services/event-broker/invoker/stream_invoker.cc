@@ -42,6 +42,7 @@ void StreamInvoker::Start(Listener listener) {
   settle_at_ = std::chrono::steady_clock::now() + options_.call_time_max + options_.doubt_grace;
   rpc::ReplicaSet::Options options;
   options.target = options_.address;
+  options.channel.wire = options_.wire;
   options.resolver = options_.resolver;
   options.resolve_interval = options_.resolve_interval;
   options.on_added = [this](const rpc::Replica& replica) { AddTarget(replica); };

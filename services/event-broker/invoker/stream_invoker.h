@@ -36,6 +36,8 @@ struct StreamInvokerOptions {
   std::chrono::milliseconds overdue_grace{30'000};
   // Ordered calls in doubt; while there are so many, further ordered orders are rejected.
   std::size_t doubtful_max = 65'536;
+  // Carries the streams where it can; may be null; must outlive the invoker.
+  rpc::WireClients* wire = nullptr;
   rpc::Resolver resolver = rpc::ResolveReplicas;
   std::chrono::milliseconds resolve_interval{5'000};
 };

@@ -1,6 +1,7 @@
 // Cursors, retries, and what becomes durable with them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace penstock::broker {
 class DeliveryStateStore {
  public:
   virtual ~DeliveryStateStore() = default;
+
+  // Larger than of any opening of the same state before this one. From an opening on, all writes
+  // of earlier ones are refused with ABORTED. Goes with each call to an executor.
+  virtual std::int64_t epoch() const = 0;
 
   // Without what is left of lanes that ended.
   virtual absl::StatusOr<SavedDeliveryState> LoadDeliveryState() = 0;

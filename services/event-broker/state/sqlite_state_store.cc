@@ -1,5 +1,7 @@
 #include "services/event-broker/state/sqlite_state_store.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "libs/base/status.h"
@@ -7,8 +9,33 @@
 
 namespace penstock::broker {
 
-SqliteStateStore::SqliteStateStore(std::unique_ptr<sqlite::Database> database, StateOptions options)
-    : database_(std::move(database)), options_(options) {}
+namespace {
+
+absl::StatusOr<std::int64_t> ReadEpoch(sqlite::Connection& connection) {
+  ASSIGN_OR_RETURN(auto meta, connection.Prepare("SELECT value FROM meta WHERE key = 'epoch'"));
+  ASSIGN_OR_RETURN(const bool found, meta.Step());
+  return found ? meta.Int(0) : 0;
+}
+
+absl::Status CheckEpoch(sqlite::Connection& connection, std::int64_t ours) {
+  ASSIGN_OR_RETURN(const std::int64_t stored, ReadEpoch(connection));
+  if (stored == ours) return absl::OkStatus();
+  return absl::AbortedError(fmt::format(
+      "another event-broker has taken over this state (its epoch is {}, ours {}); end one of them",
+      stored, ours));
+}
+
+absl::Status RaiseEpoch(sqlite::Connection& connection, std::int64_t& raised) {
+  ASSIGN_OR_RETURN(const std::int64_t stored, ReadEpoch(connection));
+  raised = stored + 1;
+  return connection.Run("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)", raised);
+}
+
+}  // namespace
+
+SqliteStateStore::SqliteStateStore(std::unique_ptr<sqlite::Database> database, StateOptions options,
+                                   Epoch epoch)
+    : database_(std::move(database)), options_(options), epoch_(std::move(epoch)) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStateStore>> SqliteStateStore::Open(const std::string& path,
                                                                          StateOptions options) {
@@ -18,10 +45,18 @@ absl::StatusOr<std::unique_ptr<SqliteStateStore>> SqliteStateStore::Open(const s
   database_options.open.synchronous = sqlite::Synchronous::kFull;
   database_options.schema = StateSchema();
   database_options.writer.name = "state-writer";
+  // Only the writer's thread reads it while it is 0: raising it is the first write.
+  const Epoch epoch = std::make_shared<std::int64_t>(0);
+  database_options.writer.guard = [epoch](sqlite::Connection& connection) {
+    return *epoch == 0 ? absl::OkStatus() : CheckEpoch(connection, *epoch);
+  };
   database_options.readers.name = "state-reader";
   database_options.readers.connections = 2;
   ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(std::move(database_options)));
-  return std::unique_ptr<SqliteStateStore>(new SqliteStateStore(std::move(database), options));
+  RETURN_IF_ERROR(database->writer().WriteAndWait(
+      [&epoch](sqlite::Connection& connection) { return RaiseEpoch(connection, *epoch); }));
+  return std::unique_ptr<SqliteStateStore>(
+      new SqliteStateStore(std::move(database), options, epoch));
 }
 
 }  // namespace penstock::broker

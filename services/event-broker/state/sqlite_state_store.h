@@ -1,6 +1,7 @@
 // The broker's state in one SQLite file.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,7 +18,7 @@ namespace penstock::broker {
 // See StateStore. Every answered write is synced.
 class SqliteStateStore final : public StateStore {
  public:
-  // Opens or creates the file. The error names it.
+  // Opens or creates the file, and takes it over from whoever had it open. The error names it.
   static absl::StatusOr<std::unique_ptr<SqliteStateStore>> Open(const std::string& path,
                                                                 StateOptions options = {});
   ~SqliteStateStore() override { Stop(); }
@@ -32,6 +33,7 @@ class SqliteStateStore final : public StateStore {
   void UpdateInPlace(const Subscription& subscription, Done done) override;
   void PruneRevisions(Sequence horizon, Done done) override;
 
+  std::int64_t epoch() const override { return *epoch_; }
   absl::StatusOr<SavedDeliveryState> LoadDeliveryState() override;
   void Commit(StateTransaction transaction, std::vector<StoredDeadLetter> dead, Done done) override;
 
@@ -66,7 +68,10 @@ class SqliteStateStore final : public StateStore {
   void Stop() override { database_->Stop(); }
 
  private:
-  SqliteStateStore(std::unique_ptr<sqlite::Database> database, StateOptions options);
+  // The epoch is set once it is raised; 0 until then.
+  using Epoch = std::shared_ptr<std::int64_t>;
+
+  SqliteStateStore(std::unique_ptr<sqlite::Database> database, StateOptions options, Epoch epoch);
 
   // Runs `job(connection, value)` as a write or read, and answers with the value.
   template <typename T, typename Job>
@@ -98,6 +103,7 @@ class SqliteStateStore final : public StateStore {
 
   const std::unique_ptr<sqlite::Database> database_;
   const StateOptions options_;
+  const Epoch epoch_;
 };
 
 }  // namespace penstock::broker

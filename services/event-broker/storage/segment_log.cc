@@ -78,6 +78,7 @@ LogHealth SegmentLog::Health() const { return impl_->Health(); }
 absl::Status SegmentLog::Reopen() { return impl_->Reopen(); }
 void SegmentLog::Stop() { impl_->Stop(); }
 absl::StatusOr<RetentionResult> SegmentLog::ApplyRetention() { return impl_->ApplyRetention(); }
+void SegmentLog::SetRetention(const RetentionLimits& limits) { impl_->SetRetention(limits); }
 absl::Status SegmentLog::Scrub(std::uint64_t bytes_max) { return impl_->Scrub(bytes_max); }
 bool SegmentLog::Pump() { return impl_->Pump(); }
 

@@ -87,6 +87,8 @@ class SegmentLog final : public EventLog {
   // holds within its limits, and brings Health().pins up to date. May block; to be called by the
   // owner every second.
   absl::StatusOr<RetentionResult> ApplyRetention();
+  // In place of SegmentLogOptions::retention, from the next ApplyRetention on.
+  void SetRetention(const RetentionLimits& limits);
 
   // Reads about `bytes_max` bytes more of the sealed segments again and verifies them; rests when
   // all were read within the interval. What is damaged appears in Health(). An error means that a

@@ -40,6 +40,7 @@ class SegmentLog::Impl {
   absl::Status Reopen();
   void Stop();
   absl::StatusOr<RetentionResult> ApplyRetention();
+  void SetRetention(const RetentionLimits& limits);
   absl::Status Scrub(std::uint64_t bytes_max) { return scrubber_.Step(bytes_max); }
   bool Pump();
 
@@ -100,6 +101,7 @@ class SegmentLog::Impl {
   mutable std::mutex state_mutex_;  // Innermost.
   State state_ = State::kWritable;
   absl::Status status_;
+  RetentionLimits retention_ = options_.retention;
   std::optional<PinUse> worst_pin_;
   std::uint64_t skipped_ranges_ = 0;
   MonotonicTime probe_at_ = MonotonicTime::min();  // When a full disk is tried again.

@@ -16,7 +16,13 @@ RetentionView SegmentLog::Impl::ViewSegments() const {
                       .bytes = segment->bytes(),
                       .newest = FromUnixMicros(summary.time_max)});
   }
-  return {options_.retention, std::move(stored), clock_.Wall()};
+  const std::lock_guard lock(state_mutex_);
+  return {retention_, std::move(stored), clock_.Wall()};
+}
+
+void SegmentLog::Impl::SetRetention(const RetentionLimits& limits) {
+  const std::lock_guard lock(state_mutex_);
+  retention_ = limits;
 }
 
 void SegmentLog::Impl::JudgePins(const RetentionView& view) {

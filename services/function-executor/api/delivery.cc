@@ -18,6 +18,7 @@ namespace pb = internal::v1;
 
 constexpr int kHttpAccepted = 202;
 constexpr char kTraceparent[] = "traceparent";
+constexpr char kPartitionKey[] = "partitionkey";
 
 pb::InvocationResult::Outcome ToProto(DeliveryOutcome outcome) {
   switch (outcome) {
@@ -50,11 +51,12 @@ absl::Status SetEvent(const pb::Invocation& invocation, InvokeOrder* order) {
 }  // namespace
 
 absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation) {
-  ASSIGN_OR_RETURN(ResourceName function,
-                   ParseResourceName("function", "functions", invocation.function()));
+  ASSIGN_OR_RETURN(TaggedName function,
+                   ParseTaggedName("function", "functions", invocation.function()));
   InvokeOrder order;
-  order.space = std::move(function.space);
-  order.function = std::move(function.id);
+  order.space = std::move(function.name.space);
+  order.function = std::move(function.name.id);
+  order.tag = std::move(function.tag);
   order.trigger = TriggerKind::kEvent;
   if (!invocation.subscription().empty()) {
     ASSIGN_OR_RETURN(ResourceName subscription,
@@ -74,6 +76,9 @@ absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation) {
   } else {
     RETURN_IF_ERROR(SetEvent(invocation, &order));
   }
+  // Events with one key keep to one version, as they keep their order.
+  const auto key = order.event->others.find(kPartitionKey);
+  if (key != order.event->others.end()) order.sticky_key = key->second;
   order.traceparent = invocation.traceparent();
   // Events of one batch belong to different traces: their call begins one of its own.
   if (order.traceparent.empty() && order.batch == nullptr) {

@@ -20,12 +20,27 @@ namespace pb = executions::v1;
 
 constexpr std::size_t kPayloadBytesMax = 1U << 20;
 constexpr std::size_t kTailsMax = 256;
+constexpr char kStickyKeyHeader[] = "penstock-sticky-key";
+constexpr std::size_t kStickyKeyBytesMax = 256;
 
 // Ends `target` when the caller is gone. The run may end first, in any thread.
 void CancelWith(rpc::CallContext& call, const std::shared_ptr<Invoker::Call>& target) {
   call.cancellation()->Subscribe([weak = std::weak_ptr<Invoker::Call>(target)] {
     if (const auto alive = weak.lock()) alive->Cancel();
   });
+}
+
+// The key that keeps calls at one version: a field of the request, or a header of an HTTP event.
+absl::StatusOr<std::string> StickyKeyOf(const pb::InvokeRequest& request) {
+  std::string key = request.sticky_key();
+  for (const pb::NameValue& header : request.http().headers()) {
+    if (key.empty() && header.name() == kStickyKeyHeader) key = header.value();
+  }
+  if (key.size() > kStickyKeyBytesMax) {
+    return FieldError("sticky_key", fmt::format("has {} bytes; expected at most {}", key.size(),
+                                                kStickyKeyBytesMax));
+  }
+  return key;
 }
 
 absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeResponse* response) {
@@ -49,14 +64,16 @@ absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeRespo
 
 absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeRequest& request,
                                                            const rpc::CallContext& call) const {
-  ASSIGN_OR_RETURN(ResourceName name, ParseResourceName("name", "functions", request.name()));
+  ASSIGN_OR_RETURN(TaggedName name, ParseTaggedName("name", "functions", request.name()));
   if (request.payload().data().size() > kPayloadBytesMax) {
     return FieldError("payload", fmt::format("has {} bytes; expected at most {}",
                                              request.payload().data().size(), kPayloadBytesMax));
   }
   InvokeOrder order;
-  order.space = std::move(name.space);
-  order.function = std::move(name.id);
+  order.space = std::move(name.name.space);
+  order.function = std::move(name.name.id);
+  order.tag = std::move(name.tag);
+  ASSIGN_OR_RETURN(order.sticky_key, StickyKeyOf(request));
   order.payload = std::make_shared<const std::string>(request.payload().data());
   order.content_type = request.payload().content_type();
   if (request.has_http()) {

@@ -1,12 +1,16 @@
 #include "services/function-executor/app/app.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "libs/base/core_dumps.h"
 #include "libs/base/status.h"
+#include "libs/config/changes.h"
 #include "libs/config/listen_address.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/log/log.h"
+#include "services/function-executor/app/egress.h"
 #include "services/function-executor/app/parts.h"
 
 namespace penstock::executor {
@@ -57,6 +61,8 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(auto opened, Parts::Open(std::move(lock), config, shared_));
   parts_ = std::make_unique<Parts>(std::move(opened), config, shared_);
 
+  // A core holds what the memory held: the secrets of functions.
+  ForbidCoreDumps();
   rpc::ServerOptions options;
   options.name = config_.server_name;
   if (config_.HasListener()) {
@@ -67,6 +73,7 @@ absl::Status App::Start() {
   options.services = {&parts_->executor_api, &parts_->invocation_api};
   parts_->invocation_api.AddDirect(parts_->direct);
   options.direct = &parts_->direct;
+  options.loops = parts_->loops.get();
   ASSIGN_OR_RETURN(parts_->host, rpc::ServerHost::Start(std::move(options)));
   parts_->watcher.Start();
   if (parts_->peers) parts_->peers->Start();
@@ -77,6 +84,19 @@ absl::Status App::Start() {
                                          {"data_dir", config.data_dir},
                                          {"instance", parts_->instance}});
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
+  if (parts_ == nullptr) return absl::FailedPreconditionError("the executor does not serve");
+  ASSIGN_OR_RETURN(Config next, config::WithReloadableOf(config_, config));
+  RETURN_IF_ERROR(next.Validate());
+  ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(next));
+  parts_->egress->Exchange(std::make_shared<const http::EgressPolicy>(std::move(policy)));
+  const bool is_same = next.egress_allow == config_.egress_allow &&
+                       next.egress_denied_ports == config_.egress_denied_ports;
+  if (!is_same) parts_->client->RenewConnections();
+  config_ = std::move(next);
+  return std::vector<std::string>();
 }
 
 absl::Status App::Stop(std::chrono::milliseconds deadline) {

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,6 +40,11 @@ class App final : public lifecycle::App {
   // Locks the data folder, opens the store, serves. Does not wait for the function-manager.
   absl::Status Start() override;
 
+  // Goes by `config` from now on, as far as its keys are Reloadable; the others stay as they are.
+  // What runs goes on. An error changes nothing. Gives no further keys. From any thread that may
+  // block, but not while Start or Stop runs.
+  absl::StatusOr<std::vector<std::string>> Reload(const Config& config);
+
   // Tells brokers to send nothing new, gives what runs most of `deadline`, cancels the rest, writes
   // the records.
   absl::Status Stop(std::chrono::milliseconds deadline) override;
@@ -50,7 +57,7 @@ class App final : public lifecycle::App {
 
   App(Config config, Shared shared);
 
-  const Config config_;
+  Config config_;
   const Shared shared_;
   std::unique_ptr<Parts> parts_;
 };

@@ -71,6 +71,7 @@ void Bind(config::Binder& binder, Config& config) {
              "deliveries that one broker stream may have in flight", {1, 65'536});
   binder.String("cluster.peers", &config.cluster_peers,
                 "\"host:port\" whose addresses are all executors; empty: there is only this one");
+  binder.Reloadable("egress");
 }
 
 }  // namespace penstock::executor

@@ -13,6 +13,8 @@ namespace penstock::executor {
 namespace {
 
 constexpr int kLoopsMax = 4;
+// Payloads that wait to be held against their schemas; each is in memory anyway.
+constexpr std::size_t kSchemaQueueMax = 4096;
 // Of the time to stop: for calls to end by themselves. The rest is for cancelling and writing.
 constexpr int kDrainPercent = 80;
 
@@ -56,11 +58,12 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   loop_options.threads =
       std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kLoopsMax);
   auto loops = std::make_unique<http::EventLoops>(loop_options);
+  auto egress = std::make_unique<http::PerLoop<http::EgressPolicy>>(
+      *loops, std::make_shared<const http::EgressPolicy>(std::move(policy)));
   http::ClientOptions client_options;
   client_options.connections_per_host_max = 256;
-  client_options.egress = [policy = std::move(policy)](const std::string& address,
-                                                       std::uint16_t port) {
-    return policy.Check(address, port);
+  client_options.egress = [policy = egress.get()](const std::string& address, std::uint16_t port) {
+    return policy->Get()->Check(address, port);
   };
   ASSIGN_OR_RETURN(auto client, http::Client::Create(*loops, std::move(client_options)));
   SqliteExecutionStore::Options store_options;
@@ -69,8 +72,8 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   store_options.retention_count = config.executions.retention_count;
   ASSIGN_OR_RETURN(auto store, SqliteExecutionStore::Open(std::move(store_options), shared.clock,
                                                           shared.metrics));
-  return Opened{std::move(lock),  std::move(instance), std::move(peer_auth),
-                std::move(loops), std::move(client),   std::move(store)};
+  return Opened{std::move(lock),   std::move(instance), std::move(peer_auth), std::move(loops),
+                std::move(egress), std::move(client),   std::move(store)};
 }
 
 App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
@@ -78,6 +81,7 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       instance(std::move(opened.instance)),
       peer_auth(std::move(opened.peer_auth)),
       loops(std::move(opened.loops)),
+      egress(std::move(opened.egress)),
       client(std::move(opened.client)),
       store(std::move(opened.store)),
       timers(*loops),
@@ -92,12 +96,15 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
               timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),
       ids(instance, shared.clock),
+      schema_pool({.name = "schema", .threads = 2, .queue_max = kSchemaQueueMax}),
+      schemas([this](std::function<void()> work) { return schema_pool.TryPost(std::move(work)); }),
       invoker({registry,
                {noop, http_driver, process.get()},
                journal,
                ids,
                timers,
                calls,
+               schemas,
                shared.clock}),
       peers(MakePeers(config)),
       reader(invoker, *store),
@@ -141,6 +148,7 @@ bool App::Parts::Stop(std::chrono::milliseconds deadline) {
   http_driver.Stop();
   if (process) process->Stop();
   client->Stop();
+  schema_pool.Stop();
   // Drivers have ended all calls: what their ends still do is queued on the loops, or done.
   loops->Stop();
   registry.EndWaits();

@@ -6,8 +6,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "libs/base/worker_pool.h"
 #include "libs/http/client.h"
+#include "libs/http/egress.h"
 #include "libs/http/event_loops.h"
+#include "libs/http/per_loop.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/replica_set.h"
@@ -21,6 +24,7 @@
 #include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
+#include "services/function-executor/domain/schema_checks.h"
 #include "services/function-executor/drivers/http/http_driver.h"
 #include "services/function-executor/drivers/noop/noop_driver.h"
 #include "services/function-executor/drivers/process/process_driver.h"
@@ -38,6 +42,7 @@ struct App::Parts {
     std::string instance;
     std::shared_ptr<const rpc::PeerAuth> peer_auth;
     std::unique_ptr<http::EventLoops> loops;
+    std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
     std::unique_ptr<http::Client> client;
     std::unique_ptr<SqliteExecutionStore> store;
   };
@@ -57,6 +62,8 @@ struct App::Parts {
   const std::string instance;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth;
   std::unique_ptr<http::EventLoops> loops;
+  // Asked at each connect of `client`.
+  std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
   std::unique_ptr<http::Client> client;
   std::unique_ptr<SqliteExecutionStore> store;
   LoopTimers timers;
@@ -70,6 +77,8 @@ struct App::Parts {
   ExecutionIds ids;
   // Calls may end as late as Stop: what they tell lives longer than the invoker.
   BrokerFence fence;
+  WorkerPool schema_pool;
+  const SchemaChecks schemas;
   Invoker invoker;
   EpochGuard epochs;
   std::unique_ptr<rpc::ReplicaSet> peers;  // Null when there are none.

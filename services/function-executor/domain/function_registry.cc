@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -23,7 +25,95 @@ absl::Status NoSnapshotYet() {
       "(function_manager.address)");
 }
 
+constexpr std::uint64_t kWholePercent = 100;
+
+// Spreads the bits of a number evenly (the finaliser of SplitMix64).
+std::uint64_t Mix(std::uint64_t number) {
+  number += 0x9E37'79B9'7F4A'7C15;
+  number = (number ^ (number >> 30)) * 0xBF58'476D'1CE4'E5B9;
+  number = (number ^ (number >> 27)) * 0x94D0'49BB'1331'11EB;
+  return number ^ (number >> 31);
+}
+
+// FNV-1a: the same on every executor, whatever its library.
+std::uint64_t HashOf(std::string_view uid, std::string_view key) {
+  std::uint64_t hash = 0xCBF2'9CE4'8422'2325;
+  for (const std::string_view part : {uid, key}) {
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01B3;
+  }
+  return hash;
+}
+
 }  // namespace
+
+// A function with the versions that can be called. Never changed once it is in a map.
+struct FunctionRegistry::Entry {
+  std::string uid;
+  std::int64_t newest = 0;  // 0 while only older versions were announced.
+  std::map<std::int64_t, std::shared_ptr<const FunctionSpec>> versions;
+  std::vector<TrafficShare> traffic;
+  std::map<std::string, std::int64_t> aliases;
+  // What each version that names secrets is given: those and no others.
+  std::map<std::int64_t, std::shared_ptr<const Secrets>> secrets_of;
+
+  void ShareSecrets(const std::shared_ptr<const Secrets>& all) {
+    secrets_of.clear();
+    if (all == nullptr) return;
+    for (const auto& [version, spec] : versions) {
+      Secrets named;
+      for (const std::string& id : spec->secrets) {
+        if (const auto found = all->find(id); found != all->end()) named.insert(*found);
+      }
+      if (!named.empty()) secrets_of[version] = std::make_shared<const Secrets>(std::move(named));
+    }
+  }
+
+  std::shared_ptr<const FunctionSpec> Find(std::int64_t version) const {
+    const auto found = versions.find(version);
+    return found == versions.end() ? nullptr : found->second;
+  }
+
+  // The version that a tag stands for; 0 when there is none.
+  std::int64_t VersionOf(std::string_view tag) const {
+    if (const auto alias = aliases.find(std::string(tag)); alias != aliases.end()) {
+      return alias->second;
+    }
+    std::int64_t version = 0;
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), version);
+    return error == std::errc() && end == tag.data() + tag.size() ? version : 0;
+  }
+
+  // `place` is 0 to 99.
+  std::int64_t PickVersion(int place) const {
+    for (const TrafficShare& share : traffic) {
+      if (place < share.percent) return share.version;
+      place -= share.percent;
+    }
+    return newest;
+  }
+
+  // The lowest version that calls by the name or an alias reach.
+  std::int64_t LowestReached() const {
+    std::int64_t lowest = traffic.empty() ? newest : std::numeric_limits<std::int64_t>::max();
+    for (const TrafficShare& share : traffic) lowest = std::min(lowest, share.version);
+    for (const auto& [name, version] : aliases) lowest = std::min(lowest, version);
+    return lowest;
+  }
+
+  absl::Status NothingFor(const FunctionChoice& choice) const {
+    const std::string name = fmt::format("spaces/{}/functions/{}", choice.space, choice.id);
+    std::string known;
+    for (const auto& [version, spec] : versions) known += fmt::format(" {}", version);
+    for (const auto& [alias, version] : aliases) known += fmt::format(" {}", alias);
+    if (choice.tag.empty()) {
+      return absl::UnavailableError(
+          fmt::format("function {} is not known completely: its traffic names a version beside{}",
+                      name, known));
+    }
+    return absl::NotFoundError(fmt::format("function {} has no version or alias \"{}\"; it has{}",
+                                           name, choice.tag, known));
+  }
+};
 
 FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget)
     : timers_(timers), forget_(std::move(forget)) {
@@ -49,12 +139,48 @@ std::size_t FunctionRegistry::ShardOf(const std::string& key) {
   return (std::hash<std::string>()(key) >> 48) % kShards;
 }
 
-std::shared_ptr<const FunctionSpec> FunctionRegistry::Find(std::string_view space,
-                                                           std::string_view id) const {
+std::shared_ptr<const FunctionRegistry::Entry> FunctionRegistry::FindEntry(
+    std::string_view space, std::string_view id) const {
   const std::string key = KeyOf(space, id);
   const std::shared_ptr<const Map> map = shards_[ShardOf(key)].load(std::memory_order_acquire);
   const auto found = map->find(key);
   return found == map->end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const FunctionSpec> FunctionRegistry::Find(std::string_view space,
+                                                           std::string_view id) const {
+  const std::shared_ptr<const Entry> entry = FindEntry(space, id);
+  return entry == nullptr ? nullptr : entry->Find(entry->newest);
+}
+
+absl::StatusOr<ResolvedFunction> FunctionRegistry::Resolve(const FunctionChoice& choice) const {
+  const std::shared_ptr<const Entry> entry = FindEntry(choice.space, choice.id);
+  if (entry == nullptr || entry->newest == 0) {
+    return absl::NotFoundError(
+        fmt::format("there is no function spaces/{}/functions/{}", choice.space, choice.id));
+  }
+  std::int64_t version = entry->newest;
+  if (!choice.tag.empty()) {
+    version = entry->VersionOf(choice.tag);
+  } else if (!entry->traffic.empty()) {
+    const std::uint64_t number = choice.sticky_key.empty()
+                                     ? Mix(calls_.fetch_add(1, std::memory_order_relaxed))
+                                     : Mix(HashOf(entry->uid, choice.sticky_key));
+    version = entry->PickVersion(static_cast<int>(number % kWholePercent));
+  }
+  ResolvedFunction resolved{entry->Find(version), nullptr};
+  if (resolved.spec == nullptr) return entry->NothingFor(choice);
+  if (resolved.spec->secrets.empty()) return resolved;
+  const auto secrets = entry->secrets_of.find(version);
+  if (secrets != entry->secrets_of.end()) resolved.secrets = secrets->second;
+  for (const std::string& id : resolved.spec->secrets) {
+    if (resolved.secrets != nullptr && resolved.secrets->contains(id)) continue;
+    return absl::NotFoundError(
+        fmt::format("function {} (version {}) names the secret {}, which does not exist or cannot "
+                    "be read",
+                    choice.id, version, id));
+  }
+  return resolved;
 }
 
 absl::Status FunctionRegistry::Ready() const {
@@ -122,16 +248,41 @@ void FunctionRegistry::Publish(std::int64_t revision) {
   }
 }
 
-void FunctionRegistry::ForgetUpdate(const FunctionUpdate& update, const Map& before,
-                                    const std::string& key) {
-  if (!forget_) return;
-  const auto old = before.find(key);
-  if (old == before.end()) return;
-  const FunctionSpec& spec = *old->second;
-  if (update.spec != nullptr && update.spec->uid == spec.uid) {
-    if (update.spec->version > spec.version) forget_(spec.uid, update.spec->version);
-  } else {
-    forget_(spec.uid, std::numeric_limits<std::int64_t>::max());
+void FunctionRegistry::Apply(const FunctionUpdate& update, const std::string& key, Map* map) {
+  const auto found = map->find(key);
+  const Entry* const before =
+      found == map->end() || found->second->uid != update.uid ? nullptr : found->second.get();
+  if (update.spec == nullptr && !update.is_older_version) {
+    if (found != map->end()) map->erase(found);
+    return;
+  }
+  auto entry = before == nullptr ? std::make_shared<Entry>() : std::make_shared<Entry>(*before);
+  entry->uid = update.uid;
+  if (update.spec != nullptr) entry->versions.insert_or_assign(update.version, update.spec);
+  if (!update.is_older_version) {
+    entry->newest = update.version;
+    entry->traffic = update.traffic;
+    // The newest first, whatever the order in which they were given: who has a key stays with a
+    // canary when its share grows.
+    std::sort(entry->traffic.begin(), entry->traffic.end(),
+              [](const auto& a, const auto& b) { return a.version > b.version; });
+    entry->aliases = update.aliases;
+    std::erase_if(entry->versions, [&](const auto& version) {
+      return version.first != update.version &&
+             std::find(update.kept.begin(), update.kept.end(), version.first) == update.kept.end();
+    });
+    entry->ShareSecrets(update.secrets);
+  }
+  map->insert_or_assign(key, std::move(entry));
+}
+
+void FunctionRegistry::ForgetReplaced(const Entry* before, const Entry* after) const {
+  if (!forget_ || before == nullptr) return;
+  if (after == nullptr || after->uid != before->uid) {
+    return forget_(before->uid, std::numeric_limits<std::int64_t>::max());
+  }
+  if (after->LowestReached() > before->LowestReached()) {
+    forget_(after->uid, after->LowestReached());
   }
 }
 
@@ -142,12 +293,17 @@ void FunctionRegistry::ApplyChanges(std::vector<FunctionUpdate> changes, std::in
     const std::string key = KeyOf(change.space, change.id);
     const std::size_t shard = ShardOf(key);
     if (!changed[shard]) changed[shard] = std::make_shared<Map>(*shards_[shard].load());
-    ForgetUpdate(change, *changed[shard], key);
-    if (change.spec != nullptr) {
-      if (changed[shard]->insert_or_assign(key, change.spec).second) ++size_;
-    } else if (changed[shard]->erase(key) != 0) {
-      --size_;
-    }
+    Map& map = *changed[shard];
+    const auto entry_of = [&map, &key]() -> std::shared_ptr<const Entry> {
+      const auto found = map.find(key);
+      return found == map.end() ? nullptr : found->second;
+    };
+    const std::shared_ptr<const Entry> before = entry_of();
+    Apply(change, key, &map);
+    const std::shared_ptr<const Entry> after = entry_of();
+    if (after != nullptr && before == nullptr) ++size_;
+    if (after == nullptr && before != nullptr) --size_;
+    ForgetReplaced(before.get(), after.get());
   }
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     if (changed[shard]) shards_[shard].store(std::move(changed[shard]), std::memory_order_release);
@@ -159,21 +315,18 @@ void FunctionRegistry::ApplySnapshot(std::vector<FunctionUpdate> functions, std:
   const std::lock_guard lock(change_mutex_);
   std::array<std::shared_ptr<Map>, kShards> fresh;
   for (auto& map : fresh) map = std::make_shared<Map>();
-  std::size_t count = 0;
-  for (FunctionUpdate& function : functions) {
-    if (function.spec == nullptr) continue;
-    std::string key = KeyOf(function.space, function.id);
-    Map& map = *fresh[ShardOf(key)];
-    if (map.insert_or_assign(std::move(key), std::move(function.spec)).second) ++count;
+  for (const FunctionUpdate& function : functions) {
+    const std::string key = KeyOf(function.space, function.id);
+    Apply(function, key, fresh[ShardOf(key)].get());
   }
+  std::size_t count = 0;
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     const std::shared_ptr<const Map> before = shards_[shard].load();
-    for (const auto& [key, spec] : *before) {
+    for (const auto& [key, entry] : *before) {
       const auto now = fresh[shard]->find(key);
-      FunctionUpdate update;
-      if (now != fresh[shard]->end()) update.spec = now->second;
-      ForgetUpdate(update, *before, key);
+      ForgetReplaced(entry.get(), now == fresh[shard]->end() ? nullptr : now->second.get());
     }
+    count += fresh[shard]->size();
     shards_[shard].store(std::move(fresh[shard]), std::memory_order_release);
   }
   size_.store(count);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/base/time.h"
 #include "services/function-executor/domain/invocation.h"
 #include "services/function-executor/ports/timers.h"
@@ -28,13 +30,37 @@ struct FunctionUpdate {
   std::string uid;
   std::int64_t version = 0;
   std::shared_ptr<const FunctionSpec> spec;
+  // True for a version that is kept beside the newest: it says nothing of what follows.
+  bool is_older_version = false;
+  std::vector<TrafficShare> traffic{};  // Empty: the newest version gets all calls.
+  std::map<std::string, std::int64_t> aliases{};
+  std::vector<std::int64_t> kept{};  // The versions that stay; empty: only the newest.
+  // Those that the kept versions name, as far as they exist; null for none.
+  std::shared_ptr<const Secrets> secrets{};
+};
+
+// A version to call, with the secrets that it names; null for none.
+struct ResolvedFunction {
+  std::shared_ptr<const FunctionSpec> spec;
+  std::shared_ptr<const Secrets> secrets;
+};
+
+// Which version of a function is called.
+struct FunctionChoice {
+  std::string_view space;
+  std::string_view id;
+  // A version's number or an alias; empty: as the traffic says.
+  std::string_view tag;
+  // Calls with the same key run the same version while the traffic stands; empty: each by itself.
+  std::string_view sticky_key;
 };
 
 // A copy of all functions in memory. Looking up takes no lock: each shard is an immutable map that
 // a change replaces. Thread-safe; changes come from one thread at a time. `timers` must outlive it.
 class FunctionRegistry {
  public:
-  // Is told of each function version that is no longer current: versions of `uid` below `version`.
+  // Is told when versions of `uid` below `version` are no longer called by the function's name or
+  // an alias.
   using Forget = std::function<void(const std::string& uid, std::int64_t version)>;
   using WaitDone = std::function<void(const absl::Status&)>;
 
@@ -44,8 +70,12 @@ class FunctionRegistry {
   FunctionRegistry(const FunctionRegistry&) = delete;
   FunctionRegistry& operator=(const FunctionRegistry&) = delete;
 
-  // The function, or null when there is none.
+  // The newest version of the function, or null when there is none.
   std::shared_ptr<const FunctionSpec> Find(std::string_view space, std::string_view id) const;
+
+  // The version that is to be called. NOT_FOUND for a function, version or alias that is not there,
+  // naming which are, and for a version that names a secret that does not exist.
+  absl::StatusOr<ResolvedFunction> Resolve(const FunctionChoice& choice) const;
 
   // UNAVAILABLE until the first snapshot was complete.
   absl::Status Ready() const;
@@ -69,7 +99,8 @@ class FunctionRegistry {
   void ApplyChanges(std::vector<FunctionUpdate> changes, std::int64_t revision);
 
  private:
-  using Map = std::unordered_map<std::string, std::shared_ptr<const FunctionSpec>>;
+  struct Entry;
+  using Map = std::unordered_map<std::string, std::shared_ptr<const Entry>>;
   static constexpr std::size_t kShards = 64;
 
   struct Waiter {
@@ -85,7 +116,11 @@ class FunctionRegistry {
 
   static std::size_t ShardOf(const std::string& key);
   void Publish(std::int64_t revision);
-  void ForgetUpdate(const FunctionUpdate& update, const Map& before, const std::string& key);
+  std::shared_ptr<const Entry> FindEntry(std::string_view space, std::string_view id) const;
+  // Brings `map` up to `update`.
+  static void Apply(const FunctionUpdate& update, const std::string& key, Map* map);
+  // Tells of the versions that calls no longer reach by the function's name or an alias.
+  void ForgetReplaced(const Entry* before, const Entry* after) const;
   absl::Status NotYet(std::int64_t min_revision) const;
 
   Timers& timers_;
@@ -94,6 +129,7 @@ class FunctionRegistry {
   std::atomic<std::int64_t> revision_{0};
   std::atomic<bool> ready_{false};
   std::atomic<std::size_t> size_{0};
+  mutable std::atomic<std::uint64_t> calls_{0};  // Spreads calls without a key.
   std::mutex change_mutex_;
   const std::shared_ptr<Waiters> waiters_ = std::make_shared<Waiters>();
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libs/base/time.h"
+#include "libs/jsonschema/schema.h"
 
 namespace penstock::executor {
 
@@ -33,6 +34,9 @@ struct Logs {
   std::vector<std::string> err;
   bool truncated = false;  // More was written than the limit keeps.
 };
+
+// The values of secrets by secret and key. Never logged.
+using Secrets = std::map<std::string, std::map<std::string, std::string>>;
 
 // How an HTTP function is called when the trigger is an event.
 enum class HttpFormat {
@@ -74,7 +78,17 @@ struct FunctionSpec {
   Microseconds timeout{30'000'000};
   int concurrency_max = 0;  // Calls at the same time; 0 means no limit of its own.
   std::map<std::string, std::string> environment;
+  std::vector<std::string> secrets;  // Ids of those that it is given.
+  // What it takes and answers; null for anything.
+  std::shared_ptr<const jsonschema::Schema> input_schema;
+  std::shared_ptr<const jsonschema::Schema> output_schema;
   Target target;
+};
+
+// A version's share of the calls by the function's name, in percent.
+struct TrafficShare {
+  std::int64_t version = 0;
+  int percent = 0;
 };
 
 enum class TriggerKind { kCall, kEvent, kHttp };
@@ -117,8 +131,8 @@ struct Invocation {
   std::string content_type;
   std::optional<EventAttributes> event;
   std::optional<HttpRequestContext> http;
-  std::map<std::string, std::string> secrets;  // By name, for the function's context. Never logged.
-  std::string delivery_id;                     // Stable over retries; empty when not a delivery.
+  std::shared_ptr<const Secrets> secrets;  // For the function's context; null for none.
+  std::string delivery_id;                 // Stable over retries; empty when not a delivery.
   int attempt = 1;
   bool replay = false;  // The event is delivered again on purpose.
   // Set for a delivery of several events in one call. `payload` is then the batch in the

@@ -20,6 +20,7 @@
 #include "services/function-executor/domain/execution_journal.h"
 #include "services/function-executor/domain/function_registry.h"
 #include "services/function-executor/domain/invocation.h"
+#include "services/function-executor/domain/schema_checks.h"
 #include "services/function-executor/ports/call_observer.h"
 #include "services/function-executor/ports/driver.h"
 #include "services/function-executor/ports/timers.h"
@@ -30,6 +31,8 @@ namespace penstock::executor {
 struct InvokeOrder {
   std::string space;
   std::string function;
+  std::string tag;  // As in FunctionChoice, like the next.
+  std::string sticky_key;
   TriggerKind trigger = TriggerKind::kCall;
   Bytes payload;  // Never null.
   std::string content_type;
@@ -49,8 +52,8 @@ struct InvokeOrder {
 };
 
 struct InvokeResult {
-  // Not OK when no driver was given the call: NOT_FOUND (no such function), UNAVAILABLE (functions
-  // not known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full),
+  // Not OK when no driver was given the call: NOT_FOUND (no such function or version), UNAVAILABLE
+  // (functions not known, or not up to the revision, or stopping), RESOURCE_EXHAUSTED (full),
   // DEADLINE_EXCEEDED, CANCELLED. The members below are then empty.
   absl::Status refusal;
   std::string execution_id;
@@ -74,7 +77,8 @@ struct InvokerOptions {
   Microseconds revision_wait_max{2'000'000};
 };
 
-// Finds the function, waits for its limits, gives the call to the driver, keeps the record.
+// Finds the function, waits for its limits, holds what it is given and answers against its schemas,
+// gives the call to the driver, keeps the record.
 //
 // Thread-safe; nothing blocks. All that it is given must outlive it, and it must outlive its calls:
 // stop the drivers, the registry and the timers before it goes.
@@ -98,6 +102,7 @@ class Invoker {
     ExecutionIds& ids;
     Timers& timers;
     CallObserver& observer;
+    const SchemaChecks& schemas;
     const Clock& clock;
   };
 

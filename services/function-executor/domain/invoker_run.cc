@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "libs/base/status.h"
 #include "services/function-executor/domain/classify.h"
+#include "services/function-executor/domain/redactor.h"
 
 namespace penstock::executor {
 namespace {
@@ -23,14 +25,18 @@ CallResult ResultOf(const Outcome& outcome) {
   return CallResult::kFunctionError;
 }
 
-Outcome ProcessDisabled() {
+Outcome Failed(FunctionError error) {
   Outcome outcome;
   outcome.payload = std::make_shared<const std::string>();
-  outcome.error = FunctionError{ErrorCategory::kSystem,
-                                "Disabled",
-                                "process functions are switched off here (process.enabled)",
-                                {}};
+  outcome.error = std::move(error);
   return outcome;
+}
+
+Outcome ProcessDisabled() {
+  return Failed({ErrorCategory::kSystem,
+                 "Disabled",
+                 "process functions are switched off here (process.enabled)",
+                 {}});
 }
 
 }  // namespace
@@ -68,12 +74,10 @@ void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
   FunctionRegistry& registry = invoker_.parts_.registry;
   if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
-  std::shared_ptr<const FunctionSpec> function = registry.Find(order_.space, order_.function);
-  if (function == nullptr) {
-    return Refuse(absl::NotFoundError(
-        fmt::format("there is no function spaces/{}/functions/{}", order_.space, order_.function)));
-  }
-  EnterGate(std::move(function));
+  auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
+  if (!function.ok()) return Refuse(function.status());
+  secrets_ = std::move(function->secrets);
+  EnterGate(std::move(function->spec));
 }
 
 void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
@@ -82,7 +86,7 @@ void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
   if (TimeLeft() <= Microseconds(0)) {
     return Refuse(absl::DeadlineExceededError("the call's time had passed before it began"));
   }
-  if (function_->concurrency_max <= 0) return StartDriver();
+  if (function_->concurrency_max <= 0) return StartRun();
   has_slot_ = true;
   {
     const std::lock_guard lock(mutex_);
@@ -90,7 +94,7 @@ void Invoker::Run::EnterGate(std::shared_ptr<const FunctionSpec> function) {
     stage_ = Stage::kQueued;
   }
   switch (invoker_.gates_.Enter(function_->uid, function_->concurrency_max, shared_from_this())) {
-    case ConcurrencyGates::Entry::kAdmitted: return StartDriver();
+    case ConcurrencyGates::Entry::kAdmitted: return StartRun();
     case ConcurrencyGates::Entry::kFull:
       return Refuse(WithRetryAfter(
           absl::ResourceExhaustedError(fmt::format(
@@ -137,10 +141,10 @@ void Invoker::Run::OnAdmitted() {
     timer = std::move(queue_timer_);
   }
   if (timer) timer->Cancel();
-  StartDriver();
+  StartRun();
 }
 
-void Invoker::Run::StartDriver() {
+void Invoker::Run::StartRun() {
   const Parts& parts = invoker_.parts_;
   record_.id = parts.ids.Next();
   record_.space = order_.space;
@@ -174,11 +178,29 @@ void Invoker::Run::StartDriver() {
     LeaveGate();
     return Refuse(absl::CancelledError("the call was cancelled before it began"));
   }
-  const auto self = shared_from_this();
-  invoker_.Add(record_.id, self);
+  invoker_.Add(record_.id, shared_from_this());
   parts.observer.OnStart();
+  if (function_->input_schema == nullptr) return StartDriver();
+  parts.schemas.CheckInput(function_->input_schema, order_.payload, order_.content_type,
+                           order_.batch,
+                           [self = shared_from_this()](std::optional<FunctionError> error) {
+                             if (!error) return self->StartDriver();
+                             self->End(Failed(*std::move(error)));
+                           });
+}
+
+void Invoker::Run::StartDriver() {
+  const auto self = shared_from_this();
+  bool is_cancelled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_cancelled = cancelled_;
+  }
+  if (is_cancelled) {
+    return End(Failed({ErrorCategory::kSystem, "Cancelled", "the call was cancelled", {}}));
+  }
   Driver* const driver = invoker_.DriverOf(*function_);
-  if (driver == nullptr) return OnDriverDone(ProcessDisabled());
+  if (driver == nullptr) return End(ProcessDisabled());
   auto call = driver->Start(MakeInvocation(),
                             [self](Outcome outcome) { self->OnDriverDone(std::move(outcome)); });
   {
@@ -199,6 +221,7 @@ Invocation Invoker::Run::MakeInvocation() const {
   invocation.content_type = order_.content_type;
   invocation.event = order_.event;
   invocation.http = order_.http;
+  invocation.secrets = secrets_;
   invocation.delivery_id = order_.delivery_id;
   invocation.attempt = order_.attempt;
   invocation.replay = order_.replay;
@@ -224,7 +247,7 @@ void Invoker::Run::Cancel() {
     return;
   }
   if (stage == Stage::kQueued) {
-    // Not in the queue: it is being admitted, and StartDriver looks at the flag; or it is not
+    // Not in the queue: it is being admitted, and StartRun looks at the flag; or it is not
     // queued yet, and EnterGate does.
     if (!invoker_.gates_.Leave(function_->uid, shared_from_this())) return;
     invoker_.parts_.observer.OnQueued(-1);
@@ -252,9 +275,22 @@ void Invoker::Run::LeaveGate() {
 }
 
 void Invoker::Run::OnDriverDone(Outcome outcome) {
+  if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
+  if (outcome.error || function_->output_schema == nullptr) return End(std::move(outcome));
+  const auto answer = std::make_shared<Outcome>(std::move(outcome));
+  invoker_.parts_.schemas.CheckOutput(
+      function_->output_schema, answer->payload, answer->content_type,
+      [self = shared_from_this(), answer](std::optional<FunctionError> error) {
+        answer->error = std::move(error);
+        self->End(std::move(*answer));
+      });
+}
+
+void Invoker::Run::End(Outcome outcome) {
   if (!TakeEnd()) return;
   const Parts& parts = invoker_.parts_;
-  if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
+  // What a function is trusted with does not go on in its logs and errors.
+  if (secrets_ != nullptr) Redactor(*secrets_).CleanWords(&outcome);
   const Microseconds duration = parts.clock.Monotonic() - started_;
   parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
   auto result = std::make_shared<InvokeResult>();
@@ -270,10 +306,12 @@ void Invoker::Run::OnDriverDone(Outcome outcome) {
     return done(std::move(*result));
   }
   result->execution_id = record_.id;
+  std::optional<Outcome> recorded;
+  if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
   ExecutionRecord record = record_;
   record.duration = duration;
-  parts.journal.End(std::move(record), order_.payload, order_.content_type, result->outcome,
-                    [self = shared_from_this(), result] {
+  parts.journal.End(std::move(record), order_.payload, order_.content_type,
+                    recorded ? *recorded : result->outcome, [self = shared_from_this(), result] {
                       self->invoker_.Remove(self->record_.id);
                       self->LeaveGate();
                       const Done done = std::move(self->done_);

@@ -9,9 +9,9 @@
 
 namespace penstock::executor {
 
-// The steps of a call, each a method: Begin → OnRevisionKnown → OnAdmitted → OnDriverDone →
-// OnRecorded. Any of them may run on another thread than the one before. No lock is held while
-// another object is called.
+// The steps of a call, each a method: Begin → OnRevisionKnown → OnAdmitted → StartRun → StartDriver
+// → OnDriverDone → End. Any of them may run on another thread than the one before. No lock is held
+// while another object is called.
 class Invoker::Run final : public Invoker::Call,
                            public ConcurrencyGates::Waiter,
                            public std::enable_shared_from_this<Run> {
@@ -33,9 +33,13 @@ class Invoker::Run final : public Invoker::Call,
   void OnRevisionKnown(const absl::Status& status);
   void EnterGate(std::shared_ptr<const FunctionSpec> function);
   void OnQueueTimeout();
+  // With the function's slot: makes the record, and checks what is given.
+  void StartRun();
   void StartDriver();
   Invocation MakeInvocation() const;
+  // Checks what is answered.
   void OnDriverDone(Outcome outcome);
+  void End(Outcome outcome);
   // Ends a call that no driver was given.
   void Refuse(absl::Status status);
   void LeaveGate();
@@ -51,6 +55,7 @@ class Invoker::Run final : public Invoker::Call,
 
   // Set before the stage that needs them is entered, not changed afterwards.
   std::shared_ptr<const FunctionSpec> function_;
+  std::shared_ptr<const Secrets> secrets_;
   bool has_slot_ = false;
   std::shared_ptr<Timers::Handle> queue_timer_;
   ExecutionRecord record_;

@@ -2,10 +2,13 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "libs/base/names.h"
 #include "libs/base/status.h"
+#include "libs/jsonschema/schema.h"
+#include "libs/protojson/protojson.h"
 
 namespace penstock::executor {
 namespace {
@@ -42,6 +45,12 @@ ProcessTarget FromProto(const pb::ProcessDriver& driver) {
   return target;
 }
 
+absl::StatusOr<std::shared_ptr<const jsonschema::Schema>> SchemaOf(
+    std::string_view field, const google::protobuf::Struct& message) {
+  ASSIGN_OR_RETURN(const std::string text, protojson::PrintJson(message));
+  return jsonschema::Schema::Parse(text, field);
+}
+
 }  // namespace
 
 absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionChange& change) {
@@ -49,6 +58,19 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   ASSIGN_OR_RETURN(const ResourceName name,
                    ParseResourceName("function.name", "functions", function.name()));
   FunctionUpdate update{name.space, name.id, function.uid(), function.version(), nullptr};
+  update.is_older_version = change.older_version();
+  for (const pb::TrafficTarget& target : function.traffic()) {
+    update.traffic.push_back({target.version(), target.percent()});
+  }
+  update.aliases.insert(function.aliases().begin(), function.aliases().end());
+  if (change.secrets_size() > 0) {
+    auto secrets = std::make_shared<Secrets>();
+    for (const auto& secret : change.secrets()) {
+      (*secrets)[secret.id()].insert(secret.values().begin(), secret.values().end());
+    }
+    update.secrets = std::move(secrets);
+  }
+  update.kept.assign(change.kept_versions().begin(), change.kept_versions().end());
   const bool is_callable =
       !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
       function.state() != pb::Function::DEPLOYING && function.state() != pb::Function::FAILED;
@@ -61,6 +83,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   spec->revision = change.revision();
   if (function.has_timeout()) spec->timeout = ToMicros(function.timeout());
   spec->concurrency_max = function.max_concurrency();
+  spec->secrets.assign(function.secrets().begin(), function.secrets().end());
   spec->environment.insert(function.environment().begin(), function.environment().end());
   if (function.has_http()) {
     spec->target = FromProto(function.http());
@@ -68,6 +91,12 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
     spec->target = FromProto(function.process());
   } else {
     spec->target = NoopTarget{};
+  }
+  if (function.has_input_schema()) {
+    ASSIGN_OR_RETURN(spec->input_schema, SchemaOf("input_schema", function.input_schema()));
+  }
+  if (function.has_output_schema()) {
+    ASSIGN_OR_RETURN(spec->output_schema, SchemaOf("output_schema", function.output_schema()));
   }
   update.spec = std::move(spec);
   return update;

@@ -1,11 +1,18 @@
 #include "services/function-manager/api/convert.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/duration.pb.h>
+#include <google/protobuf/struct.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
+#include <utility>
+
+#include "libs/log/log.h"
+#include "libs/protojson/protojson.h"
 
 namespace penstock::functions {
 namespace {
@@ -119,12 +126,29 @@ void ToProto(const ProcessDriver& process, pb::ProcessDriver* message) {
   message->set_max_output_bytes(process.max_output_bytes);
 }
 
+// As JSON. A value that has no JSON form, like a number without end, is left for the check to
+// refuse.
+std::string SchemaFromProto(const google::protobuf::Struct& message) {
+  auto text = protojson::PrintJson(message);
+  return text.ok() ? *std::move(text) : "not JSON";
+}
+
+void SchemaToProto(const std::string& schema, google::protobuf::Struct* message) {
+  // It was made by SchemaFromProto.
+  protojson::ParseJson(schema, message).IgnoreError();
+}
+
 void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   ToProto(spec.metadata, message->mutable_metadata());
   message->set_description(spec.description);
   ToProto(spec.timeout, message->mutable_timeout());
   message->set_max_concurrency(spec.max_concurrency);
   ToProto(spec.environment, message->mutable_environment());
+  for (const std::string& secret : spec.secrets) message->add_secrets(secret);
+  if (!spec.input_schema.empty()) SchemaToProto(spec.input_schema, message->mutable_input_schema());
+  if (!spec.output_schema.empty()) {
+    SchemaToProto(spec.output_schema, message->mutable_output_schema());
+  }
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     ToProto(*http, message->mutable_http());
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
@@ -150,6 +174,16 @@ SpecInput FromProto(const pb::Function& message) {
   if (message.max_concurrency() != 0) input.fields_set |= kMaxConcurrency;
   input.spec.environment = FromProto(message.environment());
   if (!input.spec.environment.empty()) input.fields_set |= kEnvironment;
+  input.spec.secrets.assign(message.secrets().begin(), message.secrets().end());
+  if (!input.spec.secrets.empty()) input.fields_set |= kSecrets;
+  if (message.has_input_schema()) {
+    input.spec.input_schema = SchemaFromProto(message.input_schema());
+    input.fields_set |= kInputSchema;
+  }
+  if (message.has_output_schema()) {
+    input.spec.output_schema = SchemaFromProto(message.output_schema());
+    input.fields_set |= kOutputSchema;
+  }
   switch (message.driver_case()) {
     case pb::Function::kHttp:
       input.spec.driver = FromProto(message.http());
@@ -170,6 +204,7 @@ SpecInput FromProto(const pb::Function& message) {
 
 void ToProto(const Function& function, pb::Function* message) {
   message->set_name(function.name.ToString());
+  if (function.is_version) *message->mutable_name() += fmt::format("@{}", function.version);
   message->set_uid(function.uid);
   message->set_etag(function.Etag());
   ToProto(function.create_time, message->mutable_create_time());
@@ -178,10 +213,55 @@ void ToProto(const Function& function, pb::Function* message) {
   message->set_state(ToProto(function.state));
   message->set_state_reason(function.state_reason);
   message->set_version(function.version);
+  for (const TrafficTarget& target : function.traffic) {
+    auto* added = message->add_traffic();
+    added->set_version(target.version);
+    added->set_percent(target.percent);
+  }
+  for (const auto& [name, alias] : function.aliases) {
+    (*message->mutable_aliases())[name] = alias.version;
+  }
   SpecToProto(function.spec, message);
 }
 
-penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch) {
+void ToProto(const Secret& secret, pb::Secret* message) {
+  message->set_name(secret.name.ToString());
+  for (const std::string& key : secret.keys) message->add_keys(key);
+  message->set_etag(secret.Etag());
+  ToProto(secret.create_time, message->mutable_create_time());
+  ToProto(secret.update_time, message->mutable_update_time());
+  ToProto(secret.metadata, message->mutable_metadata());
+  message->set_creator(secret.creator);
+}
+
+namespace {
+
+// Values that cannot be read are left out: the functions that name them are then refused, and all
+// others run.
+void AddSecrets(const std::vector<SecretValue>& values, const SecretCipher& cipher,
+                penstock::internal::v1::FunctionChange* change) {
+  static log::Every limit(std::chrono::seconds(10));
+  for (const SecretValue& value : values) {
+    auto text = cipher.Open(value.Binding(), value.sealed);
+    if (!text.ok()) {
+      log::Error(limit, "a secret cannot be read",
+                 {{"secret", value.secret.ToString()}, {"error", text.status()}});
+      continue;
+    }
+    // They come by secret.
+    const int count = change->secrets_size();
+    auto* secret = count > 0 && change->secrets(count - 1).id() == value.secret.id
+                       ? change->mutable_secrets(count - 1)
+                       : change->add_secrets();
+    secret->set_id(value.secret.id);
+    (*secret->mutable_values())[value.key] = *std::move(text);
+  }
+}
+
+}  // namespace
+
+penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch,
+                                                       const SecretCipher& cipher) {
   penstock::internal::v1::WatchFunctionsResponse message;
   for (const Change& change : batch.changes) {
     auto* added = message.add_changes();
@@ -193,6 +273,11 @@ penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch) 
       added->mutable_function()->set_version(change.function.version);
     } else {
       ToProto(change.function, added->mutable_function());
+      // The number is in a field of its own: the name is the function's.
+      added->mutable_function()->set_name(change.function.name.ToString());
+      added->set_older_version(change.function.is_version);
+      for (const std::int64_t version : change.kept) added->add_kept_versions(version);
+      AddSecrets(change.secrets, cipher, added);
     }
   }
   message.set_snapshot_begin(batch.is_snapshot_begin);

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "penstock/functions/v1/function.pb.h"
+#include "penstock/functions/v1/secret.pb.h"
 #include "penstock/internal/v1/registry.pb.h"
 #include "services/function-manager/domain/change_feed.h"
 #include "services/function-manager/domain/function.h"
+#include "services/function-manager/domain/secret.h"
 #include "services/function-manager/domain/update.h"
+#include "services/function-manager/ports/secret_cipher.h"
 
 namespace penstock::functions {
 
@@ -16,7 +19,11 @@ SpecInput FromProto(const penstock::functions::v1::Function& message);
 // The whole function, with the defaults filled in.
 void ToProto(const Function& function, penstock::functions::v1::Function* message);
 
-// A piece of a watch.
-penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch);
+// Never its values.
+void ToProto(const Secret& secret, penstock::functions::v1::Secret* message);
+
+// A piece of a watch, with the values of the secrets in it, which `cipher` decrypts.
+penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch,
+                                                       const SecretCipher& cipher);
 
 }  // namespace penstock::functions

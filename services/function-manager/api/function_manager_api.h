@@ -11,18 +11,24 @@
 #include "penstock/functions/v1/manager_service.grpc.pb.h"
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/domain/function_catalog.h"
+#include "services/function-manager/domain/secret_catalog.h"
+#include "services/function-manager/domain/traffic_catalog.h"
 
 namespace penstock::functions {
 
 // Serves FunctionManagerService. RPCs that this release has no rules for answer UNIMPLEMENTED,
-// naming the RPC. Thread-safe; `catalog` and `metrics` must outlive the server.
+// naming the RPC. Thread-safe; all that it is given must outlive the server.
 class FunctionManagerApi final
     : public penstock::functions::v1::FunctionManagerService::CallbackService {
  public:
   // The caller's principal is believed only next to a token that `peer_auth` accepts.
-  FunctionManagerApi(FunctionCatalog& catalog, CallMetrics& metrics,
-                     std::shared_ptr<const rpc::PeerAuth> peer_auth)
-      : catalog_(catalog), metrics_(metrics), peer_auth_(std::move(peer_auth)) {}
+  FunctionManagerApi(FunctionCatalog& catalog, TrafficCatalog& traffic, SecretCatalog& secrets,
+                     CallMetrics& metrics, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+      : catalog_(catalog),
+        traffic_(traffic),
+        secrets_(secrets),
+        metrics_(metrics),
+        peer_auth_(std::move(peer_auth)) {}
 
   grpc::ServerUnaryReactor* CreateFunction(
       grpc::CallbackServerContext* context,
@@ -48,30 +54,51 @@ class FunctionManagerApi final
       const penstock::functions::v1::ListFunctionVersionsRequest* request,
       penstock::functions::v1::ListFunctionVersionsResponse* response) override;
 
-// The RPCs that this release refuses.
-#define PENSTOCK_UNAVAILABLE_RPC(method, Request, Response)                         \
-  grpc::ServerUnaryReactor* method(grpc::CallbackServerContext* context,            \
-                                   const penstock::functions::v1::Request* request, \
-                                   Response* response) override {                   \
-    return Refuse(context, request, response, #method);                             \
-  }
-  PENSTOCK_UNAVAILABLE_RPC(SetTraffic, SetTrafficRequest, penstock::functions::v1::Function)
-  PENSTOCK_UNAVAILABLE_RPC(RollbackFunction, RollbackFunctionRequest,
-                           penstock::functions::v1::Function)
-  PENSTOCK_UNAVAILABLE_RPC(SetFunctionAlias, SetFunctionAliasRequest,
-                           penstock::functions::v1::FunctionAlias)
-  PENSTOCK_UNAVAILABLE_RPC(DeleteFunctionAlias, DeleteFunctionAliasRequest, google::protobuf::Empty)
-  PENSTOCK_UNAVAILABLE_RPC(ListFunctionAliases, ListFunctionAliasesRequest,
-                           penstock::functions::v1::ListFunctionAliasesResponse)
-  PENSTOCK_UNAVAILABLE_RPC(CreateSecret, CreateSecretRequest, penstock::functions::v1::Secret)
-  PENSTOCK_UNAVAILABLE_RPC(GetSecret, GetSecretRequest, penstock::functions::v1::Secret)
-  PENSTOCK_UNAVAILABLE_RPC(ListSecrets, ListSecretsRequest,
-                           penstock::functions::v1::ListSecretsResponse)
-  PENSTOCK_UNAVAILABLE_RPC(UpdateSecret, UpdateSecretRequest, penstock::functions::v1::Secret)
-  PENSTOCK_UNAVAILABLE_RPC(DeleteSecret, DeleteSecretRequest, google::protobuf::Empty)
-  PENSTOCK_UNAVAILABLE_RPC(RotateSecretKey, RotateSecretKeyRequest,
-                           penstock::functions::v1::RotateSecretKeyResponse)
-#undef PENSTOCK_UNAVAILABLE_RPC
+  grpc::ServerUnaryReactor* SetTraffic(grpc::CallbackServerContext* context,
+                                       const penstock::functions::v1::SetTrafficRequest* request,
+                                       penstock::functions::v1::Function* response) override;
+  grpc::ServerUnaryReactor* RollbackFunction(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::RollbackFunctionRequest* request,
+      penstock::functions::v1::Function* response) override;
+  grpc::ServerUnaryReactor* SetFunctionAlias(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::SetFunctionAliasRequest* request,
+      penstock::functions::v1::FunctionAlias* response) override;
+  grpc::ServerUnaryReactor* DeleteFunctionAlias(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::DeleteFunctionAliasRequest* request,
+      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ListFunctionAliases(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::ListFunctionAliasesRequest* request,
+      penstock::functions::v1::ListFunctionAliasesResponse* response) override;
+
+  grpc::ServerUnaryReactor* CreateSecret(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::CreateSecretRequest* request,
+      penstock::functions::v1::Secret* response) override;
+  grpc::ServerUnaryReactor* GetSecret(grpc::CallbackServerContext* context,
+                                      const penstock::functions::v1::GetSecretRequest* request,
+                                      penstock::functions::v1::Secret* response) override;
+  grpc::ServerUnaryReactor* ListSecrets(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::ListSecretsRequest* request,
+      penstock::functions::v1::ListSecretsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSecret(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::UpdateSecretRequest* request,
+      penstock::functions::v1::Secret* response) override;
+  grpc::ServerUnaryReactor* DeleteSecret(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::DeleteSecretRequest* request,
+      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* RotateSecretKey(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::RotateSecretKeyRequest* request,
+      penstock::functions::v1::RotateSecretKeyResponse* response) override;
+
+  // The RPCs that this release refuses.
   grpc::ServerReadReactor<penstock::functions::v1::UploadSourceRequest>* UploadSource(
       grpc::CallbackServerContext* context,
       penstock::functions::v1::UploadSourceResponse* response) override;
@@ -80,16 +107,6 @@ class FunctionManagerApi final
       const penstock::functions::v1::DownloadSourceRequest* request) override;
 
  private:
-  template <typename Request, typename Response>
-  grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const Request* request,
-                                   Response* response, std::string_view rpc) {
-    return rpc::ServeUnary(
-        context, request, response,
-        [this, rpc](const Request&, Response*, rpc::CallContext&, const rpc::ServerDone& done) {
-          CountedDone(metrics_, rpc, done)(Unavailable(rpc));
-        });
-  }
-
   static absl::Status Unavailable(std::string_view rpc);
   // Empty without a valid peer token.
   std::string PrincipalOf(const rpc::CallContext& context) const;
@@ -98,6 +115,8 @@ class FunctionManagerApi final
                                                 std::function<void(const Mutation&)> fill);
 
   FunctionCatalog& catalog_;
+  TrafficCatalog& traffic_;
+  SecretCatalog& secrets_;
   CallMetrics& metrics_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
 };

@@ -49,10 +49,13 @@ grpc::ServerWriteReactor<pb::WatchFunctionsResponse>* FunctionRegistryApi::Watch
         if (const absl::Status peer = peer_auth_->Check(stream->context()); !peer.ok()) {
           return refuse(peer);
         }
-        auto watch = feed_.Open(
-            given.from_revision(),
-            {.offer = [stream](const WatchBatch& batch) { return stream->Write(ToProto(batch)); },
-             .end = [stream](const absl::Status& status) { stream->Finish(status); }});
+        auto watch =
+            feed_.Open(given.from_revision(),
+                       {.offer =
+                            [stream, &cipher = cipher_](const WatchBatch& batch) {
+                              return stream->Write(ToProto(batch, cipher));
+                            },
+                        .end = [stream](const absl::Status& status) { stream->Finish(status); }});
         if (!watch.ok()) return refuse(watch.status());
         log::Info("watch of functions opened",
                   {{"peer", stream->context().peer()}, {"from_revision", given.from_revision()}});
@@ -116,16 +119,6 @@ grpc::ServerUnaryReactor* FunctionRegistryApi::ReconcileFunctionReferences(
                             answer->set_revision(result->revision);
                             done(absl::OkStatus());
                           });
-      });
-}
-
-grpc::ServerUnaryReactor* FunctionRegistryApi::ResolveSecrets(
-    grpc::CallbackServerContext* context, const pb::ResolveSecretsRequest* request,
-    pb::ResolveSecretsResponse* response) {
-  return ServePeer(
-      context, request, response, "ResolveSecrets",
-      [](const pb::ResolveSecretsRequest&, pb::ResolveSecretsResponse*, const CountedDone& done) {
-        done(absl::UnimplementedError("ResolveSecrets is not part of this release"));
       });
 }
 

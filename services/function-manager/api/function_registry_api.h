@@ -9,6 +9,7 @@
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/domain/change_feed.h"
 #include "services/function-manager/domain/reference_keeper.h"
+#include "services/function-manager/ports/secret_cipher.h"
 
 namespace penstock::functions {
 
@@ -17,9 +18,13 @@ namespace penstock::functions {
 class FunctionRegistryApi final
     : public penstock::internal::v1::FunctionRegistryService::CallbackService {
  public:
-  FunctionRegistryApi(ReferenceKeeper& keeper, ChangeFeed& feed, CallMetrics& metrics,
-                      std::shared_ptr<const rpc::PeerAuth> peer_auth)
-      : keeper_(keeper), feed_(feed), metrics_(metrics), peer_auth_(std::move(peer_auth)) {}
+  FunctionRegistryApi(ReferenceKeeper& keeper, ChangeFeed& feed, const SecretCipher& cipher,
+                      CallMetrics& metrics, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+      : keeper_(keeper),
+        feed_(feed),
+        cipher_(cipher),
+        metrics_(metrics),
+        peer_auth_(std::move(peer_auth)) {}
 
   grpc::ServerWriteReactor<penstock::internal::v1::WatchFunctionsResponse>* WatchFunctions(
       grpc::CallbackServerContext* context,
@@ -36,10 +41,6 @@ class FunctionRegistryApi final
       grpc::CallbackServerContext* context,
       const penstock::internal::v1::ReconcileFunctionReferencesRequest* request,
       penstock::internal::v1::ReconcileFunctionReferencesResponse* response) override;
-  grpc::ServerUnaryReactor* ResolveSecrets(
-      grpc::CallbackServerContext* context,
-      const penstock::internal::v1::ResolveSecretsRequest* request,
-      penstock::internal::v1::ResolveSecretsResponse* response) override;
 
  private:
   // Serves a call with `handler(request, answer, call, done)` when the caller is a service, else
@@ -50,6 +51,7 @@ class FunctionRegistryApi final
 
   ReferenceKeeper& keeper_;
   ChangeFeed& feed_;
+  const SecretCipher& cipher_;
   CallMetrics& metrics_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
 };

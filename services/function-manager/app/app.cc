@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "libs/base/core_dumps.h"
 #include "libs/base/status.h"
 #include "libs/config/listen_address.h"
 #include "libs/lifecycle/data_folder_lock.h"
@@ -16,10 +17,13 @@
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/api/function_manager_api.h"
 #include "services/function-manager/api/function_registry_api.h"
+#include "services/function-manager/crypto/aes_gcm_cipher.h"
 #include "services/function-manager/domain/change_feed.h"
 #include "services/function-manager/domain/function_catalog.h"
 #include "services/function-manager/domain/reference_keeper.h"
+#include "services/function-manager/domain/secret_catalog.h"
 #include "services/function-manager/domain/space_rule.h"
+#include "services/function-manager/domain/traffic_catalog.h"
 #include "services/function-manager/storage/measured_function_store.h"
 #include "services/function-manager/storage/sqlite_function_store.h"
 
@@ -34,17 +38,20 @@ constexpr std::chrono::milliseconds kStopGraceMax = std::chrono::seconds(2);
 
 // Everything that Start makes, in the order in which it is made: destroyed in reverse.
 struct App::Parts {
-  Parts(std::unique_ptr<SqliteFunctionStore> opened, const Config& config, const Shared& shared,
-        std::shared_ptr<const rpc::PeerAuth> peer_auth)
-      : sqlite(std::move(opened)),
+  Parts(std::unique_ptr<SqliteFunctionStore> opened, std::unique_ptr<AesGcmCipher> loaded,
+        const Config& config, const Shared& shared, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+      : cipher(std::move(loaded)),
+        sqlite(std::move(opened)),
         store(*sqlite, shared.clock, shared.metrics),
         spaces(config.spaces_allowed),
         feed(store, {}),
-        catalog(store, shared.clock, spaces),
+        catalog(store, shared.clock, spaces, static_cast<std::size_t>(config.versions_kept)),
+        traffic(store, spaces, static_cast<std::size_t>(config.versions_kept)),
+        secrets(store, *cipher, shared.clock, spaces),
         keeper(store, spaces),
         calls(shared.metrics),
-        manager(catalog, calls, peer_auth),
-        registry(keeper, feed, calls, peer_auth),
+        manager(catalog, traffic, secrets, calls, peer_auth),
+        registry(keeper, feed, *cipher, calls, peer_auth),
         function_gauge(shared.metrics.GaugeCallback(
             "penstock_functions_functions", "Functions that are stored.",
             [this] { return static_cast<double>(store.Count()); })),
@@ -53,11 +60,14 @@ struct App::Parts {
             [this] { return static_cast<double>(feed.size()); })) {}
 
   std::optional<lifecycle::DataFolderLock> lock;
+  std::unique_ptr<AesGcmCipher> cipher;
   std::unique_ptr<SqliteFunctionStore> sqlite;
   MeasuredFunctionStore store;
   const SpaceRule spaces;
   ChangeFeed feed;
   FunctionCatalog catalog;
+  TrafficCatalog traffic;
+  SecretCatalog secrets;
   ReferenceKeeper keeper;
   CallMetrics calls;
   FunctionManagerApi manager;
@@ -87,7 +97,19 @@ absl::Status App::Start() {
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
   const std::string path = (std::filesystem::path(config_.data_dir) / "functions.db").string();
   ASSIGN_OR_RETURN(auto opened, SqliteFunctionStore::Open({.path = path}, shared_.clock));
-  parts_ = std::make_unique<Parts>(std::move(opened), config_, shared_, std::move(peer_auth));
+  ASSIGN_OR_RETURN(auto cipher, AesGcmCipher::Load({.key_file = config_.secrets_key_file,
+                                                    .makes_key = config_.makes_secrets_key,
+                                                    .keys = config_.secrets_key.Reveal()}));
+  if (cipher->made_key()) {
+    log::Warn(
+        "made the key that encrypts secrets: without this file they cannot be read, so keep a "
+        "copy of it elsewhere",
+        {{"secrets.key_file", config_.secrets_key_file}});
+  }
+  // A core holds what the memory held: keys, and the values that were on their way.
+  if (cipher->CurrentKey().ok()) ForbidCoreDumps();
+  parts_ = std::make_unique<Parts>(std::move(opened), std::move(cipher), config_, shared_,
+                                   std::move(peer_auth));
   parts_->lock = std::move(lock);
 
   rpc::ServerOptions options;

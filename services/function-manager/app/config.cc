@@ -22,6 +22,9 @@ absl::Status Config::Validate() const {
   if (peer_token_file.empty()) {
     violations.push_back({"peer.token_file", "must not be empty: expected a file"});
   }
+  if (!secrets_key_file.empty() && !secrets_key.empty()) {
+    violations.push_back({"secrets.key", "must not be set together with secrets.key_file"});
+  }
   for (std::size_t i = 0; i < spaces_allowed.size(); ++i) {
     const absl::Status checked =
         CheckSpace(fmt::format("spaces.allowed[{}]", i), spaces_allowed[i]);
@@ -40,6 +43,12 @@ void Bind(config::Binder& binder, Config& config) {
                 "file with the token that services show each other; created when missing");
   binder.StringList("spaces.allowed", &config.spaces_allowed,
                     "the only spaces; empty allows every id");
+  binder.Int("functions.versions_kept", &config.versions_kept,
+             "versions of a function that are kept although nothing names them", {1, 1000});
+  binder.String("secrets.key_file", &config.secrets_key_file,
+                "file of mode 0600 with the keys that encrypt secrets; the first is the current");
+  binder.Secret("secrets.key", &config.secrets_key,
+                "the keys in place of a file; meant for the environment");
 }
 
 }  // namespace penstock::functions

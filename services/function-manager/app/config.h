@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "libs/config/binder.h"
+#include "libs/log/secret.h"
 
 namespace penstock::functions {
 
@@ -19,6 +20,15 @@ struct Config {
   // The only spaces that there are; empty: every id is a space.
   std::vector<std::string> spaces_allowed;
 
+  // Versions of a function that stay although neither traffic nor an alias nor a subscription names
+  // them: the last ones.
+  int versions_kept = 20;
+  // The keys that encrypt secrets: in a file, or, from the environment, in place of it.
+  std::string secrets_key_file;
+  log::Secret secrets_key;
+  // Not a key: whether the file is made when it is missing.
+  bool makes_secrets_key = false;
+
   // INVALID_ARGUMENT naming the keys.
   absl::Status Validate() const;
 
@@ -26,7 +36,8 @@ struct Config {
   bool HasListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
 };
 
-// Binds grpc.listen, data_dir, peer.token_file and spaces.allowed.
+// Binds grpc.listen, data_dir, peer.token_file, spaces.allowed, functions.versions_kept and
+// secrets.*.
 void Bind(config::Binder& binder, Config& config);
 
 }  // namespace penstock::functions

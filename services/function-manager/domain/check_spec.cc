@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "libs/base/names.h"
 #include "libs/base/status.h"
+#include "libs/jsonschema/schema.h"
 #include "services/function-manager/domain/check_driver.h"
 #include "services/function-manager/domain/text.h"
 
@@ -17,7 +22,9 @@ constexpr std::size_t kMetadataKeyMax = 63;
 constexpr std::size_t kMetadataValueMax = 1024;
 constexpr std::size_t kDescriptionMax = 1024;
 constexpr std::size_t kVariablesMax = 128;
+constexpr std::size_t kSecretsMax = 16;
 constexpr std::size_t kEnvironmentBytesMax = 32 << 10;
+constexpr std::size_t kSchemaBytesMax = 64 << 10;
 
 using Violations = std::vector<FieldViolation>;
 
@@ -75,6 +82,45 @@ void CheckEnvironment(const FunctionSpec& spec, Violations& violations) {
   }
 }
 
+void CheckSchema(std::string_view field, const std::string& schema, Violations& violations) {
+  if (schema.empty()) return;
+  if (schema.size() > kSchemaBytesMax) {
+    violations.push_back({std::string(field), fmt::format("takes {} bytes: expected at most {}",
+                                                          schema.size(), kSchemaBytesMax)});
+    return;
+  }
+  const auto compiled = jsonschema::Schema::Parse(schema, field);
+  for (const FieldViolation& violation : FieldViolationsOf(compiled.status())) {
+    violations.push_back(violation);
+  }
+}
+
+void CheckSecrets(const FunctionSpec& spec, Violations& violations) {
+  if (spec.secrets.empty() || std::holds_alternative<std::monostate>(spec.driver)) return;
+  const auto* http = std::get_if<HttpDriver>(&spec.driver);
+  const bool is_given = std::holds_alternative<ProcessDriver>(spec.driver) ||
+                        (http != nullptr && http->format == HttpFormat::kContext);
+  if (!is_given) {
+    violations.push_back({"secrets",
+                          "are given only to process functions, and to those behind a URL with "
+                          "format CONTEXT: expected none"});
+  }
+  if (spec.secrets.size() > kSecretsMax) {
+    violations.push_back({"secrets", fmt::format("has {} ids: expected at most {}",
+                                                 spec.secrets.size(), kSecretsMax)});
+  }
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < spec.secrets.size() && i < kSecretsMax; ++i) {
+    const std::string field = fmt::format("secrets[{}]", i);
+    for (FieldViolation& violation : FieldViolationsOf(CheckResourceId(field, spec.secrets[i]))) {
+      violations.push_back(std::move(violation));
+    }
+    if (!seen.insert(spec.secrets[i]).second) {
+      violations.push_back({field, fmt::format("{} is there twice", Quoted(spec.secrets[i]))});
+    }
+  }
+}
+
 }  // namespace
 
 void FillDefaults(FunctionSpec& spec) {
@@ -102,6 +148,9 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
                                                          spec.max_concurrency)});
   }
   CheckEnvironment(spec, violations);
+  CheckSecrets(spec, violations);
+  CheckSchema("input_schema", spec.input_schema, violations);
+  CheckSchema("output_schema", spec.output_schema, violations);
   CheckDriver(spec.driver, violations);
   return UnderField("function", FieldErrors(violations));
 }

@@ -35,15 +35,24 @@ std::string FunctionName::ToString() const {
 }
 
 std::string Function::Etag() const {
-  if (uid.empty()) return {};
-  return Sha256Hex(fmt::format("{}:{}", uid, version)).substr(0, 16);
+  if (uid.empty() || is_version) return {};
+  return Sha256Hex(fmt::format("{}:{}", uid, generation)).substr(0, 16);
+}
+
+std::string Function::AliasEtag(const std::string& alias) const {
+  const auto found = aliases.find(alias);
+  if (uid.empty() || found == aliases.end()) return {};
+  return Sha256Hex(fmt::format("{}@{}:{}", uid, alias, found->second.generation)).substr(0, 16);
 }
 
 std::size_t ByteSize(const Function& function) {
-  return kFixedBytes + function.name.space.size() + function.name.id.size() +
-         function.creator.size() + function.state_reason.size() + function.spec.description.size() +
-         BytesOf(function.spec.metadata) + BytesOf(function.spec.environment) +
-         BytesOf(function.spec.driver);
+  std::size_t names = 0;
+  for (const std::string& secret : function.spec.secrets) names += secret.size() + kEntryBytes;
+  for (const auto& [alias, target] : function.aliases) names += alias.size() + 2 * kEntryBytes;
+  return kFixedBytes + names + function.traffic.size() * kEntryBytes + function.name.space.size() +
+         function.name.id.size() + function.creator.size() + function.state_reason.size() +
+         function.spec.description.size() + BytesOf(function.spec.metadata) +
+         BytesOf(function.spec.environment) + BytesOf(function.spec.driver);
 }
 
 }  // namespace penstock::functions

@@ -76,6 +76,9 @@ struct FunctionSpec {
   Microseconds timeout = kTimeoutDefault;
   std::int32_t max_concurrency = 0;  // 0: no limit of its own.
   std::map<std::string, std::string> environment;
+  std::vector<std::string> secrets;  // Ids in the function's space.
+  std::string input_schema;          // JSON; empty for none.
+  std::string output_schema;         // The same.
   Driver driver;
 
   friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;
@@ -83,22 +86,45 @@ struct FunctionSpec {
 
 enum class FunctionState : std::uint8_t { kDeploying, kReady, kFailed };
 
-// One version of a function, with what the manager keeps about it.
+// A version's share of the calls by the function's name.
+struct TrafficTarget {
+  std::int64_t version = 0;
+  std::int32_t percent = 0;
+
+  friend bool operator==(const TrafficTarget&, const TrafficTarget&) = default;
+};
+
+// What an alias stands for. `generation` is the function's when it was set.
+struct Alias {
+  std::int64_t version = 0;
+  std::int64_t generation = 0;
+
+  friend bool operator==(const Alias&, const Alias&) = default;
+};
+
+// A function with its newest version, or one version of it.
 struct Function {
   FunctionName name;
   std::string
       uid;  // New for each creation; empty in the answer to a creation that is only checked.
-  std::int64_t version = 1;   // Counts the changes of this uid.
-  std::int64_t revision = 0;  // The manager's when this version was stored.
+  std::int64_t version = 1;     // Counts the versions of this uid.
+  std::int64_t revision = 0;    // The manager's of the last change; of a version: when it was made.
+  std::int64_t generation = 1;  // Counts the changes of this uid: versions, traffic and aliases.
   WallTime create_time{};
   WallTime update_time{};
   std::string creator;
   FunctionState state = FunctionState::kReady;
   std::string state_reason;
   FunctionSpec spec;
+  std::vector<TrafficTarget> traffic;  // Empty: the newest version gets all calls.
+  std::map<std::string, Alias> aliases;
+  // True for what was read as one version: it has no generation, traffic and aliases.
+  bool is_version = false;
 
-  // Short and opaque; differs between versions and between creations. Empty without a uid.
+  // Short and opaque; differs between generations and between creations. Empty without a uid, and
+  // for a version, which never changes.
   std::string Etag() const;
+  std::string AliasEtag(const std::string& alias) const;
 
   friend bool operator==(const Function&, const Function&) = default;
 };
@@ -109,6 +135,7 @@ std::size_t ByteSize(const Function& function);
 // A resource that needs a function: it cannot be deleted meanwhile.
 struct Hold {
   FunctionName function;
+  std::string tag;      // The version or alias that is needed; empty for none of its own.
   std::string holder;   // A resource name, for example "spaces/default/subscriptions/s1".
   std::string service;  // Whose resource the holder is, for example "event-broker".
 

@@ -11,51 +11,31 @@
 #include "libs/base/names.h"
 #include "libs/base/status.h"
 #include "services/function-manager/domain/check_spec.h"
+#include "services/function-manager/domain/deliver.h"
 #include "services/function-manager/domain/errors.h"
 #include "services/function-manager/domain/page.h"
+#include "services/function-manager/domain/secret_catalog.h"
+#include "services/function-manager/domain/versions.h"
 
 namespace penstock::functions {
 namespace {
 
-// Holders that the refusal of a deletion names.
-constexpr std::size_t kHoldersNamedMax = 5;
 constexpr std::size_t kMetadataFiltersMax = 64;
 
-absl::Status CheckEtag(const Function& current, const std::string& etag) {
-  if (etag.empty() || etag == current.Etag()) return absl::OkStatus();
-  return WithReason(
-      absl::AbortedError(fmt::format("Function \"{}\" was changed: its etag is \"{}\", not \"{}\"; "
-                                     "read it again and repeat the change",
-                                     current.name.ToString(), current.Etag(), etag.substr(0, 80))),
-      kReasonEtagMismatch, {{"function", current.name.ToString()}, {"etag", current.Etag()}});
+absl::Status CheckFunctionEtag(const Function& current, const std::string& etag) {
+  return CheckEtag(fmt::format("Function \"{}\"", current.name.ToString()), current.Etag(), etag);
 }
 
 absl::Status CheckNotHeld(FunctionReader& reader, const FunctionName& name) {
   ASSIGN_OR_RETURN(const auto holders, reader.Holders(name, kHoldersNamedMax + 1));
   if (holders.empty()) return absl::OkStatus();
-  std::string named;
-  for (std::size_t i = 0; i < holders.size() && i < kHoldersNamedMax; ++i) {
-    named += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", holders[i]);
-  }
-  if (holders.size() > kHoldersNamedMax) named += " and more";
+  const std::string named = HoldersText(holders);
   const bool is_one = holders.size() == 1;
   return WithReason(
       absl::FailedPreconditionError(fmt::format(
           "Function \"{}\" is in use by {}: delete {} or point {} at another function first",
           name.ToString(), named, is_one ? "it" : "them", is_one ? "it" : "them")),
       kReasonFunctionInUse, {{"function", name.ToString()}, {"holders", named}});
-}
-
-// Gives `done` what a job left in `result`, or the error that the store answered.
-template <typename Result>
-FunctionStore::Done Deliver(std::shared_ptr<Result> result, FunctionCatalog::Done<Result> done) {
-  return [result = std::move(result), done = std::move(done)](absl::Status status) {
-    if (status.ok()) {
-      done(std::move(*result));
-    } else {
-      done(std::move(status));
-    }
-  };
 }
 
 // Describes a list for its page tokens: two lists that differ have different texts.
@@ -76,8 +56,9 @@ struct FunctionCatalog::Plan {
   bool is_unchanged = false;
 };
 
-FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces)
-    : store_(store), clock_(clock), spaces_(spaces) {}
+FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
+                                 std::size_t versions_kept)
+    : store_(store), clock_(clock), spaces_(spaces), versions_kept_(versions_kept) {}
 
 absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
                                                      const FunctionName& name,
@@ -89,6 +70,7 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
         absl::AlreadyExistsError(fmt::format("Function \"{}\" already exists", name.ToString())),
         kReasonFunctionExists, {{"function", name.ToString()}});
   }
+  RETURN_IF_ERROR(CheckSecretsExist(reader, name, spec));
   Function function;
   function.name = name;
   function.create_time = clock_.Wall();
@@ -116,7 +98,7 @@ void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
                      PlanCreate(reader, name, command.input.spec, command.principal));
     return absl::OkStatus();
   };
-  if (is_validate_only) return store_.Read(std::move(plan), Deliver(result, std::move(done)));
+  if (is_validate_only) return store_.Read(std::move(plan), DeliverResult(result, std::move(done)));
   store_.Write(
       [result, plan = std::move(plan)](FunctionWriter& writer) -> absl::Status {
         RETURN_IF_ERROR(plan(writer));
@@ -125,21 +107,27 @@ void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
         result->revision = result->function.revision;
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 void FunctionCatalog::Get(const std::string& name, Done<Function> done) {
-  auto parsed = spaces_.ParseFunction("name", name);
+  auto parsed = spaces_.ParseTagged("name", name);
   if (!parsed.ok()) return done(parsed.status());
   auto result = std::make_shared<Function>();
   store_.Read(
-      [result, name = *std::move(parsed)](FunctionReader& reader) -> absl::Status {
+      [result, name = FunctionName{parsed->name.space, parsed->name.id},
+       tag = parsed->tag](FunctionReader& reader) -> absl::Status {
         ASSIGN_OR_RETURN(auto found, reader.Get(name));
         if (!found) return FunctionNotFound(name);
+        if (!tag.empty()) {
+          ASSIGN_OR_RETURN(const std::int64_t version, ResolveTag(reader, *found, tag));
+          ASSIGN_OR_RETURN(found, reader.GetVersion(name, version));
+          if (!found) return absl::DataLossError("an alias names a version that is not stored");
+        }
         *result = *std::move(found);
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 void FunctionCatalog::List(ListCommand command, Done<ListResult> done) {
@@ -170,7 +158,7 @@ void FunctionCatalog::List(ListCommand command, Done<ListResult> done) {
         }
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
@@ -187,7 +175,7 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     return plan;
   }
   plan.function = *std::move(found);
-  RETURN_IF_ERROR(CheckEtag(plan.function, command.etag));
+  RETURN_IF_ERROR(CheckFunctionEtag(plan.function, command.etag));
   ASSIGN_OR_RETURN(const SpecFields fields, FieldsToChange(command.mask, command.input));
   FunctionSpec changed = Merge(plan.function.spec, command.input, fields);
   FillDefaults(changed);
@@ -196,8 +184,10 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     plan.is_unchanged = true;
     return plan;
   }
+  RETURN_IF_ERROR(CheckSecretsExist(reader, name, changed));
   plan.function.spec = std::move(changed);
   ++plan.function.version;
+  ++plan.function.generation;
   plan.function.update_time = clock_.Wall();
   return plan;
 }
@@ -217,19 +207,22 @@ void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
           result->function = std::move(plan.function);
           return absl::OkStatus();
         },
-        Deliver(result, std::move(done)));
+        DeliverResult(result, std::move(done)));
   }
   store_.Write(
       [this, result, name = *name,
        command = std::move(command)](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(Plan plan, PlanUpdate(writer, name, command));
         if (plan.function.uid.empty()) plan.function.uid = NewUuid();
-        if (!plan.is_unchanged) RETURN_IF_ERROR(writer.Put(plan.function));
+        if (!plan.is_unchanged) {
+          RETURN_IF_ERROR(writer.Put(plan.function));
+          RETURN_IF_ERROR(ForgetVersions(writer, plan.function, versions_kept_));
+        }
         result->function = std::move(plan.function);
         result->revision = result->function.revision;
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 void FunctionCatalog::Delete(DeleteCommand command, Done<Mutation> done) {
@@ -241,12 +234,12 @@ void FunctionCatalog::Delete(DeleteCommand command, Done<Mutation> done) {
        command = std::move(command)](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(const std::optional<Function> found, writer.Get(name));
         if (!found) return command.allow_missing ? absl::OkStatus() : FunctionNotFound(name);
-        RETURN_IF_ERROR(CheckEtag(*found, command.etag));
+        RETURN_IF_ERROR(CheckFunctionEtag(*found, command.etag));
         RETURN_IF_ERROR(CheckNotHeld(writer, name));
         ASSIGN_OR_RETURN(result->revision, writer.Remove(name));
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 void FunctionCatalog::ListVersions(ListVersionsCommand command, Done<ListResult> done) {
@@ -273,7 +266,7 @@ void FunctionCatalog::ListVersions(ListVersionsCommand command, Done<ListResult>
         }
         return absl::OkStatus();
       },
-      Deliver(result, std::move(done)));
+      DeliverResult(result, std::move(done)));
 }
 
 }  // namespace penstock::functions

@@ -1,6 +1,7 @@
 // The rules for creating, reading, changing and deleting functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -76,10 +77,15 @@ class FunctionCatalog {
   template <typename Result>
   using Done = std::function<void(absl::StatusOr<Result>)>;
 
-  FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces);
+  static constexpr std::size_t kVersionsKeptDefault = 20;
+
+  // Of the versions that nothing needs, the last `versions_kept` are kept.
+  FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
+                  std::size_t versions_kept = kVersionsKeptDefault);
 
   // ALREADY_EXISTS when the id is taken.
   void Create(CreateCommand command, Done<Mutation> done);
+  // With a tag in the name: the version that it stands for.
   void Get(const std::string& name, Done<Function> done);
   void List(ListCommand command, Done<ListResult> done);
   // A change that leaves everything as it is makes no version.
@@ -100,6 +106,7 @@ class FunctionCatalog {
   FunctionStore& store_;
   const Clock& clock_;
   const SpaceRule& spaces_;
+  const std::size_t versions_kept_;
 };
 
 }  // namespace penstock::functions

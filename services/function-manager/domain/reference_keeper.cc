@@ -14,6 +14,7 @@
 #include "libs/base/status.h"
 #include "services/function-manager/domain/errors.h"
 #include "services/function-manager/domain/text.h"
+#include "services/function-manager/domain/versions.h"
 
 namespace penstock::functions {
 namespace {
@@ -44,12 +45,13 @@ absl::StatusOr<std::string> CollectionOf(std::string_view holder) {
 
 // The form only: whether the space is open matters to new holds alone.
 absl::StatusOr<Hold> Parse(const ReferenceInput& reference) {
-  ASSIGN_OR_RETURN(ResourceName function,
-                   ParseResourceName("function", kCollection, reference.function));
+  ASSIGN_OR_RETURN(TaggedName function,
+                   ParseTaggedName("function", kCollection, reference.function));
   ASSIGN_OR_RETURN(const std::string collection, CollectionOf(reference.holder));
   ASSIGN_OR_RETURN(const ResourceName holder,
                    ParseResourceName("holder", collection, reference.holder));
-  return Hold{{std::move(function.space), std::move(function.id)},
+  return Hold{{std::move(function.name.space), std::move(function.name.id)},
+              std::move(function.tag),
               holder.ToString(),
               std::string(ServiceOf(collection))};
 }
@@ -68,6 +70,7 @@ void ReferenceKeeper::Acquire(const ReferenceInput& reference, Done<Acquired> do
       [result, hold = *std::move(hold)](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(const std::optional<Function> found, writer.Get(hold.function));
         if (!found) return FunctionNotFound(hold.function);
+        if (!hold.tag.empty()) RETURN_IF_ERROR(ResolveTag(writer, *found, hold.tag).status());
         RETURN_IF_ERROR(writer.AddHold(hold));
         ASSIGN_OR_RETURN(result->revision, writer.Revision());
         result->function_uid = found->uid;
@@ -84,9 +87,7 @@ void ReferenceKeeper::Release(const ReferenceInput& reference,
   auto hold = Parse(reference);
   if (!hold.ok()) return done(hold.status());
   store_.Write(
-      [hold = *std::move(hold)](FunctionWriter& writer) {
-        return writer.RemoveHold(hold.function, hold.holder);
-      },
+      [hold = *std::move(hold)](FunctionWriter& writer) { return writer.RemoveHold(hold); },
       std::move(done));
 }
 
@@ -123,7 +124,7 @@ void ReferenceKeeper::Reconcile(std::string service, const std::vector<Reference
         ASSIGN_OR_RETURN(const std::vector<Hold> present, writer.HoldsOf(service));
         for (const Hold& hold : present) {
           if (wanted.contains(hold)) continue;
-          RETURN_IF_ERROR(writer.RemoveHold(hold.function, hold.holder));
+          RETURN_IF_ERROR(writer.RemoveHold(hold));
           ++result->released_count;
         }
         std::map<FunctionName, bool> exists;
@@ -134,7 +135,9 @@ void ReferenceKeeper::Reconcile(std::string service, const std::vector<Reference
             ASSIGN_OR_RETURN(const bool found, writer.Exists(hold.function));
             known = exists.emplace(hold.function, found).first;
           }
-          if (!known->second) result->missing.push_back({hold.function.ToString(), hold.holder});
+          if (!known->second) {
+            result->missing.push_back({TaggedText(hold.function, hold.tag), hold.holder});
+          }
         }
         ASSIGN_OR_RETURN(result->revision, writer.Revision());
         return absl::OkStatus();

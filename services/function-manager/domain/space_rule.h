@@ -47,6 +47,13 @@ class SpaceRule {
     return FunctionName{std::move(parsed.space), std::move(parsed.id)};
   }
 
+  // Parses the name of a function that may have a tag and checks its space. Errors name `field`.
+  absl::StatusOr<TaggedName> ParseTagged(std::string_view field, std::string_view name) const {
+    ASSIGN_OR_RETURN(TaggedName parsed, ParseTaggedName(field, kCollection, name));
+    RETURN_IF_ERROR(Check(parsed.name.space));
+    return parsed;
+  }
+
  private:
   const std::set<std::string> allowed_;
 };

@@ -15,21 +15,24 @@ namespace {
 
 constexpr char kMaskField[] = "update_mask";
 
-constexpr std::array<std::pair<std::string_view, SpecField>, 8> kPaths = {{
+constexpr std::array<std::pair<std::string_view, SpecField>, 11> kPaths = {{
     {"metadata", kMetadata},
     {"description", kDescription},
     {"timeout", kTimeout},
     {"max_concurrency", kMaxConcurrency},
     {"environment", kEnvironment},
+    {"secrets", kSecrets},
+    {"input_schema", kInputSchema},
+    {"output_schema", kOutputSchema},
     {"http", kHttp},
     {"process", kProcess},
     {"noop", kNoop},
 }};
 
 // The etag guards the update and the others are output only: naming them is harmless.
-constexpr std::array<std::string_view, 9> kServerPaths = {"name",        "uid",          "etag",
-                                                          "create_time", "update_time",  "creator",
-                                                          "state",       "state_reason", "version"};
+constexpr std::array<std::string_view, 11> kServerPaths = {
+    "name",  "uid",          "etag",    "create_time", "update_time", "creator",
+    "state", "state_reason", "version", "traffic",     "aliases"};
 
 absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
   for (const auto& [name, field] : kPaths) {
@@ -44,10 +47,11 @@ absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
     }
   }
   return FieldError(
-      kMaskField, fmt::format("{} is not a field that can be changed: expected metadata, "
-                              "description, timeout, max_concurrency, environment, http, process, "
-                              "noop or *",
-                              Quoted(path)));
+      kMaskField,
+      fmt::format("{} is not a field that can be changed: expected metadata, "
+                  "description, timeout, max_concurrency, environment, secrets, input_schema, "
+                  "output_schema, http, process, noop or *",
+                  Quoted(path)));
 }
 
 }  // namespace
@@ -79,6 +83,9 @@ FunctionSpec Merge(FunctionSpec current, const SpecInput& input, SpecFields fiel
   if ((fields & kTimeout) != 0) current.timeout = input.spec.timeout;
   if ((fields & kMaxConcurrency) != 0) current.max_concurrency = input.spec.max_concurrency;
   if ((fields & kEnvironment) != 0) current.environment = input.spec.environment;
+  if ((fields & kSecrets) != 0) current.secrets = input.spec.secrets;
+  if ((fields & kInputSchema) != 0) current.input_schema = input.spec.input_schema;
+  if ((fields & kOutputSchema) != 0) current.output_schema = input.spec.output_schema;
   if ((fields & kDriverFields) != 0) current.driver = input.spec.driver;
   return current;
 }

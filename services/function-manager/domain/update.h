@@ -22,7 +22,10 @@ enum SpecField : std::uint32_t {
   kHttp = 1U << 5U,
   kProcess = 1U << 6U,
   kNoop = 1U << 7U,
-  kAllFields = (1U << 8U) - 1,
+  kSecrets = 1U << 8U,
+  kInputSchema = 1U << 9U,
+  kOutputSchema = 1U << 10U,
+  kAllFields = (1U << 11U) - 1,
 };
 using SpecFields = std::uint32_t;
 inline constexpr SpecFields kDriverFields = kHttp | kProcess | kNoop;

@@ -7,11 +7,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/function-manager/domain/function.h"
+#include "services/function-manager/domain/secret.h"
 
 namespace penstock::functions {
 
@@ -42,17 +44,34 @@ struct VersionQuery {
   PageLimits limits;
 };
 
-// The latest change of one function. When `is_deleted`, only name, uid, version and revision of
-// `function` are set.
+struct SecretQuery {
+  std::string space;
+  std::string after_id;  // Exclusive; empty starts at the first.
+  std::size_t count_max = 50;
+};
+
+// A version of a function that names a secret.
+struct SecretUser {
+  FunctionName function;
+  std::int64_t version = 0;
+
+  friend bool operator==(const SecretUser&, const SecretUser&) = default;
+};
+
+// The latest change of one function, or a version of it that is kept beside the newest. When
+// `is_deleted`, only name, uid, version and revision of `function` are set.
 struct Change {
   bool is_deleted = false;
-  Function function;
+  Function function;                   // A version when it is one: Function::is_version.
+  std::vector<std::int64_t> kept{};    // Of a function: its versions, rising.
+  std::vector<SecretValue> secrets{};  // Of the secrets that these name, as far as they exist.
 
   friend bool operator==(const Change&, const Change&) = default;
 };
 
 // Latest changes by revision. A change that a later one of the same function replaced is not there
-// any more.
+// any more. A version that is no longer the newest comes at the revision at which it was made,
+// before the change of its function.
 struct ChangeQuery {
   std::int64_t after = 0;  // Exclusive.
   std::int64_t deletions_after =
@@ -73,6 +92,10 @@ class FunctionReader {
 
   virtual absl::StatusOr<std::optional<Function>> Get(const FunctionName& name) = 0;
   virtual absl::StatusOr<bool> Exists(const FunctionName& name) = 0;
+  virtual absl::StatusOr<std::optional<Function>> GetVersion(const FunctionName& name,
+                                                             std::int64_t version) = 0;
+  // The versions that are kept, rising. Empty when the function does not exist.
+  virtual absl::StatusOr<std::vector<std::int64_t>> Versions(const FunctionName& name) = 0;
   virtual absl::StatusOr<FunctionPage> List(const ListQuery& query) = 0;
   // Empty when the function does not exist.
   virtual absl::StatusOr<FunctionPage> ListVersions(const VersionQuery& query) = 0;
@@ -85,7 +108,20 @@ class FunctionReader {
   // At most `count_max` holders of a function, by name.
   virtual absl::StatusOr<std::vector<std::string>> Holders(const FunctionName& name,
                                                            std::size_t count_max) = 0;
+  // All holds that name a version or alias of a function.
+  virtual absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) = 0;
   virtual absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) = 0;
+
+  virtual absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) = 0;
+  // By id, and whether there are more.
+  virtual absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
+      const SecretQuery& query) = 0;
+  virtual absl::StatusOr<std::vector<SecretValue>> SecretValues(const SecretName& name) = 0;
+  // Each kept version that names the secret, by function and version.
+  virtual absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) = 0;
+  // At most `count_max` values that another key than `key_id` encrypts.
+  virtual absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
+                                                                     std::size_t count_max) = 0;
 };
 
 // What writes do, in one transaction. Valid only inside a job, on the job's thread.
@@ -94,12 +130,28 @@ class FunctionWriter : public FunctionReader {
   // Stores `function` as the current one of its name and under its version, and sets its `revision`
   // to the next one. A version that is stored never changes: storing it again is ALREADY_EXISTS.
   virtual absl::Status Put(Function& function) = 0;
+  // Stores traffic, aliases and generation of a function that exists, without a new version, and
+  // sets its `revision` to the next one.
+  virtual absl::Status Save(Function& function) = 0;
+  // Removes versions, of which none may be the newest. Part of a change: gives no revision.
+  virtual absl::Status RemoveVersions(const Function& function,
+                                      const std::vector<std::int64_t>& versions) = 0;
   // Removes the function with its versions and gives the revision of that; NOT_FOUND when there is
   // none.
   virtual absl::StatusOr<std::int64_t> Remove(const FunctionName& name) = 0;
   // Adding what is there and removing what is not are no errors. The function need not exist.
   virtual absl::Status AddHold(const Hold& hold) = 0;
-  virtual absl::Status RemoveHold(const FunctionName& function, const std::string& holder) = 0;
+  virtual absl::Status RemoveHold(const Hold& hold) = 0;
+
+  // Stores all of a secret but its values.
+  virtual absl::Status PutSecret(const Secret& secret) = 0;
+  // Stores or replaces one value of a secret that exists.
+  virtual absl::Status PutSecretValue(const SecretValue& value) = 0;
+  virtual absl::Status RemoveSecretValue(const SecretName& name, const std::string& key) = 0;
+  // Removes a secret with its values.
+  virtual absl::Status RemoveSecret(const SecretName& name) = 0;
+  // Gives a function, which is as it was, the next revision: what it names has changed.
+  virtual absl::StatusOr<std::int64_t> Touch(const FunctionName& name) = 0;
 };
 
 // The store. Thread-safe. Read and Write never block; a job runs once, on a thread that may block,

@@ -96,6 +96,16 @@ FunctionSpec SpecFrom(const json::object& object) {
   spec.timeout = Microseconds(json::value_to<std::int64_t>(object.at("timeoutMicros")));
   spec.max_concurrency = json::value_to<std::int32_t>(object.at("maxConcurrency"));
   spec.environment = StringsOf(object.at("environment"));
+  if (const json::value* secrets = object.if_contains("secrets")) {
+    for (const json::value& secret : secrets->as_array()) spec.secrets.push_back(TextOf(secret));
+  }
+  // Not in what was stored before there were schemas.
+  if (const json::value* schema = object.if_contains("inputSchema")) {
+    spec.input_schema = TextOf(*schema);
+  }
+  if (const json::value* schema = object.if_contains("outputSchema")) {
+    spec.output_schema = TextOf(*schema);
+  }
   if (const json::value* http = object.if_contains("http")) {
     spec.driver = HttpFromJson(http->as_object());
   } else if (const json::value* process = object.if_contains("process")) {
@@ -125,6 +135,9 @@ std::string SpecToJson(const FunctionSpec& spec) {
                       {"timeoutMicros", spec.timeout.count()},
                       {"maxConcurrency", spec.max_concurrency},
                       {"environment", ObjectOf(spec.environment)}};
+  if (!spec.secrets.empty()) object.emplace("secrets", json::value_from(spec.secrets));
+  if (!spec.input_schema.empty()) object.emplace("inputSchema", spec.input_schema);
+  if (!spec.output_schema.empty()) object.emplace("outputSchema", spec.output_schema);
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     object.emplace("http", HttpToJson(*http));
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
@@ -137,6 +150,45 @@ std::string SpecToJson(const FunctionSpec& spec) {
 
 absl::StatusOr<FunctionSpec> SpecFromJson(std::string_view text) {
   return Parsed(text, [](const json::value& value) { return SpecFrom(value.as_object()); });
+}
+
+std::string TrafficToJson(const std::vector<TrafficTarget>& traffic) {
+  json::array array;
+  for (const TrafficTarget& target : traffic) {
+    array.emplace_back(json::array{target.version, target.percent});
+  }
+  return json::serialize(array);
+}
+
+absl::StatusOr<std::vector<TrafficTarget>> TrafficFromJson(std::string_view text) {
+  return Parsed(text, [](const json::value& value) {
+    std::vector<TrafficTarget> traffic;
+    for (const json::value& entry : value.as_array()) {
+      traffic.push_back({json::value_to<std::int64_t>(entry.as_array().at(0)),
+                         json::value_to<std::int32_t>(entry.as_array().at(1))});
+    }
+    return traffic;
+  });
+}
+
+std::string AliasesToJson(const std::map<std::string, Alias>& aliases) {
+  json::object object;
+  for (const auto& [name, alias] : aliases) {
+    object.emplace(name, json::array{alias.version, alias.generation});
+  }
+  return json::serialize(object);
+}
+
+absl::StatusOr<std::map<std::string, Alias>> AliasesFromJson(std::string_view text) {
+  return Parsed(text, [](const json::value& value) {
+    std::map<std::string, Alias> aliases;
+    for (const auto& member : value.as_object()) {
+      aliases[std::string(member.key())] = {
+          json::value_to<std::int64_t>(member.value().as_array().at(0)),
+          json::value_to<std::int64_t>(member.value().as_array().at(1))};
+    }
+    return aliases;
+  });
 }
 
 std::string StringsToJson(const Strings& strings) { return json::serialize(ObjectOf(strings)); }

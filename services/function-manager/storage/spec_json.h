@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "services/function-manager/domain/function.h"
@@ -16,6 +17,13 @@ std::string SpecToJson(const FunctionSpec& spec);
 
 // The inverse; DATA_LOSS when `json` is not what SpecToJson wrote.
 absl::StatusOr<FunctionSpec> SpecFromJson(std::string_view json);
+
+// What is kept beside the versions: a split as [[version, percent], …], aliases as {name: [version,
+// generation], …}. The inverses give DATA_LOSS for anything else.
+std::string TrafficToJson(const std::vector<TrafficTarget>& traffic);
+absl::StatusOr<std::vector<TrafficTarget>> TrafficFromJson(std::string_view json);
+std::string AliasesToJson(const std::map<std::string, Alias>& aliases);
+absl::StatusOr<std::map<std::string, Alias>> AliasesFromJson(std::string_view json);
 
 // A JSON object of strings.
 std::string StringsToJson(const std::map<std::string, std::string>& strings);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -9,30 +11,38 @@
 namespace penstock::functions {
 namespace {
 
-// What FunctionOf reads, in its order; `f` is the function, `v` the version.
-#define PENSTOCK_FUNCTION_COLUMNS                                                          \
+// What VersionOf reads, in its order; `f` is the function, `v` the version.
+#define PENSTOCK_VERSION_COLUMNS                                                           \
   "f.space, f.id, f.uid, v.version, v.revision, f.create_time, v.update_time, f.creator, " \
-  "f.state, "                                                                              \
-  "f.state_reason, v.metadata, v.spec"
-#define PENSTOCK_CURRENT_FUNCTIONS    \
-  "SELECT " PENSTOCK_FUNCTION_COLUMNS \
-  " FROM functions f JOIN versions v ON v.uid = f.uid AND v.version = f.version "
+  "f.state, f.state_reason, v.metadata, v.spec"
+// What FunctionOf reads besides.
+#define PENSTOCK_CURRENT_FUNCTIONS                                                              \
+  "SELECT " PENSTOCK_VERSION_COLUMNS                                                            \
+  ", f.revision, f.generation, f.traffic, f.aliases FROM functions f JOIN versions v ON v.uid " \
+  "= f.uid AND v.version = f.version "
+#define PENSTOCK_VERSIONS \
+  "SELECT " PENSTOCK_VERSION_COLUMNS " FROM functions f JOIN versions v ON v.uid = f.uid "
 
 constexpr std::string_view kGet = PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ?1 AND f.id = ?2";
 constexpr std::string_view kList = PENSTOCK_CURRENT_FUNCTIONS "WHERE f.space = ? AND f.id > ?";
-constexpr std::string_view kVersions =
-    "SELECT " PENSTOCK_FUNCTION_COLUMNS
-    " FROM functions f JOIN versions v ON v.uid = f.uid WHERE f.space = ?1 AND f.id = ?2 AND "
-    "(?3 = 0 OR v.version < ?3) ORDER BY v.version DESC";
+constexpr std::string_view kVersions = PENSTOCK_VERSIONS
+    "WHERE f.space = ?1 AND f.id = ?2 AND (?3 = 0 OR v.version < ?3) ORDER BY v.version DESC";
+constexpr std::string_view kGetVersion =
+    PENSTOCK_VERSIONS "WHERE f.space = ?1 AND f.id = ?2 AND v.version = ?3";
+constexpr std::string_view kOlder =
+    PENSTOCK_VERSIONS "WHERE v.revision > ?1 AND v.version <> f.version ORDER BY v.revision";
 constexpr std::string_view kChanged =
     PENSTOCK_CURRENT_FUNCTIONS "WHERE f.revision > ?1 ORDER BY f.revision";
 constexpr std::string_view kDeleted =
     "SELECT space, id, uid, version, revision FROM deletions WHERE revision > ?1 ORDER BY revision";
 
+#undef PENSTOCK_VERSIONS
 #undef PENSTOCK_CURRENT_FUNCTIONS
-#undef PENSTOCK_FUNCTION_COLUMNS
+#undef PENSTOCK_VERSION_COLUMNS
 
-absl::StatusOr<Function> FunctionOf(const sqlite::Statement& row) {
+constexpr int kRevisionColumn = 12;  // Of a function; a version's is the fifth.
+
+absl::StatusOr<Function> VersionOf(const sqlite::Statement& row) {
   Function function;
   ASSIGN_OR_RETURN(function.spec, SpecFromJson(row.Text(11)));
   ASSIGN_OR_RETURN(function.spec.metadata, StringsFromJson(row.Text(10)));
@@ -45,6 +55,17 @@ absl::StatusOr<Function> FunctionOf(const sqlite::Statement& row) {
   function.creator = row.String(7);
   function.state = static_cast<FunctionState>(row.Int(8));
   function.state_reason = row.String(9);
+  function.is_version = true;
+  return function;
+}
+
+absl::StatusOr<Function> FunctionOf(const sqlite::Statement& row) {
+  ASSIGN_OR_RETURN(Function function, VersionOf(row));
+  function.is_version = false;
+  function.revision = row.Int(kRevisionColumn);
+  function.generation = row.Int(kRevisionColumn + 1);
+  ASSIGN_OR_RETURN(function.traffic, TrafficFromJson(row.Text(kRevisionColumn + 2)));
+  ASSIGN_OR_RETURN(function.aliases, AliasesFromJson(row.Text(kRevisionColumn + 3)));
   return function;
 }
 
@@ -76,8 +97,9 @@ class PageBudget {
   std::size_t bytes_ = 0;
 };
 
-// Reads rows until the page is full or there are no more.
-absl::StatusOr<FunctionPage> ReadPage(sqlite::Statement& statement, const PageLimits& limits) {
+// Reads rows with `read` until the page is full or there are no more.
+absl::StatusOr<FunctionPage> ReadPage(sqlite::Statement& statement, const PageLimits& limits,
+                                      absl::StatusOr<Function> (&read)(const sqlite::Statement&)) {
   FunctionPage page;
   PageBudget budget(limits);
   while (true) {
@@ -87,7 +109,7 @@ absl::StatusOr<FunctionPage> ReadPage(sqlite::Statement& statement, const PageLi
       page.has_more = true;
       return page;
     }
-    ASSIGN_OR_RETURN(Function function, FunctionOf(statement));
+    ASSIGN_OR_RETURN(Function function, read(statement));
     budget.Take(ByteSize(function));
     page.functions.push_back(std::move(function));
   }
@@ -127,40 +149,89 @@ absl::StatusOr<FunctionPage> SqliteFunctionSession::List(const ListQuery& query)
     statement.Bind(++parameter, key);
     statement.Bind(++parameter, value);
   }
-  return ReadPage(statement, query.limits);
+  return ReadPage(statement, query.limits, FunctionOf);
 }
 
 absl::StatusOr<FunctionPage> SqliteFunctionSession::ListVersions(const VersionQuery& query) {
   ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(kVersions));
   statement.BindAll(query.name.space, query.name.id, query.before_version);
-  return ReadPage(statement, query.limits);
+  return ReadPage(statement, query.limits, VersionOf);
+}
+
+absl::StatusOr<std::optional<Function>> SqliteFunctionSession::GetVersion(const FunctionName& name,
+                                                                          std::int64_t version) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(kGetVersion));
+  statement.BindAll(name.space, name.id, version);
+  ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return std::optional<Function>();
+  ASSIGN_OR_RETURN(Function found, VersionOf(statement));
+  return std::optional<Function>(std::move(found));
+}
+
+absl::StatusOr<std::vector<std::int64_t>> SqliteFunctionSession::Versions(
+    const FunctionName& name) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT uid FROM functions WHERE space = ? AND id = ?"));
+  statement.BindAll(name.space, name.id);
+  ASSIGN_OR_RETURN(const bool has_row, statement.Step());
+  if (!has_row) return std::vector<std::int64_t>();
+  return VersionsOf(statement.String(0));
+}
+
+absl::StatusOr<std::vector<std::int64_t>> SqliteFunctionSession::VersionsOf(
+    const std::string& uid) {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement statement,
+      connection_.Prepare("SELECT version FROM versions WHERE uid = ? ORDER BY version"));
+  statement.BindAll(uid);
+  std::vector<std::int64_t> versions;
+  RETURN_IF_ERROR(statement.ForEach([&versions](const sqlite::Statement& row) {
+    versions.push_back(row.Int(0));
+    return absl::OkStatus();
+  }));
+  return versions;
 }
 
 absl::StatusOr<ChangePage> SqliteFunctionSession::Changes(const ChangeQuery& query) {
+  ASSIGN_OR_RETURN(sqlite::Statement older, connection_.Prepare(kOlder));
   ASSIGN_OR_RETURN(sqlite::Statement changed, connection_.Prepare(kChanged));
   ASSIGN_OR_RETURN(sqlite::Statement deleted, connection_.Prepare(kDeleted));
+  older.BindAll(query.after);
   changed.BindAll(query.after);
   deleted.BindAll(query.deletions_after);
+  ASSIGN_OR_RETURN(bool has_older, older.Step());
   ASSIGN_OR_RETURN(bool has_changed, changed.Step());
   ASSIGN_OR_RETURN(bool has_deleted, deleted.Step());
   ChangePage page;
   PageBudget budget(query.limits);
-  while (has_changed || has_deleted) {
+  // The revision of what comes next from each of the three; no two of them are equal.
+  constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+  while (has_older || has_changed || has_deleted) {
     if (!budget.HasRoom()) {
       page.has_more = true;
       page.revision = page.changes.back().function.revision;
       return page;
     }
     Change change;
-    change.is_deleted = has_deleted && (!has_changed || deleted.Int(4) < changed.Int(4));
-    if (change.is_deleted) {
+    const std::int64_t next_older = has_older ? older.Int(4) : kNone;
+    const std::int64_t next_changed = has_changed ? changed.Int(kRevisionColumn) : kNone;
+    const std::int64_t next_deleted = has_deleted ? deleted.Int(4) : kNone;
+    change.is_deleted = next_deleted < std::min(next_older, next_changed);
+    if (next_older < std::min(next_changed, next_deleted)) {
+      ASSIGN_OR_RETURN(change.function, VersionOf(older));
+      ASSIGN_OR_RETURN(has_older, older.Step());
+    } else if (change.is_deleted) {
       change.function = DeletionOf(deleted);
       ASSIGN_OR_RETURN(has_deleted, deleted.Step());
     } else {
       ASSIGN_OR_RETURN(change.function, FunctionOf(changed));
+      ASSIGN_OR_RETURN(change.kept, VersionsOf(change.function.uid));
+      ASSIGN_OR_RETURN(change.secrets, SecretsOf(change.function));
       ASSIGN_OR_RETURN(has_changed, changed.Step());
     }
-    budget.Take(ByteSize(change.function));
+    std::size_t bytes = ByteSize(change.function);
+    for (const SecretValue& value : change.secrets) bytes += value.sealed.ciphertext.size();
+    budget.Take(bytes);
     page.changes.push_back(std::move(change));
   }
   ASSIGN_OR_RETURN(page.revision, Revision());
@@ -185,8 +256,8 @@ absl::StatusOr<std::int64_t> SqliteFunctionSession::ResumableFrom() {
 absl::StatusOr<std::vector<std::string>> SqliteFunctionSession::Holders(const FunctionName& name,
                                                                         std::size_t count_max) {
   ASSIGN_OR_RETURN(sqlite::Statement statement,
-                   connection_.Prepare("SELECT holder FROM holds WHERE space = ? AND id = ? "
-                                       "ORDER BY holder LIMIT ?"));
+                   connection_.Prepare("SELECT DISTINCT holder FROM holds WHERE space = ? AND "
+                                       "id = ? ORDER BY holder LIMIT ?"));
   statement.BindAll(name.space, name.id, count_max);
   std::vector<std::string> holders;
   RETURN_IF_ERROR(statement.ForEach([&holders](const sqlite::Statement& row) {
@@ -196,14 +267,27 @@ absl::StatusOr<std::vector<std::string>> SqliteFunctionSession::Holders(const Fu
   return holders;
 }
 
+absl::StatusOr<std::vector<Hold>> SqliteFunctionSession::TagHolds(const FunctionName& name) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   connection_.Prepare("SELECT tag, holder, service FROM holds WHERE space = ? AND "
+                                       "id = ? AND tag <> '' ORDER BY tag, holder"));
+  statement.BindAll(name.space, name.id);
+  std::vector<Hold> holds;
+  RETURN_IF_ERROR(statement.ForEach([&](const sqlite::Statement& row) {
+    holds.push_back({name, row.String(0), row.String(1), row.String(2)});
+    return absl::OkStatus();
+  }));
+  return holds;
+}
+
 absl::StatusOr<std::vector<Hold>> SqliteFunctionSession::HoldsOf(const std::string& service) {
   ASSIGN_OR_RETURN(sqlite::Statement statement,
-                   connection_.Prepare("SELECT space, id, holder FROM holds WHERE service = ? "
-                                       "ORDER BY space, id, holder"));
+                   connection_.Prepare("SELECT space, id, tag, holder FROM holds WHERE service = ? "
+                                       "ORDER BY space, id, tag, holder"));
   statement.BindAll(service);
   std::vector<Hold> holds;
   RETURN_IF_ERROR(statement.ForEach([&](const sqlite::Statement& row) {
-    holds.push_back({{row.String(0), row.String(1)}, row.String(2), service});
+    holds.push_back({{row.String(0), row.String(1)}, row.String(2), row.String(3), service});
     return absl::OkStatus();
   }));
   return holds;

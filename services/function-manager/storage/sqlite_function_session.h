@@ -24,6 +24,9 @@ class SqliteFunctionSession final : public FunctionWriter {
 
   absl::StatusOr<std::optional<Function>> Get(const FunctionName& name) override;
   absl::StatusOr<bool> Exists(const FunctionName& name) override;
+  absl::StatusOr<std::optional<Function>> GetVersion(const FunctionName& name,
+                                                     std::int64_t version) override;
+  absl::StatusOr<std::vector<std::int64_t>> Versions(const FunctionName& name) override;
   absl::StatusOr<FunctionPage> List(const ListQuery& query) override;
   absl::StatusOr<FunctionPage> ListVersions(const VersionQuery& query) override;
   absl::StatusOr<ChangePage> Changes(const ChangeQuery& query) override;
@@ -31,12 +34,29 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::StatusOr<std::int64_t> ResumableFrom() override;
   absl::StatusOr<std::vector<std::string>> Holders(const FunctionName& name,
                                                    std::size_t count_max) override;
+  absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) override;
   absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) override;
 
+  absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override;
+  absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
+      const SecretQuery& query) override;
+  absl::StatusOr<std::vector<SecretValue>> SecretValues(const SecretName& name) override;
+  absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override;
+  absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
+                                                             std::size_t count_max) override;
+
   absl::Status Put(Function& function) override;
+  absl::Status Save(Function& function) override;
+  absl::Status RemoveVersions(const Function& function,
+                              const std::vector<std::int64_t>& versions) override;
   absl::StatusOr<std::int64_t> Remove(const FunctionName& name) override;
   absl::Status AddHold(const Hold& hold) override;
-  absl::Status RemoveHold(const FunctionName& function, const std::string& holder) override;
+  absl::Status RemoveHold(const Hold& hold) override;
+  absl::Status PutSecret(const Secret& secret) override;
+  absl::Status PutSecretValue(const SecretValue& value) override;
+  absl::Status RemoveSecretValue(const SecretName& name, const std::string& key) override;
+  absl::Status RemoveSecret(const SecretName& name) override;
+  absl::StatusOr<std::int64_t> Touch(const FunctionName& name) override;
 
   absl::StatusOr<std::int64_t> CountFunctions();
   // Sets the counters of a new store, and leaves those of another as they are.
@@ -47,6 +67,9 @@ class SqliteFunctionSession final : public FunctionWriter {
   std::int64_t count_change() const { return count_change_; }
 
  private:
+  absl::StatusOr<std::vector<std::int64_t>> VersionsOf(const std::string& uid);
+  // The values of all secrets that kept versions of a function name.
+  absl::StatusOr<std::vector<SecretValue>> SecretsOf(const Function& function);
   absl::StatusOr<std::int64_t> Counter(std::string_view key);
   absl::StatusOr<std::int64_t> NextRevision();
   // Forgets the deletions before the kept ones; `sequence` is that of the newest.

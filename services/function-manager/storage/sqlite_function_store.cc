@@ -50,6 +50,50 @@ CREATE TABLE holds (
 CREATE INDEX holds_by_service ON holds (service);
 )sql";
 
+// `generation` counts the changes of a function; `traffic` and `aliases` are JSON. A hold may name
+// a version or an alias, its tag.
+constexpr char kMigration2[] = R"sql(
+ALTER TABLE functions ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE functions ADD COLUMN traffic TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE functions ADD COLUMN aliases TEXT NOT NULL DEFAULT '{}';
+UPDATE functions SET generation = version;
+CREATE INDEX versions_by_revision ON versions (revision);
+DROP INDEX holds_by_service;
+ALTER TABLE holds RENAME TO holds_before;
+CREATE TABLE holds (
+  space TEXT NOT NULL,
+  id TEXT NOT NULL,
+  tag TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  service TEXT NOT NULL,
+  PRIMARY KEY (space, id, tag, holder)) WITHOUT ROWID;
+INSERT INTO holds SELECT space, id, '', holder, service FROM holds_before;
+DROP TABLE holds_before;
+CREATE INDEX holds_by_service ON holds (service);
+)sql";
+
+// `key_id` names the key that encrypts a value, which is bound to its secret and its own key.
+constexpr char kMigration3[] = R"sql(
+CREATE TABLE secrets (
+  space TEXT NOT NULL,
+  id TEXT NOT NULL,
+  uid TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  update_time INTEGER NOT NULL,
+  creator TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  PRIMARY KEY (space, id));
+CREATE TABLE secret_values (
+  space TEXT NOT NULL,
+  id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  nonce BLOB NOT NULL,
+  ciphertext BLOB NOT NULL,
+  PRIMARY KEY (space, id, key));
+)sql";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteFunctionStore>> SqliteFunctionStore::Open(Options options,
@@ -63,7 +107,8 @@ absl::Status SqliteFunctionStore::Init(const Clock& clock) {
   sqlite::Database::Options options;
   options.open.path = options_.path;
   options.open.synchronous = sqlite::Synchronous::kFull;
-  options.schema = {.application_id = kApplicationId, .migrations = {kMigration1}};
+  options.schema = {.application_id = kApplicationId,
+                    .migrations = {kMigration1, kMigration2, kMigration3}};
   options.writer.name = "fm-writer";
   options.readers.name = "fm-reader";
   options.readers.connections = 2;

@@ -28,14 +28,33 @@ absl::Status SqliteFunctionSession::Put(Function& function) {
       StringsToJson(function.spec.metadata), SpecToJson(function.spec)));
   RETURN_IF_ERROR(connection_.Run(
       "INSERT INTO functions (space, id, uid, version, revision, create_time, creator, state, "
-      "state_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (space, id) DO UPDATE SET "
-      "uid = excluded.uid, version = excluded.version, revision = excluded.revision, "
-      "create_time = excluded.create_time, creator = excluded.creator, state = excluded.state, "
-      "state_reason = excluded.state_reason",
+      "state_reason, generation, traffic, aliases) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (space, id) DO UPDATE SET uid = excluded.uid, version = excluded.version, "
+      "revision = excluded.revision, create_time = excluded.create_time, "
+      "creator = excluded.creator, state = excluded.state, state_reason = excluded.state_reason, "
+      "generation = excluded.generation, traffic = excluded.traffic, aliases = excluded.aliases",
       function.name.space, function.name.id, function.uid, function.version, function.revision,
       ToUnixMicros(function.create_time), function.creator,
-      static_cast<std::int64_t>(function.state), function.state_reason));
+      static_cast<std::int64_t>(function.state), function.state_reason, function.generation,
+      TrafficToJson(function.traffic), AliasesToJson(function.aliases)));
   if (!exists) ++count_change_;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteFunctionSession::Save(Function& function) {
+  ASSIGN_OR_RETURN(function.revision, NextRevision());
+  return connection_.Run(
+      "UPDATE functions SET revision = ?, generation = ?, traffic = ?, aliases = ? WHERE uid = ?",
+      function.revision, function.generation, TrafficToJson(function.traffic),
+      AliasesToJson(function.aliases), function.uid);
+}
+
+absl::Status SqliteFunctionSession::RemoveVersions(const Function& function,
+                                                   const std::vector<std::int64_t>& versions) {
+  for (const std::int64_t version : versions) {
+    RETURN_IF_ERROR(connection_.Run("DELETE FROM versions WHERE uid = ? AND version = ?",
+                                    function.uid, version));
+  }
   return absl::OkStatus();
 }
 
@@ -80,14 +99,13 @@ absl::Status SqliteFunctionSession::ForgetDeletions(std::int64_t sequence) {
 
 absl::Status SqliteFunctionSession::AddHold(const Hold& hold) {
   return connection_.Run(
-      "INSERT OR IGNORE INTO holds (space, id, holder, service) VALUES (?, ?, ?, ?)",
-      hold.function.space, hold.function.id, hold.holder, hold.service);
+      "INSERT OR IGNORE INTO holds (space, id, tag, holder, service) VALUES (?, ?, ?, ?, ?)",
+      hold.function.space, hold.function.id, hold.tag, hold.holder, hold.service);
 }
 
-absl::Status SqliteFunctionSession::RemoveHold(const FunctionName& function,
-                                               const std::string& holder) {
-  return connection_.Run("DELETE FROM holds WHERE space = ? AND id = ? AND holder = ?",
-                         function.space, function.id, holder);
+absl::Status SqliteFunctionSession::RemoveHold(const Hold& hold) {
+  return connection_.Run("DELETE FROM holds WHERE space = ? AND id = ? AND tag = ? AND holder = ?",
+                         hold.function.space, hold.function.id, hold.tag, hold.holder);
 }
 
 absl::Status SqliteFunctionSession::InitCounters(std::int64_t revision) {

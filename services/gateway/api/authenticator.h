@@ -30,6 +30,9 @@ class Authenticator {
   // Takes away what Check took for the key, before a request is passed on; other credentials stay.
   void RemoveKey(http::Headers& headers) const;
 
+  // Whether both let the same callers in.
+  bool operator==(const Authenticator&) const = default;
+
  private:
   bool wants_key_ = false;
   // Principals by the SHA-256 of their key, so that a look-up says nothing about keys by its time.

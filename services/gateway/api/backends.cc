@@ -2,9 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <utility>
+
 #include "libs/base/status.h"
 
 namespace penstock::gateway {
+namespace {
+
+constexpr std::chrono::milliseconds kDnsCache{5'000};
+
+}  // namespace
 
 std::string_view BackendName(Backend backend) {
   switch (backend) {
@@ -23,10 +31,41 @@ std::optional<Backend> OwnerOf(std::string_view full_method) {
   return std::nullopt;
 }
 
-Backends::Backends(const BackendAddresses& addresses)
+Backends::Backends(http::EventLoops& loops, const BackendAddresses& addresses)
     : channels_{std::make_unique<rpc::LazyChannel>(addresses.event_broker),
                 std::make_unique<rpc::LazyChannel>(addresses.function_manager),
-                std::make_unique<rpc::LazyChannel>(addresses.function_executor)} {}
+                std::make_unique<rpc::LazyChannel>(addresses.function_executor)},
+      dns_(loops, kDnsCache) {
+  for (std::size_t i = 0; i < kBackends; ++i) {
+    auto caller = rpc::UnaryCaller::Create(loops, dns_, channels_[i]->address());
+    if (caller.ok()) callers_[i] = *std::move(caller);
+  }
+}
+
+void Backends::Call(Backend backend, const std::string& method,
+                    std::shared_ptr<const google::protobuf::Message> request,
+                    std::shared_ptr<google::protobuf::Message> response,
+                    const rpc::CallOptions& options, rpc::GenericDone done) {
+  rpc::GenericDone named = [this, backend, done = std::move(done)](
+                               const absl::Status& status, const rpc::ResponseMetadata& metadata) {
+    done(Named(backend, status), metadata);
+  };
+  if (rpc::UnaryCaller* const by_loop = caller(backend)) {
+    return by_loop->Call(method, std::move(request), std::move(response), options,
+                         std::move(named));
+  }
+  const auto found = channel(backend).Get();
+  if (!found.ok()) return named(found.status(), rpc::ResponseMetadata(rpc::MetadataList()));
+  rpc::GenericCall(*found, method, std::move(request), std::move(response), options,
+                   std::move(named));
+}
+
+void Backends::Stop() {
+  for (const auto& caller : callers_) {
+    if (caller != nullptr) caller->Stop();
+  }
+  dns_.Stop();
+}
 
 absl::Status NamedUnavailable(std::string_view service, std::string_view address,
                               const absl::Status& status) {

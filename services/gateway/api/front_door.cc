@@ -7,6 +7,7 @@
 
 #include "libs/base/status.h"
 #include "libs/config/version.h"
+#include "services/gateway/api/cors.h"
 #include "services/gateway/domain/reserved_paths.h"
 
 namespace penstock::gateway {
@@ -64,29 +65,30 @@ http::Response Only(std::string_view methods) {
 
 }  // namespace
 
-void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_);
+void FrontDoor::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange,
+                       Keeper keeper) const {
+  const auto call =
+      std::make_shared<HttpCall>(std::move(request), std::move(exchange), env_, std::move(keeper));
+  call->set_guard(surfaces_.guard);
+  if (http::Response answer; AnswersPreflight(surfaces_.guard, call->request, &answer)) {
+    return call->Respond(std::move(answer));
+  }
   auto principal = surfaces_.authenticator.Check(call->request.headers);
   if (!principal.ok()) {
     // A browser has no key to show. With one, a route of the same path comes first: Rest().
     if (surfaces_.reference.Handle(call)) return;
+    if (surfaces_.web_rpc.Fail(call, principal.status())) return;
     return call->Fail(principal.status());
   }
   call->principal = *std::move(principal);
+  if (surfaces_.web_rpc.Handle(call)) return;
   Dispatch(call);
 }
 
-http::StreamHandler FrontDoor::StreamHandlerOf(const http::Request& head) const {
-  const ReverseProxy::Route* route = surfaces_.proxy.Find(head);
-  if (route == nullptr) return nullptr;
-  return [this, route](http::Request request, std::shared_ptr<http::StreamExchange> exchange) {
-    Proxy(std::move(request), std::move(exchange), *route);
-  };
-}
-
 void FrontDoor::Proxy(http::Request request, std::shared_ptr<http::StreamExchange> exchange,
-                      const ReverseProxy::Route& route) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), exchange, env_);
+                      const ReverseProxy::Route& route, Keeper keeper) const {
+  const auto call =
+      std::make_shared<HttpCall>(std::move(request), exchange, env_, std::move(keeper));
   call->set_surface(Surface::kProxy);
   auto principal = surfaces_.authenticator.Check(call->request.headers);
   if (!principal.ok()) return call->Fail(principal.status());

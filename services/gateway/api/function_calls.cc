@@ -6,7 +6,7 @@
 #include "libs/base/status.h"
 #include "libs/http/url.h"
 #include "libs/protojson/utf8.h"
-#include "libs/rpc/unary_call.h"
+#include "libs/rpc/generic_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
 #include "services/gateway/api/payload_type.h"
@@ -16,6 +16,7 @@ namespace {
 
 namespace pb = executions::v1;
 
+constexpr char kStickyKey[] = "Penstock-Sticky-Key";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 
 // The header's value or else the query's.
@@ -39,7 +40,7 @@ absl::StatusOr<std::string> FunctionName(const http::Request& request) {
                       "expected the function's id in this header or in the query as functionId");
   }
   ASSIGN_OR_RETURN(const std::string id,
-                   ParseReference("Function-ID", "functions", space, function));
+                   ParseTaggedReference("Function-ID", "functions", space, function));
   return ResourceName{space, "functions", id}.ToString();
 }
 
@@ -49,23 +50,25 @@ void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeReques
   if (!protojson::IsValidUtf8(request.payload().content_type())) {
     return call->Fail(FieldError("Content-Type", "expected printable characters"));
   }
-  auto channel = backends_.channel(Backend::kFunctionExecutor).Get();
-  if (!channel.ok()) {
-    return call->Fail(backends_.Named(Backend::kFunctionExecutor, channel.status()));
+  if (request.sticky_key().empty()) {
+    request.set_sticky_key(std::string(call->request.headers.Get(kStickyKey)));
+  }
+  if (!protojson::IsValidUtf8(request.sticky_key())) {
+    return call->Fail(FieldError(kStickyKey, "expected printable characters"));
   }
   auto options = options_.For(*call, SpaceInName(request.name()));
   if (!options.ok()) return call->Fail(options.status());
   options->timeout = timeout_;
-  rpc::CallUnary<pb::InvokeResponse>(
-      *channel, kInvoke, std::move(request), *options,
-      [call, &backends = backends_](absl::StatusOr<pb::InvokeResponse> response,
-                                    const rpc::ResponseMetadata&) {
-        auto shared = std::make_shared<absl::StatusOr<pb::InvokeResponse>>(std::move(response));
-        call->Post([call, shared, &backends] {
-          if (shared->ok()) return call->Respond(AnswerOf(**shared));
-          call->Fail(backends.Named(Backend::kFunctionExecutor, shared->status()));
-        });
-      });
+  const auto sent = std::make_shared<pb::InvokeRequest>(std::move(request));
+  const auto answer = std::make_shared<pb::InvokeResponse>();
+  const auto respond = [call, answer](const absl::Status& status) {
+    if (status.ok()) return call->Respond(AnswerOf(*answer));
+    call->Fail(status);
+  };
+  backends_.Call(Backend::kFunctionExecutor, kInvoke, sent, answer, *options,
+                 [call, respond](const absl::Status& status, const rpc::ResponseMetadata&) {
+                   call->RunOnLoop([respond, status] { respond(status); });
+                 });
 }
 
 void FunctionCalls::CallByHeader(const std::shared_ptr<HttpCall>& call) const {

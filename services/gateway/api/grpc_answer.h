@@ -1,20 +1,13 @@
 // Answers that the gateway gives to gRPC calls by itself.
 #pragma once
 
-#include "absl/status/status.h"
-#include "libs/h2/fields.h"
-#include "libs/h2/stream.h"
+#include "libs/rpc/grpc_answer.h"
 
 namespace penstock::gateway {
 
-// Trailers with the status and its details.
-h2::Fields GrpcTrailers(const absl::Status& status);
-// Sends a status as the whole answer.
-void AnswerGrpcStatus(h2::Stream& stream, const absl::Status& status);
-// The head of an answer with messages.
-h2::Fields GrpcAnswerHead();
-
-// The handler of a stream that was answered: waits for its end and deletes itself.
-void LeaveStream(h2::Stream& stream);
+using rpc::AnswerGrpcStatus;
+using rpc::GrpcAnswerHead;
+using rpc::GrpcTrailers;
+using rpc::LeaveStream;
 
 }  // namespace penstock::gateway

@@ -185,7 +185,8 @@ class GrpcLocal::HealthCall final : public h2::StreamHandler {
     }
     if (request.service().empty() || request.service() == kHealthService) return AnswerForGateway();
     const GrpcTarget* const target =
-        local_.targets_.Find(request.service() + "/", head_.Get(":authority"));
+        local_.rules_.Get(stream_.loop())
+            ->targets.Find(request.service() + "/", head_.Get(":authority"));
     if (target == nullptr) return AnswerUnknown();
     // The new handler takes over the stream, with the bytes that were not consumed.
     local_.pass_on_(stream_, *target, head_, received_, end);
@@ -268,7 +269,7 @@ class GrpcLocal::ReflectionCall final : public h2::StreamHandler {
         return stream_.End(
             GrpcTrailers(absl::InvalidArgumentError("expected a ServerReflectionRequest")));
       }
-      WriteMessage(stream_, Reflect(request, local_.services_));
+      WriteMessage(stream_, Reflect(request, local_.rules_.Get(stream_.loop())->services));
     }
   }
 
@@ -278,11 +279,14 @@ class GrpcLocal::ReflectionCall final : public h2::StreamHandler {
   bool has_ended_ = false;
 };
 
-GrpcLocal::GrpcLocal(http::EventLoops& loops, const GrpcTargets& targets, PassOn pass_on)
+GrpcRules GrpcRules::Of(const GrpcTargets& targets, const Authenticator& authenticator) {
+  return {targets, authenticator, PublicServices(targets.routes())};
+}
+
+GrpcLocal::GrpcLocal(http::EventLoops& loops, const http::PerLoop<GrpcRules>& rules, PassOn pass_on)
     : loops_(loops),
-      targets_(targets),
+      rules_(rules),
       pass_on_(std::move(pass_on)),
-      services_(PublicServices(targets.routes())),
       watchers_(static_cast<std::size_t>(loops.size())) {}
 
 GrpcLocal::~GrpcLocal() = default;

@@ -11,7 +11,8 @@
 #include "libs/h2/fields.h"
 #include "libs/h2/stream.h"
 #include "libs/http/event_loops.h"
-#include "services/gateway/api/grpc_targets.h"
+#include "libs/http/per_loop.h"
+#include "services/gateway/api/grpc_rules.h"
 
 namespace penstock::gateway {
 
@@ -23,7 +24,7 @@ class GrpcLocal {
   using PassOn = std::function<void(h2::Stream& stream, const GrpcTarget& target,
                                     const h2::Fields& head, std::string_view received, bool end)>;
 
-  GrpcLocal(http::EventLoops& loops, const GrpcTargets& targets, PassOn pass_on);
+  GrpcLocal(http::EventLoops& loops, const http::PerLoop<GrpcRules>& rules, PassOn pass_on);
   ~GrpcLocal();
 
   // True when the method, "grpc.health.v1.Health/Check", is answered here: it sets the stream's
@@ -38,10 +39,8 @@ class GrpcLocal {
   class ReflectionCall;
 
   http::EventLoops& loops_;
-  const GrpcTargets& targets_;
+  const http::PerLoop<GrpcRules>& rules_;
   const PassOn pass_on_;
-  // Full names, for reflection.
-  const std::vector<std::string> services_;
   std::atomic<bool> is_draining_{false};
   // Of each loop.
   std::vector<std::vector<HealthCall*>> watchers_;

@@ -9,22 +9,22 @@
 #include "libs/h2/fields.h"
 #include "libs/h2/stream.h"
 #include "libs/http/event_loops.h"
+#include "libs/http/per_loop.h"
 #include "libs/metrics/metrics.h"
 #include "libs/rpc/peer_auth.h"
-#include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/grpc_local.h"
-#include "services/gateway/api/grpc_targets.h"
+#include "services/gateway/api/grpc_rules.h"
 
 namespace penstock::gateway {
 
 // Every kind of call is a stream of bytes here; at most a window of them waits each way. Metadata,
 // deadline, cancellation, compression, trailers and status details pass through; what only services
 // may say (the peer token, the principal) does not. Health and reflection are answered here, or by
-// the service that a health check names. Thread-safe; all references must outlive the HTTP/2 server
-// that calls it.
+// the service that a health check names. A call goes by the rules that there are when it begins,
+// and keeps them. Thread-safe; all references must outlive the HTTP/2 server that calls it.
 class GrpcProxy {
  public:
-  GrpcProxy(http::EventLoops& loops, const GrpcTargets& targets, const Authenticator& authenticator,
+  GrpcProxy(http::EventLoops& loops, const http::PerLoop<GrpcRules>& rules,
             std::shared_ptr<const rpc::PeerAuth> peer_auth, metrics::Registry& registry);
 
   // Takes a request; on its loop.
@@ -39,8 +39,7 @@ class GrpcProxy {
               std::string_view received, bool end);
 
   http::EventLoops& loops_;
-  const GrpcTargets& targets_;
-  const Authenticator& authenticator_;
+  const http::PerLoop<GrpcRules>& rules_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
   GrpcLocal local_;
   metrics::Counter& calls_;

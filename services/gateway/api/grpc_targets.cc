@@ -5,17 +5,28 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "libs/base/status.h"
 #include "libs/rpc/inproc_registry.h"
+#include "services/gateway/api/file_digest.h"
 
 namespace penstock::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kDnsCache{5'000};
+
+// Of the fields that begin with "grpc-", those that concern the two ends.
+bool PassesDown(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kGrpc = {
+      "grpc-encoding", "grpc-accept-encoding",    "grpc-status",
+      "grpc-message",  "grpc-status-details-bin", "grpc-retry-pushback-ms"};
+  return !name.starts_with("grpc-") || std::find(kGrpc.begin(), kGrpc.end(), name) != kGrpc.end();
+}
 
 // Removes the front of `text` when it is `prefix`.
 bool Strip(std::string_view& text, std::string_view prefix) {
@@ -70,18 +81,30 @@ absl::Status GrpcTarget::Away() const {
                     "SERVICE_UNAVAILABLE", {{"service", name}});
 }
 
-GrpcTargets::GrpcTargets(http::EventLoops& loops, GrpcRoutes routes)
-    : routes_(std::move(routes)), dns_(loops, kDnsCache) {}
+GrpcTargets::GrpcTargets(std::shared_ptr<http::Dns> dns, GrpcRoutes routes)
+    : routes_(std::move(routes)), dns_(std::move(dns)) {}
 
 absl::StatusOr<std::unique_ptr<GrpcTargets>> GrpcTargets::Create(http::EventLoops& loops,
                                                                  const BackendAddresses& suite,
-                                                                 GrpcRoutes routes) {
-  std::unique_ptr<GrpcTargets> all(new GrpcTargets(loops, std::move(routes)));
-  RETURN_IF_ERROR(all->AddSuite(loops, Backend::kEventBroker, suite.event_broker));
-  RETURN_IF_ERROR(all->AddSuite(loops, Backend::kFunctionManager, suite.function_manager));
-  RETURN_IF_ERROR(all->AddSuite(loops, Backend::kFunctionExecutor, suite.function_executor));
+                                                                 GrpcRoutes routes,
+                                                                 const GrpcTargets* before) {
+  std::unique_ptr<GrpcTargets> all(new GrpcTargets(
+      before != nullptr ? before->dns_ : std::make_shared<http::Dns>(loops, kDnsCache),
+      std::move(routes)));
+  if (before != nullptr) {
+    for (std::size_t i = 0; i < kBackends; ++i) all->targets_.push_back(before->targets_[i]);
+  } else {
+    RETURN_IF_ERROR(all->AddSuite(loops, Backend::kEventBroker, suite.event_broker));
+    RETURN_IF_ERROR(all->AddSuite(loops, Backend::kFunctionManager, suite.function_manager));
+    RETURN_IF_ERROR(all->AddSuite(loops, Backend::kFunctionExecutor, suite.function_executor));
+  }
   for (const GrpcUpstream& upstream : all->routes_.upstreams) {
-    RETURN_IF_ERROR(all->AddUpstream(loops, upstream));
+    RETURN_IF_ERROR(all->AddUpstream(loops, upstream, before));
+  }
+  // In their places now.
+  for (GrpcTarget& target : all->targets_) {
+    target.relay.emplace(rpc::RelayTarget{*target.client, [&target] { return target.Away(); },
+                                          target.label, PassesDown});
   }
   return all;
 }
@@ -96,20 +119,40 @@ absl::Status GrpcTargets::AddSuite(http::EventLoops& loops, Backend backend,
   target.authority = options.connect ? "localhost" : options.addresses.front();
   target.scheme = "http";
   target.is_suite = true;
-  ASSIGN_OR_RETURN(target.client, h2::Client::Create(loops, dns_, std::move(options)));
+  ASSIGN_OR_RETURN(target.client, h2::Client::Create(loops, *dns_, std::move(options)));
   return absl::OkStatus();
 }
 
-absl::Status GrpcTargets::AddUpstream(http::EventLoops& loops, const GrpcUpstream& upstream) {
+const GrpcTarget* GrpcTargets::FindSame(const GrpcUpstream& upstream) const {
+  const std::string digest = DigestOfFiles({upstream.tls_ca_file});
+  for (std::size_t i = 0; i < routes_.upstreams.size(); ++i) {
+    const GrpcUpstream& own = routes_.upstreams[i];
+    const GrpcTarget& target = targets_[kBackends + i];
+    if (own.name == upstream.name && own.addresses == upstream.addresses &&
+        own.tls == upstream.tls && own.tls_ca_file == upstream.tls_ca_file &&
+        target.tls_digest == digest) {
+      return &target;
+    }
+  }
+  return nullptr;
+}
+
+absl::Status GrpcTargets::AddUpstream(http::EventLoops& loops, const GrpcUpstream& upstream,
+                                      const GrpcTargets* before) {
+  if (const auto* same = before == nullptr ? nullptr : before->FindSame(upstream)) {
+    targets_.push_back(*same);
+    return absl::OkStatus();
+  }
   h2::ClientOptions options;
   options.addresses = upstream.addresses;
   if (upstream.tls) options.tls.emplace().ca_file = upstream.tls_ca_file;
   GrpcTarget& target = targets_.emplace_back();
+  target.tls_digest = DigestOfFiles({upstream.tls_ca_file});
   target.name = upstream.name;
   target.label = fmt::format("the upstream {}", upstream.name);
   target.authority = upstream.addresses.front();
   target.scheme = upstream.tls ? "https" : "http";
-  auto client = h2::Client::Create(loops, dns_, std::move(options));
+  auto client = h2::Client::Create(loops, *dns_, std::move(options));
   if (!client.ok()) {
     return FieldError("grpc.upstreams",
                       fmt::format("{}: {}", upstream.name, std::string(client.status().message())));
@@ -131,7 +174,7 @@ const GrpcTarget* GrpcTargets::Find(std::string_view method, std::string_view au
 
 void GrpcTargets::Stop() {
   for (const GrpcTarget& target : targets_) target.client->Stop();
-  dns_.Stop();
+  dns_->Stop();
 }
 
 }  // namespace penstock::gateway

@@ -6,6 +6,7 @@
 #include "libs/base/ids.h"
 #include "libs/base/status.h"
 #include "libs/protojson/status_json.h"
+#include "services/gateway/api/cors.h"
 
 namespace penstock::gateway {
 namespace {
@@ -36,9 +37,10 @@ void CallTracker::CancelAndWait() {
 }
 
 HttpCall::HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange,
-                   const CallEnv& env)
+                   const CallEnv& env, std::shared_ptr<const void> keeps)
     : request(std::move(received)),
       env_(env),
+      keeps_(std::move(keeps)),
       exchange_(std::move(exchange)),
       start_(env.clock.Monotonic()) {
   env_.tracker.Begin();
@@ -48,11 +50,14 @@ HttpCall::~HttpCall() {
   if (cancellation_ != nullptr) env_.tracker.shutdown()->Unsubscribe(shutdown_id_);
   // An unanswered exchange answers 500 by itself.
   Count(500);
+  // Before the tracker says that nothing runs any more.
+  keeps_.reset();
   env_.tracker.End();
 }
 
 void HttpCall::Respond(http::Response response) {
   response.headers.Set(kRequestId, RequestId());
+  if (guard_ != nullptr) AddCors(*guard_, request.headers, &response.headers);
   Count(response.status);
   exchange_->Respond(std::move(response));
 }
@@ -61,6 +66,7 @@ void HttpCall::Fail(const absl::Status& error) { Respond(ErrorAnswer(error)); }
 
 void HttpCall::StartStream(int status, http::Headers headers) {
   headers.Set(kRequestId, RequestId());
+  if (guard_ != nullptr) AddCors(*guard_, request.headers, &headers);
   Count(status);
   exchange_->StartStream(status, std::move(headers));
 }

@@ -15,6 +15,7 @@
 #include "libs/http/server.h"
 #include "libs/rpc/cancellation.h"
 #include "services/gateway/api/http_metrics.h"
+#include "services/gateway/domain/web_guard.h"
 
 namespace penstock::gateway {
 
@@ -54,7 +55,10 @@ struct CallEnv {
 // which belongs to the surface that handles it.
 class HttpCall : public std::enable_shared_from_this<HttpCall> {
  public:
-  HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange, const CallEnv& env);
+  // `keeps` is held until the last user of the call is gone: what the surfaces that work on it are
+  // part of, so that a reload does not take it away.
+  HttpCall(http::Request received, std::shared_ptr<http::Exchange> exchange, const CallEnv& env,
+           std::shared_ptr<const void> keeps = nullptr);
   ~HttpCall();
   HttpCall(const HttpCall&) = delete;
   HttpCall& operator=(const HttpCall&) = delete;
@@ -63,6 +67,10 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   // The authenticated caller; empty without authentication.
   std::string principal;
 
+  // Who knows whose pages may read the answer; without it those of this origin. Must outlive the
+  // call, which the keeper sees to.
+  void set_guard(const WebGuard& guard) { guard_ = &guard; }
+
   // The surface that the request is counted under.
   void set_surface(Surface surface) { surface_ = surface; }
 
@@ -70,6 +78,12 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   int loop() const { return exchange_->loop(); }
   // Runs `task` on the request's loop.
   void Post(http::EventLoops::Task task) { env_.loops.Post(loop(), std::move(task)); }
+
+  // The same, at once where this is the loop.
+  void RunOnLoop(http::EventLoops::Task task) {
+    if (env_.loops.CurrentLoop() != loop()) return Post(std::move(task));
+    task();
+  }
 
   // Sends the answer with X-Request-Id added.
   void Respond(http::Response response);
@@ -91,6 +105,8 @@ class HttpCall : public std::enable_shared_from_this<HttpCall> {
   void Count(int status);
 
   const CallEnv& env_;
+  std::shared_ptr<const void> keeps_;
+  const WebGuard* guard_ = nullptr;
   const std::shared_ptr<http::Exchange> exchange_;
   const MonotonicTime start_;
   Surface surface_ = Surface::kOther;

@@ -42,28 +42,18 @@ bool IsReserved(std::string_view key) {
          std::find(kNames.begin(), kNames.end(), key) != kNames.end();
 }
 
-bool IsKey(std::string_view key) {
-  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-  });
-}
-
-bool IsPrintable(std::string_view value) {
-  return std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
-}
-
 // Adds one header as metadata `key`.
 absl::Status AddOne(const http::Headers::Field& header, std::string key,
                     rpc::CallOptions* options) {
   if (IsReserved(key)) return absl::OkStatus();
-  if (!IsKey(key)) return FieldError(header.name, "is no key of gRPC metadata");
+  if (!IsMetadataKey(key)) return FieldError(header.name, "is no key of gRPC metadata");
   std::string value(header.value);
   if (key.ends_with("-bin")) {
     value.clear();
     if (!protojson::DecodeBase64(header.value, &value)) {
       return FieldError(header.name, "expected base64, as the key ends in -bin");
     }
-  } else if (!IsPrintable(value)) {
+  } else if (!IsMetadataValue(value)) {
     return FieldError(header.name, "expected printable ASCII, or a key in -bin and base64");
   }
   options->metadata.emplace_back(std::move(key), std::move(value));
@@ -80,7 +70,7 @@ void AddAnswer(const rpc::MetadataList& metadata, std::string_view prefix, const
   for (const auto& [key, value] : metadata) {
     if (IsReserved(key)) continue;
     std::string text = key.ends_with("-bin") ? absl::Base64Escape(value) : value;
-    if (!IsPrintable(text)) continue;
+    if (!IsMetadataValue(text)) continue;
     headers->Add(Names(rules.answer, key) ? key : fmt::format("{}{}", prefix, key), text);
   }
 }
@@ -106,6 +96,16 @@ bool IsTraceparent(std::string_view value) {
 }
 
 }  // namespace
+
+bool IsMetadataKey(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+bool IsMetadataValue(std::string_view value) {
+  return std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
 
 absl::Status AddCallMetadata(const http::Headers& headers, const HeaderRules& rules,
                              rpc::CallOptions* options) {
@@ -170,7 +170,7 @@ void AddTraceContext(const http::Headers& headers, rpc::CallOptions* options) {
   if (!IsTraceparent(traceparent)) return;
   options->metadata.emplace_back(rpc::kTraceparentKey, std::string(traceparent));
   const std::string_view state = headers.Get(kTracestate);
-  if (state.empty() || !IsPrintable(state)) return;
+  if (state.empty() || !IsMetadataValue(state)) return;
   options->metadata.emplace_back(kTracestate, std::string(state));
 }
 

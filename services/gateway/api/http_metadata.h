@@ -18,7 +18,14 @@ namespace penstock::gateway {
 struct HeaderRules {
   std::vector<std::string> request;
   std::vector<std::string> answer;
+
+  bool operator==(const HeaderRules&) const = default;
 };
+
+// What gRPC can carry: keys of lower case letters, digits, '-', '_' and '.', and values (of keys
+// that do not end in -bin) of printable ASCII.
+bool IsMetadataKey(std::string_view key);
+bool IsMetadataValue(std::string_view value);
 
 // Adds to `options` what the headers of a request say to the service:
 // - `Grpc-Metadata-<key>: value` as metadata <key>, in base64 where the key ends in -bin;

@@ -14,6 +14,7 @@ std::string_view SurfaceName(Surface surface) {
     case Surface::kConfig: return "config";
     case Surface::kProxy: return "proxy";
     case Surface::kService: return "service";
+    case Surface::kWebRpc: return "web_rpc";
     case Surface::kOther: break;
   }
   return "other";

@@ -19,9 +19,10 @@ enum class Surface {
   kConfig,
   kProxy,
   kService,
+  kWebRpc,
   kOther,
 };
-inline constexpr std::size_t kSurfaces = 8;
+inline constexpr std::size_t kSurfaces = 9;
 
 std::string_view SurfaceName(Surface surface);
 

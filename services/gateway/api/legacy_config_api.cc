@@ -13,7 +13,6 @@
 #include "libs/http/url.h"
 #include "libs/protojson/json_writer.h"
 #include "libs/rpc/metadata.h"
-#include "libs/rpc/unary_call.h"
 #include "services/gateway/api/legacy_json.h"
 #include "services/gateway/api/route_wait.h"
 
@@ -53,10 +52,12 @@ std::string ResourcePath(const char* collection, std::string_view id) {
 
 }  // namespace
 
-void LegacyConfigApi::Handle(http::Request request,
-                             std::shared_ptr<http::Exchange> exchange) const {
-  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), deps_.env);
+void LegacyConfigApi::Handle(http::Request request, std::shared_ptr<http::Exchange> exchange,
+                             std::shared_ptr<const void> keeper) const {
+  const auto call = std::make_shared<HttpCall>(std::move(request), std::move(exchange), deps_.env,
+                                               std::move(keeper));
   call->set_surface(Surface::kConfig);
+  call->set_guard(deps_.guard);
   const http::Headers& headers = call->request.headers;
   const absl::Status allowed = deps_.guard.Check({.host = headers.Get("Host"),
                                                   .origin = headers.Get("Origin"),
@@ -119,22 +120,22 @@ void LegacyConfigApi::CallService(const Call& call, std::string_view service,
                                   std::string_view method, Request request,
                                   std::function<void(const absl::StatusOr<Response>&)> done) const {
   const Backend backend = *OwnerOf(service);
-  auto channel = deps_.backends.channel(backend).Get();
-  if (!channel.ok()) return Fail(call, deps_.backends.Named(backend, channel.status()), "");
   auto options = deps_.call_options.For(*call, kSpace);
   if (!options.ok()) return Fail(call, options.status(), "");
   options->timeout = kTimeout;
-  rpc::CallUnary<Response>(
-      *channel, std::string(service) + std::string(method), std::move(request), *options,
-      [this, call, backend, done = std::move(done)](absl::StatusOr<Response> response,
-                                                    const rpc::ResponseMetadata& metadata) {
+  const auto response = std::make_shared<Response>();
+  deps_.backends.Call(
+      backend, std::string(service) + std::string(method),
+      std::make_shared<const Request>(std::move(request)), response, *options,
+      [this, call, response, done = std::move(done)](const absl::Status& status,
+                                                     const rpc::ResponseMetadata& metadata) {
         if (const auto revision = ParseRevision(metadata.Trailing(rpc::kRevisionKey));
             revision.ok()) {
           deps_.revisions.Remember(kSpace, *revision);
         }
-        auto shared = std::make_shared<absl::StatusOr<Response>>(std::move(response));
-        if (!shared->ok()) *shared = deps_.backends.Named(backend, shared->status());
-        call->Post([done, shared] { done(*shared); });
+        call->RunOnLoop([response, status, done] {
+          done(status.ok() ? absl::StatusOr<Response>(std::move(*response)) : status);
+        });
       });
 }
 

@@ -35,8 +35,10 @@ class LegacyConfigApi {
 
   explicit LegacyConfigApi(const Deps& deps) : deps_(deps) {}
 
-  // As http::Handler.
-  void Handle(http::Request request, std::shared_ptr<http::Exchange> exchange) const;
+  // As http::Handler. The request keeps `keeper`, which holds this object, to its end; null where
+  // this object outlives all requests.
+  void Handle(http::Request request, std::shared_ptr<http::Exchange> exchange,
+              std::shared_ptr<const void> keeper) const;
 
  private:
   using Call = std::shared_ptr<HttpCall>;

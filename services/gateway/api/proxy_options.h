@@ -18,6 +18,8 @@ struct ProxyServer {
   // "http://10.0.0.1:8080" or "https://app.internal"; without a path.
   std::string url;
   int weight = 1;
+
+  bool operator==(const ProxyServer&) const = default;
 };
 
 struct ProxyUpstream {
@@ -51,6 +53,8 @@ struct ProxyUpstream {
   int consecutive_failures = 5;
   std::chrono::milliseconds ejection_time{30'000};
   int ejected_percent_max = 50;
+
+  bool operator==(const ProxyUpstream&) const = default;
 };
 
 struct ProxyRoute {

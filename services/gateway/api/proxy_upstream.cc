@@ -6,6 +6,7 @@
 
 #include "libs/http/url.h"
 #include "libs/log/log.h"
+#include "services/gateway/api/file_digest.h"
 
 namespace penstock::gateway {
 namespace {
@@ -14,6 +15,10 @@ constexpr std::size_t kUpstreamsMax = 101;
 constexpr std::size_t kReasonsMax = 16;
 // A check wants the status, not the page.
 constexpr std::size_t kCheckBytesMax = 64 * 1024;
+
+std::string TlsDigest(const ProxyUpstream& options) {
+  return DigestOfFiles({options.tls_ca_file, options.tls_cert_file, options.tls_key_file});
+}
 
 std::string HostFor(const std::string& wanted, const http::Url& url) {
   if (wanted == "upstream" || (wanted.empty() && url.is_tls)) return url.Authority();
@@ -76,7 +81,13 @@ class UpstreamPool::Checks : public std::enable_shared_from_this<Checks> {
   }
 
   void Stop() {
-    pool_.loops_.RunAndWait(0, [this] { stopped_ = true; });
+    pool_.loops_.RunAndWait(0, [this] {
+      if (std::exchange(stopped_, true)) return;
+      // The gauge is of the name: the pool that takes its place counts from none.
+      for (const proxy::HealthJudge& judge : judges_) {
+        if (!judge.is_healthy()) pool_.metrics_.unhealthy.Add(-1);
+      }
+    });
   }
 
  private:
@@ -124,7 +135,11 @@ class UpstreamPool::Checks : public std::enable_shared_from_this<Checks> {
 
 UpstreamPool::UpstreamPool(const ProxyUpstream& options, http::EventLoops& loops,
                            const Clock& clock, metrics::Registry& registry)
-    : options_(options), loops_(loops), clock_(clock), metrics_(registry, options.name) {}
+    : options_(options),
+      tls_digest_(TlsDigest(options)),
+      loops_(loops),
+      clock_(clock),
+      metrics_(registry, options.name) {}
 
 absl::StatusOr<std::unique_ptr<UpstreamPool>> UpstreamPool::Create(const ProxyUpstream& options,
                                                                    http::EventLoops& loops,
@@ -161,14 +176,22 @@ absl::StatusOr<std::unique_ptr<UpstreamPool>> UpstreamPool::Create(const ProxyUp
 
 UpstreamPool::~UpstreamPool() { Stop(); }
 
+bool UpstreamPool::IsFor(const ProxyUpstream& options) const {
+  return options == options_ && TlsDigest(options) == tls_digest_;
+}
+
 void UpstreamPool::Start() {
-  if (options_.health_path.empty()) return;
+  if (options_.health_path.empty() || checks_ != nullptr) return;
   checks_ = std::make_shared<Checks>(*this);
   checks_->Start();
 }
 
-void UpstreamPool::Stop() {
+void UpstreamPool::Retire() {
   if (checks_ != nullptr) checks_->Stop();
+}
+
+void UpstreamPool::Stop() {
+  Retire();
   if (client_ != nullptr) client_->Stop();
 }
 

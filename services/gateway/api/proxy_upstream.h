@@ -58,10 +58,15 @@ class UpstreamPool {
   UpstreamPool(const UpstreamPool&) = delete;
   UpstreamPool& operator=(const UpstreamPool&) = delete;
 
-  // Begins the active checks, if there are any.
+  // Begins the active checks, if there are any; at a second call it does nothing.
   void Start();
-  // Ends the checks, closes all connections. The loops must still run. Idempotent.
+  // Ends the checks: requests that are on their way go on, new ones are not expected.
+  void Retire();
+  // Retires, closes all connections. The loops must still run. Idempotent.
   void Stop();
+
+  // Whether a pool made of `options` now would be the same: the contents of the TLS files count.
+  bool IsFor(const ProxyUpstream& options) const;
 
   const ProxyUpstream& options() const { return options_; }
   const UpstreamServer& server(std::size_t index) const { return servers_[index]; }
@@ -78,6 +83,8 @@ class UpstreamPool {
                metrics::Registry& registry);
 
   const ProxyUpstream options_;
+  // Taken before the files are read.
+  const std::string tls_digest_;
   http::EventLoops& loops_;
   const Clock& clock_;
   UpstreamMetrics metrics_;

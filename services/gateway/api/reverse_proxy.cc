@@ -1,5 +1,6 @@
 #include "services/gateway/api/reverse_proxy.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -30,10 +31,19 @@ ProxyOptions WithMasterApi(ProxyOptions options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ReverseProxy>> ReverseProxy::Create(const ProxyOptions& given,
-                                                                   const Deps& deps) {
+                                                                   const Deps& deps,
+                                                                   const ReverseProxy* before) {
   auto proxy = std::unique_ptr<ReverseProxy>(new ReverseProxy(deps));
   const ProxyOptions options = WithMasterApi(given);
   for (const ProxyUpstream& upstream : options.upstreams) {
+    if (before != nullptr) {
+      const auto same = std::find_if(before->upstreams_.begin(), before->upstreams_.end(),
+                                     [&](const auto& pool) { return pool->IsFor(upstream); });
+      if (same != before->upstreams_.end()) {
+        proxy->upstreams_.push_back(*same);
+        continue;
+      }
+    }
     auto pool = UpstreamPool::Create(upstream, deps.loops, deps.clock, deps.metrics);
     if (!pool.ok()) return UnderField("proxy.upstreams." + upstream.name, pool.status());
     proxy->upstreams_.push_back(*std::move(pool));
@@ -58,11 +68,16 @@ void ReverseProxy::Start() {
   for (const auto& upstream : upstreams_) upstream->Start();
 }
 
-void ReverseProxy::Stop() {
-  for (const auto& upstream : upstreams_) upstream->Stop();
+void ReverseProxy::Retire(const ReverseProxy& next) {
+  for (const auto& upstream : upstreams_) {
+    const bool stays = std::find(next.upstreams_.begin(), next.upstreams_.end(), upstream) !=
+                       next.upstreams_.end();
+    if (!stays) upstream->Retire();
+  }
 }
 
 const ReverseProxy::Route* ReverseProxy::Find(const http::Request& head) const {
+  if (routes_.empty()) return nullptr;
   const std::string_view path = head.path();
   const auto index = table_.Find({.method = head.method,
                                   .host = head.headers.Get("host"),

@@ -37,17 +37,16 @@ class ReverseProxy {
     const WebGuard& guard;
   };
 
-  // Fails with a status that names the TLS file at fault; `options` passed Check.
+  // Fails with a status that names the TLS file at fault; `options` passed Check. What `before`
+  // (may be null) has of upstreams that are the same is shared: connections, health, ejections.
   static absl::StatusOr<std::unique_ptr<ReverseProxy>> Create(const ProxyOptions& options,
-                                                              const Deps& deps);
+                                                              const Deps& deps,
+                                                              const ReverseProxy* before = nullptr);
 
-  // Begins active health checks.
+  // Begins the active health checks of upstreams that are new.
   void Start();
-  // Ends them and closes the connections; the loops must still run.
-  void Stop();
-
-  // False when no request is ever taken.
-  bool has_routes() const { return !routes_.empty(); }
+  // Ends those of upstreams that `next` does not have. Requests on their way go on.
+  void Retire(const ReverseProxy& next);
 
   // The route that takes a request, or null.
   const Route* Find(const http::Request& head) const;
@@ -60,7 +59,8 @@ class ReverseProxy {
   explicit ReverseProxy(const Deps& deps) : deps_(deps) {}
 
   const Deps deps_;
-  std::vector<std::unique_ptr<UpstreamPool>> upstreams_;
+  // A pool closes its connections when the last of its owners goes: on no loop.
+  std::vector<std::shared_ptr<UpstreamPool>> upstreams_;
   proxy::Routes table_;
   // In the order of the table's rules.
   std::vector<Route> routes_;

@@ -172,6 +172,7 @@ void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode:
     auto channel = deps_.backends.channel(*backend).Get();
     if (!channel.ok()) return order.named(channel.status());
     order.channel = *std::move(channel);
+    order.caller = deps_.backends.caller(*backend);
     ASSIGN_OR_RETURN(order.options, OptionsFor(*call, route));
     return absl::OkStatus();
   };

@@ -28,7 +28,7 @@ std::shared_ptr<Message> Held(std::unique_ptr<Message> message,
   return {message.release(), [route = std::move(route)](Message* owned) { delete owned; }};
 }
 
-// One answer on its way from the gRPC thread to the loop.
+// One answer on its way to the request's loop.
 class OneCall : public std::enable_shared_from_this<OneCall> {
  public:
   OneCall(TranscodedCall order, std::function<void(OneAnswer)> done)
@@ -38,14 +38,23 @@ class OneCall : public std::enable_shared_from_this<OneCall> {
     const auto& route = *order_.route;
     answer_.message = Held(std::unique_ptr<Message>(route.response_prototype->New()), order_.route);
     if (route.client_streaming) return StartStream();
-    rpc::GenericCall(
-        order_.channel, route.full_method, Held(std::move(order_.requests.at(0)), order_.route),
-        answer_.message, order_.options,
-        [self = shared_from_this()](const absl::Status& status,
-                                    const rpc::ResponseMetadata& metadata) {
-          AddHeadMetadata(metadata, *self->order_.header_rules, &self->answer_.response.headers);
-          self->OnDone(status, metadata);
-        });
+    std::shared_ptr<Message> request = Held(std::move(order_.requests.at(0)), order_.route);
+    if (order_.caller != nullptr) {
+      return order_.caller->Call(
+          route.full_method, std::move(request), answer_.message, order_.options,
+          [self = shared_from_this()](const absl::Status& status,
+                                      const rpc::ResponseMetadata& metadata) {
+            self->TakeEnd(status, metadata);
+            self->Finish();
+          });
+    }
+    rpc::GenericCall(order_.channel, route.full_method, std::move(request), answer_.message,
+                     order_.options,
+                     [self = shared_from_this()](const absl::Status& status,
+                                                 const rpc::ResponseMetadata& metadata) {
+                       self->TakeEnd(status, metadata);
+                       self->PostFinish();
+                     });
   }
 
  private:
@@ -59,7 +68,8 @@ class OneCall : public std::enable_shared_from_this<OneCall> {
       self->answer_.message->GetReflection()->Swap(self->answer_.message.get(), &message);
     };
     handlers.on_done = [self](const absl::Status& status, const rpc::ResponseMetadata& metadata) {
-      self->OnDone(status, metadata);
+      self->TakeTrailers(status, metadata);
+      self->PostFinish();
     };
     const auto& route = *order_.route;
     const auto stream = rpc::GenericStream::Start(
@@ -73,10 +83,18 @@ class OneCall : public std::enable_shared_from_this<OneCall> {
     stream->Request(2);  // the answer, and the end
   }
 
-  void OnDone(const absl::Status& status, const rpc::ResponseMetadata& metadata) {
+  void TakeEnd(const absl::Status& status, const rpc::ResponseMetadata& metadata) {
+    AddHeadMetadata(metadata, *order_.header_rules, &answer_.response.headers);
+    TakeTrailers(status, metadata);
+  }
+
+  void TakeTrailers(const absl::Status& status, const rpc::ResponseMetadata& metadata) {
     AddTrailingMetadata(metadata, *order_.header_rules, &answer_.response.headers);
     answer_.revision = metadata.Trailing(rpc::kRevisionKey);
     answer_.status = order_.named(status);
+  }
+
+  void PostFinish() {
     order_.call->Post([self = shared_from_this()] { self->Finish(); });
   }
 

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "libs/http/message.h"
 #include "libs/rpc/call_options.h"
+#include "libs/rpc/wire_unary.h"
 #include "libs/transcode/route_table.h"
 #include "services/gateway/api/http_call.h"
 #include "services/gateway/api/http_metadata.h"
@@ -27,6 +28,9 @@ struct TranscodedCall {
   // One, or what a client streams.
   std::vector<std::unique_ptr<google::protobuf::Message>> requests;
   std::shared_ptr<grpc::Channel> channel;
+  // Where it is set, it makes the call instead when one message goes each way. Must outlive the
+  // call.
+  rpc::UnaryCaller* caller = nullptr;
   rpc::CallOptions options;
   // Adds to an error which service it is about.
   std::function<absl::Status(const absl::Status&)> named;
@@ -58,7 +62,8 @@ struct OneAnswer {
   std::string revision;
 };
 
-// Makes a call whose answer is one message. `done` runs on the request's loop, once.
+// Makes a call whose answer is one message. To be called on the request's loop; `done` runs there,
+// once.
 void CallForOne(TranscodedCall order, std::function<void(OneAnswer)> done);
 
 }  // namespace penstock::gateway

@@ -14,7 +14,7 @@
 namespace penstock::gateway {
 
 // Passes whole requests with JSON bodies on, and their answers back. Thread-safe. `loops` must
-// outlive it.
+// outlive it. Its destructor ends what runs, and must not run on a loop.
 class TranscodingProxy {
  public:
   // `url` is "http://host:port".
@@ -27,8 +27,8 @@ class TranscodingProxy {
   void Call(const std::shared_ptr<HttpCall>& call, const std::string& method,
             const rpc::CallOptions& options, const HeaderRules& rules) const;
 
-  // Ends what runs. Not from a loop.
-  void Stop() { client_->Stop(); }
+  // As it was given, but for slashes at its end.
+  const std::string& url() const { return url_; }
 
  private:
   TranscodingProxy(std::unique_ptr<http::Client> client, std::string url)

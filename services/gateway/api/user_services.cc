@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <fstream>
@@ -67,11 +68,12 @@ struct UserServices::Snapshot {
 };
 
 struct UserServices::Service {
-  explicit Service(UserServiceOptions options) : upstream(std::move(options)) {}
+  explicit Service(std::shared_ptr<UserUpstream> channels) : upstream(std::move(channels)) {}
 
-  bool FromServer() const { return upstream.options().descriptors == kReflection; }
+  const UserServiceOptions& options() const { return upstream->options(); }
+  bool FromServer() const { return options().descriptors == kReflection; }
 
-  mutable UserUpstream upstream;
+  const std::shared_ptr<UserUpstream> upstream;
   // Of the watching thread.
   std::optional<FileState> file_state;
   std::string last_error;
@@ -81,19 +83,14 @@ struct UserServices::Service {
   std::atomic<bool> stale{true};
 };
 
-UserServices::UserServices(std::vector<UserServiceOptions> services,
+UserServices::UserServices(std::vector<std::unique_ptr<Service>> services,
                            std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers,
                            metrics::Registry& metrics)
     : suite_(std::move(suite)),
       headers_(std::move(headers)),
       taken_(SetsCounter(metrics, "taken")),
       refused_(SetsCounter(metrics, "refused")),
-      services_([&] {
-        std::vector<std::unique_ptr<Service>> made;
-        for (auto& options : services)
-          made.push_back(std::make_unique<Service>(std::move(options)));
-        return made;
-      }()) {
+      services_(std::move(services)) {
   auto empty = std::make_shared<Snapshot>();
   empty->sets.resize(services_.size());
   snapshot_ = std::move(empty);
@@ -101,19 +98,66 @@ UserServices::UserServices(std::vector<UserServiceOptions> services,
 
 absl::StatusOr<std::unique_ptr<UserServices>> UserServices::Create(
     std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
-    HeaderRules headers, metrics::Registry& metrics) {
+    HeaderRules headers, metrics::Registry& metrics, const UserServices* before) {
+  std::vector<std::unique_ptr<Service>> made_services;
+  for (UserServiceOptions& options : services) {
+    std::size_t index = 0;
+    const Service* own = before == nullptr ? nullptr : before->Find(options.name, &index);
+    made_services.push_back(
+        std::make_unique<Service>(own != nullptr && own->upstream->IsFor(options)
+                                      ? own->upstream
+                                      : std::make_shared<UserUpstream>(std::move(options))));
+  }
   std::unique_ptr<UserServices> made(
-      new UserServices(std::move(services), std::move(suite), std::move(headers), metrics));
+      new UserServices(std::move(made_services), std::move(suite), std::move(headers), metrics));
   for (std::size_t i = 0; i < made->services_.size(); ++i) {
-    if (!made->services_[i]->FromServer()) RETURN_IF_ERROR(made->ReadFile(i));
+    RETURN_IF_ERROR(made->Begin(i, before));
   }
   return made;
+}
+
+const UserServices::Service* UserServices::Find(const std::string& name, std::size_t* index) const {
+  for (*index = 0; *index < services_.size(); ++*index) {
+    if (services_[*index]->options().name == name) return services_[*index].get();
+  }
+  return nullptr;
+}
+
+absl::Status UserServices::Begin(std::size_t index, const UserServices* before) {
+  Service& service = *services_[index];
+  std::size_t old_index = 0;
+  const Service* old =
+      before == nullptr ? nullptr : before->Find(service.options().name, &old_index);
+  const bool is_same = old != nullptr && old->upstream == service.upstream;
+  const bool is_moved = old != nullptr && service.FromServer() && old->FromServer();
+  // A file that changed meanwhile is for the watch, as it was.
+  if (is_same || is_moved) {
+    if (auto set = before->Current()->sets[old_index]) {
+      RETURN_IF_ERROR(Replace(index, std::move(set)));
+    }
+  }
+  if (is_same) return absl::OkStatus();
+  if (!service.FromServer()) return ReadFile(index);
+  // At the first start a server may be later than the gateway.
+  if (before == nullptr) return absl::OkStatus();
+  service.stale = false;
+  if (!ReadServer(index).ok()) service.stale = true;
+  return absl::OkStatus();
+}
+
+bool UserServices::IsFor(const std::vector<UserServiceOptions>& services,
+                         const HeaderRules& headers) const {
+  return headers == headers_ &&
+         std::equal(services.begin(), services.end(), services_.begin(), services_.end(),
+                    [](const UserServiceOptions& options, const auto& service) {
+                      return service->upstream->IsFor(options);
+                    });
 }
 
 UserServices::~UserServices() { Stop(); }
 
 void UserServices::Start() {
-  if (!services_.empty()) thread_ = std::thread([this] { Run(); });
+  if (!services_.empty() && !thread_.joinable()) thread_ = std::thread([this] { Run(); });
 }
 
 void UserServices::Stop() {
@@ -192,8 +236,8 @@ void UserServices::Run() {
 
 void UserServices::Refresh(std::size_t index) {
   Service& service = *services_[index];
-  const std::string& name = service.upstream.options().name;
-  const auto& path = service.upstream.options().descriptors;
+  const std::string& name = service.options().name;
+  const auto& path = service.options().descriptors;
   absl::Status status;
   if (service.FromServer()) {
     if (!service.stale.exchange(false)) return;
@@ -219,8 +263,7 @@ void UserServices::Refresh(std::size_t index) {
 
 absl::Status UserServices::ReadFile(std::size_t index) {
   Service& service = *services_[index];
-  const auto& [name, path] =
-      std::tie(service.upstream.options().name, service.upstream.options().descriptors);
+  const auto& [name, path] = std::tie(service.options().name, service.options().descriptors);
   const auto refusal = [&](const absl::Status& why) {
     return absl::InvalidArgumentError(
         fmt::format("the descriptors of {} in {}: {}", name, path, std::string(why.message())));
@@ -242,7 +285,7 @@ absl::Status UserServices::ReadFile(std::size_t index) {
 
 absl::Status UserServices::ReadServer(std::size_t index) {
   Service& service = *services_[index];
-  ASSIGN_OR_RETURN(auto channel, service.upstream.Pick());
+  ASSIGN_OR_RETURN(auto channel, service.upstream->Pick());
   const auto reader =
       ReflectionReader::Open(std::move(channel), [&service] { service.stale = true; });
   std::shared_ptr<ReflectionReader> before;
@@ -278,6 +321,19 @@ bool UserServices::RefuseMethod(const std::shared_ptr<HttpCall>& call) const {
   return true;
 }
 
+UserMethod UserServices::FindMethod(std::string_view full_name) const {
+  const auto snapshot = Current();
+  for (std::size_t i = 0; i < snapshot->sets.size(); ++i) {
+    if (snapshot->sets[i] == nullptr) continue;
+    const auto* method = snapshot->sets[i]->FindMethod(full_name);
+    if (method == nullptr) continue;
+    const DescriptorSet& set = *snapshot->sets[i];
+    return {snapshot, method, set.Prototype(method->input_type()),
+            set.Prototype(method->output_type()), services_[i]->upstream};
+  }
+  return {};
+}
+
 void UserServices::Call(const std::shared_ptr<HttpCall>& call,
                         std::shared_ptr<const Snapshot> snapshot,
                         const transcode::MatchResult& match) const {
@@ -286,7 +342,7 @@ void UserServices::Call(const std::shared_ptr<HttpCall>& call,
   if (const absl::Status checked = CheckContentType(route, request); !checked.ok()) {
     return call->Respond(ErrorAnswer(415, checked));
   }
-  UserUpstream& upstream = services_[snapshot->owners.at(&route)]->upstream;
+  UserUpstream& upstream = *services_[snapshot->owners.at(&route)]->upstream;
   TranscodedCall order{
       .call = call,
       .route = {std::move(snapshot), &route},

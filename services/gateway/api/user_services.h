@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,16 @@
 
 namespace penstock::gateway {
 
+// A method of a user's service, whether or not a rule names it.
+struct UserMethod {
+  // Keeps the types as long as they are used; null when there is no such method.
+  std::shared_ptr<const void> types;
+  const google::protobuf::MethodDescriptor* method = nullptr;
+  const google::protobuf::Message* request_prototype = nullptr;
+  const google::protobuf::Message* response_prototype = nullptr;
+  std::shared_ptr<UserUpstream> upstream;
+};
+
 // Serves one table of routes for all configured services. Files are looked at twice a second, and
 // servers asked again when their reflection stream has ended; a set that is refused leaves the one
 // before it in place. Requests take the table that is there when they come, and keep it.
@@ -32,30 +43,48 @@ class UserServices {
   // not.
   static absl::StatusOr<std::unique_ptr<UserServices>> Create(
       std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
-      HeaderRules headers, metrics::Registry& metrics);
+      HeaderRules headers, metrics::Registry& metrics) {
+    return Create(std::move(services), std::move(suite), std::move(headers), metrics, nullptr);
+  }
+  // The same in place of `before`, which may go on: what that serves of the same services is taken
+  // over. Servers that are new or elsewhere are asked here, each for up to five seconds; one that
+  // does not answer is asked again from Start on.
+  static absl::StatusOr<std::unique_ptr<UserServices>> Create(
+      std::vector<UserServiceOptions> services, std::shared_ptr<const transcode::RouteTable> suite,
+      HeaderRules headers, metrics::Registry& metrics, const UserServices* before);
 
   ~UserServices();
   UserServices(const UserServices&) = delete;
   UserServices& operator=(const UserServices&) = delete;
 
+  // Begins watching; at a second call it does nothing.
   void Start();
   // Ends watching; what is served goes on. Idempotent.
   void Stop();
+
+  // Whether one made of these would be the same.
+  bool IsFor(const std::vector<UserServiceOptions>& services, const HeaderRules& headers) const;
 
   // False, and nothing is done, when no rule takes the request.
   bool Handle(const std::shared_ptr<HttpCall>& call) const;
   // Answers 405 when the path has rules for other methods; else false.
   bool RefuseMethod(const std::shared_ptr<HttpCall>& call) const;
+  // The method of a full name, "acme.v1.Users/Get", by the descriptors that are there now.
+  UserMethod FindMethod(std::string_view full_name) const;
 
  private:
   struct Snapshot;
   struct Service;
 
-  UserServices(std::vector<UserServiceOptions> services,
+  UserServices(std::vector<std::unique_ptr<Service>> services,
                std::shared_ptr<const transcode::RouteTable> suite, HeaderRules headers,
                metrics::Registry& metrics);
 
   std::shared_ptr<const Snapshot> Current() const;
+  // The service of that name; null when there is none.
+  const Service* Find(const std::string& name, std::size_t* index) const;
+  // Gives a service its first set: that which `before` has, or a new one.
+  absl::Status Begin(std::size_t index, const UserServices* before);
   // Takes a set for one service, in place of what it had.
   absl::Status Replace(std::size_t index, std::shared_ptr<const transcode::DescriptorSet> set);
   absl::Status CheckPlace(const transcode::Binding& binding) const;

@@ -5,16 +5,22 @@
 #include <utility>
 
 #include "services/gateway/api/backends.h"
+#include "services/gateway/api/file_digest.h"
 
 namespace penstock::gateway {
 
-UserUpstream::UserUpstream(UserServiceOptions options) : options_(std::move(options)) {
+UserUpstream::UserUpstream(UserServiceOptions options)
+    : options_(std::move(options)), tls_digest_(DigestOfFiles({options_.tls_ca})) {
   rpc::ChannelOptions channel;
   if (options_.tls)
     channel.tls = rpc::TlsFiles{.ca = options_.tls_ca, .certificate = {}, .key = {}};
   for (const std::string& address : options_.addresses) {
     channels_.push_back(std::make_unique<rpc::LazyChannel>(address, channel));
   }
+}
+
+bool UserUpstream::IsFor(const UserServiceOptions& options) const {
+  return options == options_ && DigestOfFiles({options.tls_ca}) == tls_digest_;
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> UserUpstream::Pick() {

@@ -26,6 +26,8 @@ struct UserServiceOptions {
   bool tls = false;
   // PEM file with the authorities to trust in place of the system's.
   std::string tls_ca;
+
+  bool operator==(const UserServiceOptions&) const = default;
 };
 
 inline constexpr char kReflection[] = "reflection";
@@ -36,6 +38,8 @@ class UserUpstream {
   explicit UserUpstream(UserServiceOptions options);
 
   const UserServiceOptions& options() const { return options_; }
+  // Whether one made of `options` now would be the same: the content of tls_ca counts.
+  bool IsFor(const UserServiceOptions& options) const;
 
   // The next address's channel that is not known to be broken; the next one where all are.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Pick();
@@ -45,6 +49,8 @@ class UserUpstream {
 
  private:
   const UserServiceOptions options_;
+  // Taken before the file is read.
+  const std::string tls_digest_;
   std::vector<std::unique_ptr<rpc::LazyChannel>> channels_;
   std::atomic<std::size_t> turn_{0};
 };

@@ -1,25 +1,26 @@
 #include "services/gateway/app/app.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/base/worker_pool.h"
 #include "libs/cloudevents/json_format.h"
+#include "libs/config/changes.h"
 #include "libs/h2/server.h"
 #include "libs/http/event_loops.h"
+#include "libs/http/per_loop.h"
 #include "libs/http/server.h"
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
+#include "libs/rpc/wire_client.h"
 #include "services/gateway/api/api_reference.h"
-#include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/backends.h"
-#include "services/gateway/api/front_door.h"
 #include "services/gateway/api/grpc_proxy.h"
-#include "services/gateway/api/grpc_targets.h"
-#include "services/gateway/api/legacy_config_api.h"
-#include "services/gateway/api/reverse_proxy.h"
+#include "services/gateway/app/generation.h"
 #include "services/gateway/broker/route_watcher.h"
 #include "services/gateway/broker/stream_publisher.h"
 
@@ -38,32 +39,26 @@ BackendAddresses AddressesOf(const Config& config) {
           config.function_executor_address};
 }
 
-EventInputLimits InputLimitsOf(const Config& config) {
-  EventInputLimits limits;
-  limits.data_bytes_max = config.http_limits.body_bytes_max;
-  return limits;
-}
-
 }  // namespace
 
 // Everything that Start makes, in the order in which it is made: destroyed in reverse.
 struct App::Parts {
-  Parts(const Config& config, const Shared& shared, std::shared_ptr<const rpc::PeerAuth> peer,
-        Authenticator keys)
+  Parts(const Config& config, const Shared& shared, std::shared_ptr<const rpc::PeerAuth> peer)
       : loops(LoopsOf(config)),
-        authenticator(std::move(keys)),
-        backends(AddressesOf(config)),
-        guard(config.http_hosts),
+        backends(loops, AddressesOf(config)),
         http_metrics(shared.metrics),
         env{loops, shared.clock, http_metrics, tracker},
-        publisher(loops, backends.channel(Backend::kEventBroker), shared.clock, shared.metrics,
+        wire(loops),
+        publish_channel(config.event_broker_address, {.wire = &wire}),
+        publisher(loops, publish_channel, shared.clock, shared.metrics,
                   {.timeout = config.publish_timeout, .limits = {}}),
         watcher(backends.channel(Backend::kEventBroker), peer, routes, loops),
         call_options(revisions, peer),
-        functions(backends, call_options, config.invoke_timeout),
-        http_events(routes, publisher, functions),
-        publish(publisher, InputLimitsOf(config)),
-        legacy({env, backends, call_options, guard, authenticator, revisions, routes}),
+        base{env,       backends,  call_options,   revisions, routes,
+             publisher, reference, shared.metrics, peer},
+        graveyard({.name = "http-retired", .threads = 1}),
+        now(loops, nullptr),
+        grpc_rules(loops, nullptr),
         routes_gauge(shared.metrics.GaugeCallback(
             "penstock_gateway_routes", "Routes of synchronous subscriptions.",
             [this] { return static_cast<double>(routes.size()); })),
@@ -75,30 +70,32 @@ struct App::Parts {
             "The longest that a request waited for its event loop since the last scrape.",
             [this] { return static_cast<double>(loops.MaxLag().count()) / 1e6; })) {}
 
+  // Gives all loops `next`, which has been started, and ends the work of the one before.
+  void Adopt(std::unique_ptr<Generation> next);
+  // The last requests are over.
+  void LetGo();
+
   http::EventLoops loops;
-  const Authenticator authenticator;
   Backends backends;
-  const WebGuard guard;
   RouteBook routes;
   RevisionMemory revisions;
   HttpMetrics http_metrics;
   CallTracker tracker;
   const CallEnv env;
+  rpc::WireClients wire;
+  rpc::LazyChannel publish_channel;
   StreamPublisher publisher;
   RouteWatcher watcher;
   const CallOptionsMaker call_options;
-  const FunctionCalls functions;
-  const HttpEvents http_events;
-  PublishApi publish;
-  std::unique_ptr<ReverseProxy> reverse_proxy;
-  // Null when the gateway transcodes itself.
-  std::unique_ptr<TranscodingProxy> transcoding_proxy;
-  std::unique_ptr<TranscodedApi> api;
-  std::unique_ptr<UserServices> services;
-  std::unique_ptr<FrontDoor> front_door;
   const ApiReference reference;
-  const LegacyConfigApi legacy;
-  std::unique_ptr<GrpcTargets> grpc_targets;
+  const Generation::Base base;
+  // Where generations end: their last request may be over on a loop, which must not wait for
+  // connections of other loops to close.
+  WorkerPool graveyard;
+  std::shared_ptr<Generation> generation;
+  // As requests see it.
+  http::PerLoop<Generation> now;
+  http::PerLoop<GrpcRules> grpc_rules;
   std::unique_ptr<GrpcProxy> grpc_proxy;
   metrics::Registration routes_gauge;
   metrics::Registration watching_gauge;
@@ -108,12 +105,29 @@ struct App::Parts {
   std::unique_ptr<h2::Server> grpc;
 };
 
+void App::Parts::Adopt(std::unique_ptr<Generation> next) {
+  std::shared_ptr<Generation> adopted(next.release(), [this](Generation* retired) {
+    if (!graveyard.TryPost([retired] { delete retired; })) delete retired;
+  });
+  const std::shared_ptr<Generation> before = std::exchange(generation, adopted);
+  now.Exchange(adopted);
+  if (adopted->grpc() != nullptr) grpc_rules.Exchange({adopted, adopted->grpc()});
+  if (before != nullptr) before->Retire(*adopted);
+}
+
+void App::Parts::LetGo() {
+  grpc_rules.Exchange(nullptr);
+  now.Exchange(nullptr);
+  generation.reset();
+  graveyard.Stop();
+}
+
 absl::StatusOr<std::unique_ptr<App>> App::Create(Config config, Shared shared) {
   RETURN_IF_ERROR(config.Validate());
   return std::unique_ptr<App>(new App(std::move(config), shared));
 }
 
-App::App(Config config, Shared shared) : config_(std::move(config)), shared_(shared) {
+App::App(Config config, Shared shared) : shared_(shared), config_(std::move(config)) {
   shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
 }
 
@@ -125,37 +139,11 @@ App::~App() {
 absl::Status App::Start() {
   cloudevents::RegisterJsonForm();
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config_.peer_token_file));
-  Authenticator authenticator;
-  if (config_.auth == AuthKind::kApiKeys) {
-    ASSIGN_OR_RETURN(authenticator, Authenticator::LoadKeys(config_.auth_keys_file));
-  }
-  parts_ = std::make_unique<Parts>(config_, shared_, peer_auth, std::move(authenticator));
-  if (config_.HasTranscodingProxy()) {
-    ASSIGN_OR_RETURN(parts_->transcoding_proxy,
-                     TranscodingProxy::Create(parts_->loops, config_.transcoding_by));
-  }
-  ASSIGN_OR_RETURN(
-      parts_->api,
-      TranscodedApi::Create(
-          {parts_->backends, parts_->call_options, parts_->functions, parts_->guard,
-           parts_->revisions, parts_->routes, parts_->transcoding_proxy.get()},
-          {.timeout = config_.api_timeout,
-           .headers = {.request = config_.request_headers, .answer = config_.answer_headers}}));
-  ASSIGN_OR_RETURN(parts_->services, UserServices::Create(config_.services, parts_->api->table(),
-                                                          {.request = config_.request_headers,
-                                                           .answer = config_.answer_headers},
-                                                          shared_.metrics));
-  ASSIGN_OR_RETURN(parts_->reverse_proxy,
-                   ReverseProxy::Create(config_.proxy, {parts_->loops, shared_.clock,
-                                                        shared_.metrics, parts_->guard}));
-  parts_->services->Start();
-  parts_->front_door = std::make_unique<FrontDoor>(
-      FrontDoorSurfaces{parts_->publish, *parts_->api, parts_->functions, parts_->http_events,
-                        *parts_->services, parts_->authenticator, *parts_->reverse_proxy,
-                        parts_->reference},
-      parts_->env);
+  parts_ = std::make_unique<Parts>(config_, shared_, peer_auth);
+  ASSIGN_OR_RETURN(auto first, Generation::Create(config_, parts_->base, nullptr));
+  first->Start();
+  parts_->Adopt(std::move(first));
   parts_->watcher.Start();
-  parts_->reverse_proxy->Start();
   RETURN_IF_ERROR(StartHttp());
   RETURN_IF_ERROR(StartLegacy());
   RETURN_IF_ERROR(StartGrpc(std::move(peer_auth)));
@@ -175,23 +163,30 @@ absl::Status App::StartHttp() {
   options.port = config_.http_listen.port;
   options.limits = config_.http_limits;
   options.timeouts = config_.http_timeouts;
-  options.body_bytes_max_of = [door = parts_->front_door.get()](const http::Request& head) {
-    return door->BodyLimit(head);
+  options.tls = config_.http_tls;
+  const auto& now = parts_->now;
+  options.body_bytes_max_of = [&now](const http::Request& head) {
+    return now.Get()->front_door().BodyLimit(head);
   };
-  if (parts_->reverse_proxy->has_routes()) {
-    options.stream_handler_of = [door = parts_->front_door.get()](const http::Request& head) {
-      return door->StreamHandlerOf(head);
+  options.stream_handler_of = [&now](const http::Request& head) -> http::StreamHandler {
+    const ReverseProxy::Route* route = now.Get()->front_door().RouteOf(head);
+    if (route == nullptr) return nullptr;
+    // Nothing runs on this loop in between: the route is one of the present generation.
+    return [&now, route](http::Request request, std::shared_ptr<http::StreamExchange> exchange) {
+      const auto& generation = now.Get();
+      generation->front_door().Proxy(std::move(request), std::move(exchange), *route, generation);
     };
-  }
+  };
   options.error_response = [](int status, const absl::Status& error) {
     return ErrorAnswer(status, error);
   };
   ASSIGN_OR_RETURN(
       parts_->http,
       http::Server::Start(parts_->loops, std::move(options),
-                          [door = parts_->front_door.get()](
-                              http::Request request, std::shared_ptr<http::Exchange> exchange) {
-                            door->Handle(std::move(request), std::move(exchange));
+                          [&now](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+                            const auto& generation = now.Get(exchange->loop());
+                            generation->front_door().Handle(std::move(request), std::move(exchange),
+                                                            generation);
                           }));
   return absl::OkStatus();
 }
@@ -208,8 +203,9 @@ absl::Status App::StartLegacy() {
       parts_->legacy_http,
       http::Server::Start(
           parts_->loops, std::move(options),
-          [api = &parts_->legacy](http::Request request, std::shared_ptr<http::Exchange> exchange) {
-            api->Handle(std::move(request), std::move(exchange));
+          [&now = parts_->now](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+            const auto& generation = now.Get(exchange->loop());
+            generation->legacy().Handle(std::move(request), std::move(exchange), generation);
           }));
   return absl::OkStatus();
 }
@@ -217,11 +213,8 @@ absl::Status App::StartLegacy() {
 absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
   if (!config_.HasGrpcListener()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto listen, config::ParseListenAddress(config_.grpc_listen));
-  ASSIGN_OR_RETURN(parts_->grpc_targets,
-                   GrpcTargets::Create(parts_->loops, AddressesOf(config_), config_.grpc));
-  parts_->grpc_proxy =
-      std::make_unique<GrpcProxy>(parts_->loops, *parts_->grpc_targets, parts_->authenticator,
-                                  std::move(peer_auth), shared_.metrics);
+  parts_->grpc_proxy = std::make_unique<GrpcProxy>(parts_->loops, parts_->grpc_rules,
+                                                   std::move(peer_auth), shared_.metrics);
   h2::ServerOptions options;
   options.bind_address = listen.address;
   options.port = listen.port;
@@ -236,6 +229,33 @@ absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
+  if (parts_ == nullptr || parts_->http == nullptr) {
+    return absl::FailedPreconditionError("the gateway does not serve");
+  }
+  ASSIGN_OR_RETURN(Config next, config::WithReloadableOf(config_, config));
+  RETURN_IF_ERROR(next.Validate());
+  ASSIGN_OR_RETURN(auto made, Generation::Create(next, parts_->base, parts_->generation.get()));
+  ASSIGN_OR_RETURN(
+      const auto update_http,
+      parts_->http->PrepareUpdate(next.http_limits, next.http_timeouts, next.http_tls));
+  std::function<void()> update_legacy = [] {};
+  if (parts_->legacy_http != nullptr) {
+    ASSIGN_OR_RETURN(update_legacy,
+                     parts_->legacy_http->PrepareUpdate(next.http_limits, next.http_timeouts, {}));
+  }
+  // From here on nothing fails.
+  std::vector<std::string> renewed = made->RenewedFiles(*parts_->generation);
+  made->Start();
+  parts_->Adopt(std::move(made));
+  update_http();
+  update_legacy();
+  if (parts_->grpc != nullptr) parts_->grpc->SetConnectionsMax(next.http_limits.connections_max);
+  parts_->publisher.SetTimeout(next.publish_timeout);
+  config_ = std::move(next);
+  return renewed;
+}
+
 absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_ == nullptr) return absl::OkStatus();
   shared_.readiness.Register(kServiceName, [] { return absl::UnavailableError("is not serving"); });
@@ -248,16 +268,16 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
     parts_->grpc->Drain(deadline / 4);
     parts_->grpc->Stop();
   }
-  if (parts_->grpc_targets != nullptr) parts_->grpc_targets->Stop();
-  if (parts_->services != nullptr) parts_->services->Stop();
+  if (parts_->generation != nullptr) parts_->generation->Stop();
   parts_->watcher.Stop();
   parts_->publisher.Stop();
+  parts_->wire.Stop();
   for (const auto& server : {&parts_->http, &parts_->legacy_http}) {
     if (*server != nullptr) (*server)->Stop();
   }
   parts_->tracker.CancelAndWait();
-  if (parts_->reverse_proxy != nullptr) parts_->reverse_proxy->Stop();
-  if (parts_->transcoding_proxy != nullptr) parts_->transcoding_proxy->Stop();
+  parts_->LetGo();
+  parts_->backends.Stop();
   parts_->loops.Stop();
   parts_.reset();
   log::Info("gateway stopped", {{"drained", drained}});

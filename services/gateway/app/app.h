@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,6 +41,12 @@ class App final : public lifecycle::App {
   // Opens the listeners. Connects to nothing yet.
   absl::Status Start() override;
 
+  // Goes by `config` from now on, as far as its keys are Reloadable; the others stay as they are.
+  // Requests under way go on as they began, and none fails for it. Everything is built and checked
+  // first: an error, which names the key or file at fault, changes nothing. Gives the keys of files
+  // that hold something new. From any thread that may block, but not while Start or Stop runs.
+  absl::StatusOr<std::vector<std::string>> Reload(const Config& config);
+
   // Takes nothing new, answers what is in flight for most of `deadline`, ends the rest.
   absl::Status Stop(std::chrono::milliseconds deadline) override;
 
@@ -55,8 +63,8 @@ class App final : public lifecycle::App {
   absl::Status StartLegacy();
   absl::Status StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth);
 
-  const Config config_;
   const Shared shared_;
+  Config config_;
   std::unique_ptr<Parts> parts_;
 };
 

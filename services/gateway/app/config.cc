@@ -9,6 +9,7 @@
 #include "libs/http/url.h"
 #include "libs/rpc/channel.h"
 #include "services/gateway/app/proxy_config.h"
+#include "services/gateway/domain/web_guard.h"
 
 namespace penstock::gateway {
 namespace {
@@ -131,6 +132,22 @@ absl::Status Config::Validate() const {
     violations.push_back(
         {"http.target_bytes_max", "must be less than http.header_bytes_max, which counts it too"});
   }
+  if (http_tls.cert_file.empty() != http_tls.key_file.empty()) {
+    violations.push_back({http_tls.key_file.empty() ? "http.tls.key_file" : "http.tls.cert_file",
+                          "must not be empty, as the other one of the two is set"});
+  }
+  if (!http_tls.client_ca_file.empty() && http_tls.cert_file.empty()) {
+    violations.push_back({"http.tls.client_ca_file", "needs http.tls.cert_file"});
+  }
+  for (const std::string& origin : cors_origins) {
+    if (origin == "*" ? auth == AuthKind::kApiKeys : IsOrigin(origin)) continue;
+    violations.push_back(
+        {"http.cors.allow_origins",
+         origin == "*" ? "\"*\" needs auth: api_keys, as any page could call"
+                       : fmt::format("expected an origin as browsers send it, such as "
+                                     "https://app.example or http://localhost:3000, got \"{}\"",
+                                     origin)});
+  }
   CheckListener("http.listen", http_listen.ToString(), auth, violations);
   CheckListener("config.listen", config_listen, auth, violations);
   CheckListener("grpc.listen", grpc_listen, auth, violations);
@@ -170,7 +187,15 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Int("http.threads", &config.http_threads, "event loops; 0: one a core", {0, 256});
   binder.StringList("http.hosts", &config.http_hosts,
                     "names besides localhost under which /api may be called; \"*\": any");
+  binder.StringList("http.cors.allow_origins", &config.cors_origins,
+                    "origins whose pages may call from elsewhere, https://app.example; \"*\": any, "
+                    "with auth: api_keys only; empty: none");
   BindHttp(binder, config.http_limits, config.http_timeouts);
+  binder.String("http.tls.cert_file", &config.http_tls.cert_file,
+                "PEM file with the front door's certificate and its chain; empty: plain HTTP");
+  binder.String("http.tls.key_file", &config.http_tls.key_file, "PEM file with its key");
+  binder.String("http.tls.client_ca_file", &config.http_tls.client_ca_file,
+                "PEM file with authorities, of one of which clients must present a certificate");
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
@@ -204,6 +229,13 @@ void Bind(config::Binder& binder, Config& config) {
                                      "gRPC services to serve as REST", &BindService);
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
+  for (const char* key :
+       {"http", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
+        "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api.url"}) {
+    binder.Reloadable(key);
+  }
+  binder.Fixed("http.listen");
+  binder.Fixed("http.threads");
 }
 
 }  // namespace penstock::gateway

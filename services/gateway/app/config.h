@@ -24,9 +24,13 @@ struct Config {
   int http_threads = 0;
   // Further names in Host headers that the management API answers to.
   std::vector<std::string> http_hosts;
+  // Origins whose pages may call from elsewhere; "*" is any.
+  std::vector<std::string> cors_origins;
   // Of both HTTP listeners. body_bytes_max is of one event's payload, and of every other body.
   http::ServerLimits http_limits;
   http::ServerTimeouts http_timeouts;
+  // Of the front door; without a certificate it speaks plain HTTP.
+  http::ServerTls http_tls;
   // The founding configuration API; empty turns it off.
   std::string config_listen = "127.0.0.1:8081";
   // "host:port"; empty or "inproc:" turns the gRPC proxy off.

@@ -110,7 +110,7 @@ PublishMetrics::PublishMetrics(metrics::Registry& registry)
       unknown(registry.Counter("penstock_gateway_publish_unknown_total",
                                "Events whose outcome is not known.")) {}
 
-// What the loop and gRPC's threads share of one stream.
+// What the loop and the stream's callbacks share of one stream.
 struct PublishLane::Stream {
   bool Fill(grpc::ByteBuffer& message) {
     PublishEncoder::Message next;
@@ -140,7 +140,7 @@ struct PublishLane::Stream {
   std::mutex mutex;
   PublishEncoder encoder;
   int small_messages_left = kSmallMessagesMax;
-  // The correlation id after the last that was handed to gRPC.
+  // The correlation id after the last that was handed over.
   std::int64_t sent_end = 0;
 
   // Of the loop.
@@ -148,7 +148,7 @@ struct PublishLane::Stream {
   bool has_answered = false;
 };
 
-PublishLane::PublishLane(const Env& env) : env_(env), window_(env.limits) {}
+PublishLane::PublishLane(const Env& env) : env_(env), timeout_(env.timeout), window_(env.limits) {}
 PublishLane::~PublishLane() = default;
 
 absl::Status PublishLane::Publish(const std::string& space, std::span<PublishOrder> orders) {
@@ -161,7 +161,7 @@ absl::Status PublishLane::Publish(const std::string& space, std::span<PublishOrd
         absl::ResourceExhaustedError("too many events wait for the event-broker: retry later"),
         absl::Seconds(1));
   }
-  const MonotonicTime deadline = env_.clock.Monotonic() + env_.timeout;
+  const MonotonicTime deadline = env_.clock.Monotonic() + timeout_;
   std::unique_lock<std::mutex> lock;
   if (stream_ != nullptr) lock = std::unique_lock(stream_->mutex);
   for (PublishOrder& order : orders) {

@@ -35,7 +35,7 @@ struct PublishMetrics {
 // When it breaks, events that were on their way go out once more on the next one, as the broker
 // recognises them; events that never left fail at once when the broker cannot be reached.
 //
-// All but Stop runs on the loop; the stream's callbacks come on gRPC's threads and are posted to
+// All but Stop runs on the loop; the stream's callbacks may come on other threads and are posted to
 // it, a message's receipts together. `loops`, `channel`, `clock` and `metrics` must outlive it.
 class PublishLane : public std::enable_shared_from_this<PublishLane> {
  public:
@@ -55,6 +55,8 @@ class PublishLane : public std::enable_shared_from_this<PublishLane> {
 
   // As EventPublisher::Publish.
   absl::Status Publish(const std::string& space, std::span<PublishOrder> orders);
+  // For what is published from now on.
+  void SetTimeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
 
   // Ends the stream; what waits fails. Blocks until no callback comes any more; not on the loop.
   void Stop();
@@ -84,6 +86,7 @@ class PublishLane : public std::enable_shared_from_this<PublishLane> {
   void ExpireOld();
 
   const Env env_;
+  std::chrono::milliseconds timeout_;
   PublishWindow window_;
   // By correlation id: slots_[i] has first_ + i.
   std::deque<Slot> slots_;

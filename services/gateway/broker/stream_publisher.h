@@ -33,10 +33,14 @@ class StreamPublisher final : public EventPublisher {
 
   absl::Status Publish(int loop, const std::string& space, std::span<PublishOrder> orders) override;
 
+  // For what is published after it returns. Not from a loop.
+  void SetTimeout(std::chrono::milliseconds timeout);
+
   // Ends the streams; what waits gets OUTCOME_UNKNOWN. Before the loops stop. Idempotent, blocks.
   void Stop();
 
  private:
+  http::EventLoops& loops_;
   PublishMetrics metrics_;
   std::vector<std::shared_ptr<PublishLane>> lanes_;
 };

@@ -21,8 +21,30 @@ std::string_view AuthorityOf(std::string_view origin) {
 
 }  // namespace
 
-WebGuard::WebGuard(const std::vector<std::string>& hosts)
-    : hosts_{"localhost", "127.0.0.1", "[::1]"} {
+bool IsOrigin(std::string_view text) {
+  const std::size_t mark = text.find("://");
+  const std::string_view scheme = text.substr(0, mark);
+  if (mark == std::string_view::npos || (scheme != "http" && scheme != "https")) return false;
+  const std::string_view authority = text.substr(mark + 3);
+  const std::size_t port = authority.rfind(':');
+  const bool has_port = port != std::string_view::npos && authority.back() != ']';
+  const std::string_view host = authority.substr(0, has_port ? port : authority.size());
+  if (host.empty()) return false;
+  if (has_port) {
+    const std::string_view digits = authority.substr(port + 1);
+    if (digits.empty() || digits.size() > 5) return false;
+    if (digits.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    if (digits == (scheme == "http" ? "80" : "443")) return false;
+  }
+  constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
+  if (!host.starts_with('[')) return host.find_first_not_of(kHost) == std::string_view::npos;
+  return host.ends_with(']') && host.size() > 2 &&
+         host.substr(1, host.size() - 2).find_first_not_of("0123456789abcdef:.") ==
+             std::string_view::npos;
+}
+
+WebGuard::WebGuard(const std::vector<std::string>& hosts, const std::vector<std::string>& origins)
+    : hosts_{"localhost", "127.0.0.1", "[::1]"}, origins_(origins.begin(), origins.end()) {
   for (const std::string& host : hosts) {
     if (host == "*") any_ = true;
     hosts_.insert(HostName(host));
@@ -33,12 +55,17 @@ bool WebGuard::Knows(std::string_view host) const {
   return any_ || hosts_.contains(HostName(host));
 }
 
+bool WebGuard::AllowsOrigin(std::string_view origin) const {
+  return !origin.empty() && (origins_.contains(origin) || origins_.contains("*"));
+}
+
 absl::Status WebGuard::Check(const WebRequest& request) const {
   if (!Knows(request.host)) {
     return Refused("Host", fmt::format("\"{}\" is not a name of this gateway; http.hosts lists "
                                        "further ones",
                                        request.host.substr(0, 80)));
   }
+  if (AllowsOrigin(request.origin)) return absl::OkStatus();
   const std::string_view site = request.sec_fetch_site;
   if (site == "cross-site" || site == "same-site") {
     return Refused("Sec-Fetch-Site", "a page of another origin must not call this API");

@@ -73,7 +73,9 @@ int RunFrameProxy(const std::string& address) {
   routes.upstreams = {upstream};
   const std::string nowhere = "127.0.0.1:9";
   const auto targets = GrpcTargets::Create(loops, {nowhere, nowhere, nowhere}, routes);
-  GrpcProxy proxy(loops, **targets, authenticator, rpc::PeerAuth::Random(), registry);
+  const http::PerLoop<GrpcRules> rules(
+      loops, std::make_shared<const GrpcRules>(GrpcRules::Of(**targets, authenticator)));
+  GrpcProxy proxy(loops, rules, rpc::PeerAuth::Random(), registry);
   const auto server =
       h2::Server::Start(loops, {}, [&proxy](h2::Stream& stream, h2::Fields head, bool end) {
         proxy.Handle(stream, std::move(head), end);

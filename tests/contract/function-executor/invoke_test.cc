@@ -68,6 +68,23 @@ TEST_P(InvokeTest, CallsHttpFunctions) {
   EXPECT_EQ(failed.error().type(), "HttpStatus");
 }
 
+TEST_P(InvokeTest, EgressRulesAreTakenOverWhileItRuns) {
+  manager_->Put("web", HttpTo(Url("/web")));
+  StartNode();
+  // It leaves a connection behind.
+  EXPECT_EQ(Invoke("web", "x", "text/plain").payload().data(), "POST x");
+  Config config = node_->config;
+  config.egress_denied_ports = {std::to_string(back_end_->port())};
+  config.data_dir = "elsewhere";
+  ASSERT_TRUE(node_->app->Reload(config).ok());
+  EXPECT_EQ(Invoke("web", "x", "text/plain").payload().data(), "");
+  config.egress_denied_ports = {"http"};
+  EXPECT_FALSE(node_->app->Reload(config).ok());
+  config.egress_denied_ports.clear();
+  ASSERT_TRUE(node_->app->Reload(config).ok());
+  EXPECT_EQ(Invoke("web", "x", "text/plain").payload().data(), "POST x");
+}
+
 TEST_P(InvokeTest, AnHttpEventReachesAnHttpFunction) {
   manager_->Put("web", HttpTo(Url("/echo")));
   StartNode();

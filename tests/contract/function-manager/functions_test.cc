@@ -134,8 +134,73 @@ TEST_P(FunctionManagerTest, ListsVersionsNewestFirst) {
   const auto versions = Call(*manager_, &Manager::ListFunctionVersions, request);
   ASSERT_TRUE(versions.ok());
   ASSERT_EQ(versions->versions_size(), 2);
-  EXPECT_EQ(versions->versions(0).SerializeAsString(), changed->SerializeAsString());
-  EXPECT_EQ(versions->versions(1).SerializeAsString(), made->SerializeAsString());
+  // A version is the function as it was, under its number, and cannot be changed: it has no etag.
+  pb::Function as_version = *changed;
+  as_version.set_name(made->name() + "@2");
+  as_version.clear_etag();
+  EXPECT_EQ(versions->versions(0).SerializeAsString(), as_version.SerializeAsString());
+  as_version = *made;
+  as_version.set_name(made->name() + "@1");
+  as_version.clear_etag();
+  EXPECT_EQ(versions->versions(1).SerializeAsString(), as_version.SerializeAsString());
+  EXPECT_EQ(Get("f@1")->SerializeAsString(), as_version.SerializeAsString());
+}
+
+TEST_P(FunctionManagerTest, SplitsTrafficAndNamesVersions) {
+  const auto made = Create("f");
+  ASSERT_TRUE(made.ok());
+  pb::UpdateFunctionRequest update;
+  *update.mutable_function() = Python();
+  update.mutable_function()->set_name(made->name());
+  ASSERT_TRUE(Update(update).ok());
+
+  pb::SetTrafficRequest traffic;
+  traffic.set_name(made->name());
+  for (const int version : {1, 2}) {
+    traffic.add_targets()->set_version(version);
+    traffic.mutable_targets()->rbegin()->set_percent(version == 1 ? 95 : 5);
+  }
+  std::string revision;
+  const auto split = Call(*manager_, &Manager::SetTraffic, traffic, {}, &revision);
+  ASSERT_TRUE(split.ok()) << split.status();
+  ASSERT_EQ(split->traffic_size(), 2);
+  EXPECT_EQ(split->traffic(1).percent(), 5);
+  EXPECT_THAT(revision, StartsWith("function-manager:"));
+  traffic.set_etag(made->etag());
+  EXPECT_EQ(Call(*manager_, &Manager::SetTraffic, traffic).status().code(),
+            absl::StatusCode::kAborted);
+
+  pb::SetFunctionAliasRequest set;
+  set.mutable_alias()->set_name(made->name() + "/aliases/prod");
+  set.mutable_alias()->set_version(1);
+  const auto alias = Call(*manager_, &Manager::SetFunctionAlias, set, {}, &revision);
+  ASSERT_TRUE(alias.ok()) << alias.status();
+  EXPECT_THAT(revision, StartsWith("function-manager:"));
+  EXPECT_EQ(Get("f@prod")->version(), 1);
+  pb::ListFunctionAliasesRequest list;
+  list.set_parent(made->name());
+  const auto aliases = Call(*manager_, &Manager::ListFunctionAliases, list);
+  ASSERT_EQ(aliases->aliases_size(), 1);
+  EXPECT_EQ(aliases->aliases(0).SerializeAsString(), alias->SerializeAsString());
+
+  ASSERT_TRUE(Acquire("f@prod", "s").ok());
+  EXPECT_EQ(Acquire("f@beta", "s").status().code(), absl::StatusCode::kNotFound);
+  pb::DeleteFunctionAliasRequest remove;
+  remove.set_name(alias->name());
+  EXPECT_EQ(Call(*manager_, &Manager::DeleteFunctionAlias, remove).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Delete("f").code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(Release("f@prod", "s").ok());
+  EXPECT_TRUE(Call(*manager_, &Manager::DeleteFunctionAlias, remove).ok());
+
+  pb::RollbackFunctionRequest rollback;
+  rollback.set_name(made->name());
+  const auto back = Call(*manager_, &Manager::RollbackFunction, rollback);
+  ASSERT_TRUE(back.ok()) << back.status();
+  ASSERT_EQ(back->traffic_size(), 1);
+  EXPECT_EQ(back->traffic(0).version(), 1);
+  Restart();
+  EXPECT_EQ(Get("f")->SerializeAsString(), back->SerializeAsString());
 }
 
 TEST_P(FunctionManagerTest, LetsOneOfManyCreationsWin) {
@@ -254,21 +319,32 @@ TEST_P(FunctionManagerTest, ChecksWithoutChanging) {
   EXPECT_EQ(Get("f").status().code(), absl::StatusCode::kNotFound);
 }
 
+// The fixture has no key.
+TEST_P(FunctionManagerTest, TakesNoSecretWithoutAKeyAndSaysWhatToDo) {
+  pb::CreateSecretRequest create;
+  create.set_parent("spaces/default");
+  create.set_secret_id("db");
+  (*create.mutable_secret()->mutable_values())["password"] = "hunter22";
+  const absl::Status refused = Call(*manager_, &Manager::CreateSecret, create).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("secrets.key_file"));
+  EXPECT_EQ(refused.message().find("hunter22"), absl::string_view::npos);
+  EXPECT_EQ(
+      Call(*manager_, &Manager::RotateSecretKey, pb::RotateSecretKeyRequest()).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+  pb::ListSecretsRequest list;
+  list.set_parent("spaces/default");
+  EXPECT_EQ(Call(*manager_, &Manager::ListSecrets, list)->secrets_size(), 0);
+  pb::GetSecretRequest get;
+  get.set_name("spaces/default/secrets/db");
+  EXPECT_EQ(Call(*manager_, &Manager::GetSecret, get).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_P(FunctionManagerTest, NamesTheRpcThatIsNotServed) {
   const auto expect_refused = [](const absl::Status& status, const std::string& rpc) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << rpc;
     EXPECT_EQ(status.message(), rpc + " is not part of this release");
   };
-  expect_refused(Call(*manager_, &Manager::SetTraffic, pb::SetTrafficRequest()).status(),
-                 "SetTraffic");
-  expect_refused(Call(*manager_, &Manager::CreateSecret, pb::CreateSecretRequest()).status(),
-                 "CreateSecret");
-  expect_refused(Call(*manager_, &Manager::RotateSecretKey, pb::RotateSecretKeyRequest()).status(),
-                 "RotateSecretKey");
-  expect_refused(Call(*registry_, &pbi::FunctionRegistryService::Stub::ResolveSecrets,
-                      pbi::ResolveSecretsRequest(), AsPeer())
-                     .status(),
-                 "ResolveSecrets");
   {
     auto context = NewContext();
     pb::UploadSourceResponse response;

@@ -96,10 +96,6 @@ TEST_P(FunctionManagerTest, ServesInternalCallsToPeersOnly) {
                         pbi::ReconcileFunctionReferencesRequest(), prepare)
                        .status()
                        .code());
-    seen.push_back(
-        Call(*registry_, &Registry::ResolveSecrets, pbi::ResolveSecretsRequest(), prepare)
-            .status()
-            .code());
     auto context = NewContext();
     if (prepare) prepare(*context);
     auto reader = registry_->WatchFunctions(context.get(), pbi::WatchFunctionsRequest());

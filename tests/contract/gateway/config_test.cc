@@ -55,6 +55,21 @@ TEST(GatewayConfigTest, KeysNeedAFile) {
   EXPECT_TRUE(Refuses(config, "auth_keys_file"));
 }
 
+TEST(GatewayConfigTest, OriginsAreAsBrowsersSendThem) {
+  Config config;
+  config.cors_origins = {"https://app.example", "http://localhost:3000"};
+  EXPECT_TRUE(config.Validate().ok());
+  for (const char* bad : {"app.example", "https://app.example/", "null", ""}) {
+    config.cors_origins = {bad};
+    EXPECT_TRUE(Refuses(config, "http.cors.allow_origins")) << bad;
+  }
+  config.cors_origins = {"*"};
+  EXPECT_TRUE(Refuses(config, "http.cors.allow_origins"));
+  config.auth = AuthKind::kApiKeys;
+  config.auth_keys_file = "keys";
+  EXPECT_TRUE(config.Validate().ok());
+}
+
 TEST(GatewayConfigTest, TranscodingIsBuiltInOrAtAnAddress) {
   Config config;
   EXPECT_FALSE(config.HasTranscodingProxy());

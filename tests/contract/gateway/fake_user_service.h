@@ -42,4 +42,17 @@ class FakeUserService final {
   int hanging_ = 0;
 };
 
+// What one server is given, as gRPC lets an object serve only once.
+class UserServiceFront final : public grpc::CallbackGenericService {
+ public:
+  explicit UserServiceFront(FakeUserService& service) : service_(service) {}
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return service_.CreateReactor(context);
+  }
+
+ private:
+  FakeUserService& service_;
+};
+
 }  // namespace penstock::gateway

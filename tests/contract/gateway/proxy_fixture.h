@@ -25,6 +25,7 @@ class TestUpstream {
   std::string url() const;
   std::string authority() const;
   std::uint64_t connections() const { return server_->Stats().connections_total; }
+  std::uint64_t open_connections() const { return server_->Stats().connections_open; }
   std::vector<http::Request> requests() const;
   // The last one; empty when there was none.
   http::Request last() const;

@@ -31,19 +31,6 @@ google::protobuf::FileDescriptorSet FilesOf(const std::string& version) {
   return files;
 }
 
-// What one server is given, as gRPC lets an object serve only once.
-class Front final : public grpc::CallbackGenericService {
- public:
-  explicit Front(FakeUserService& service) : service_(service) {}
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    return service_.CreateReactor(context);
-  }
-
- private:
-  FakeUserService& service_;
-};
-
 class UserServicesTest : public GatewayTest, public testing::WithParamInterface<Transport> {
  protected:
   UserServicesTest() : GatewayTest(GetParam()), shop_("shop"), file_(folder.File("shop.binpb")) {
@@ -57,7 +44,7 @@ class UserServicesTest : public GatewayTest, public testing::WithParamInterface<
 
   void StartShop() {
     rpc::ServerOptions options;
-    front_ = std::make_unique<Front>(shop_service);
+    front_ = std::make_unique<UserServiceFront>(shop_service);
     options.generic = front_.get();
     options.reflection = false;
     if (GetParam() == Transport::kInProcess) {
@@ -106,7 +93,7 @@ class UserServicesTest : public GatewayTest, public testing::WithParamInterface<
   const std::string shop_;
   const std::string file_;
   std::string address_;
-  std::unique_ptr<Front> front_;
+  std::unique_ptr<UserServiceFront> front_;
   std::unique_ptr<rpc::ServerHost> host_;
 };
 
@@ -287,6 +274,38 @@ TEST_P(UserServicesTest, LeavesOtherPathsAlone) {
   EXPECT_EQ(Get("/").status, 200);
   EXPECT_EQ(Get("/api/v1/spaces/default/functions").status, 200);
   EXPECT_EQ(Get("/shop").status, 404);
+}
+
+TEST_P(UserServicesTest, ComeAndGoWithTheConfiguration) {
+  StartGateway();
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+  config.services = {Shop(file_)};
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 200);
+  // What did not change is not read again, and other changes leave it.
+  config.http_hosts = {"a.example"};
+  ASSERT_TRUE(app->Reload(config).ok());
+  config.answer_headers = {"color"};
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").Header("color"), "red");
+  config.services.push_back({.name = "none", .addresses = {address_}, .descriptors = "nowhere"});
+  const absl::Status refused = app->Reload(config).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("nowhere"));
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 200);
+  config.services.clear();
+  ASSERT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+}
+
+TEST_P(UserServicesTest, AServerThatIsDownIsNoReasonToRefuse) {
+  StartGateway();
+  StopShop();
+  config.services = {Shop(kReflection)};
+  EXPECT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 404);
+  config.services = {Shop(file_)};
+  EXPECT_TRUE(app->Reload(config).ok());
+  EXPECT_EQ(Get("/shop/v1/items/a").status, 503);
 }
 
 }  // namespace

@@ -4,7 +4,8 @@ namespace penstock::broker {
 
 MemoryStateStore::MemoryStateStore(StateOptions options, MemoryState state)
     : options_{options.dedup_window, options.clock == nullptr ? &SystemClock() : options.clock},
-      state_(std::move(state)) {}
+      state_(std::move(state)),
+      epoch_(++state_.epoch) {}
 
 void MemoryStateStore::Hold() {
   const std::lock_guard lock(mutex_);

@@ -45,6 +45,7 @@ struct MemoryState {
   std::int64_t next_replay = 1;
   std::map<Named, ScheduledEvent> scheduled;
   std::map<Named, WallTime> published_keys;  // Until when they are remembered.
+  std::int64_t epoch = 0;
 
   bool IsRedriven(const DeliveryKey& key) const {
     const auto lane = rows.find(key.uid);
@@ -77,6 +78,7 @@ class MemoryStateStore final : public StateStore {
   void UpdateInPlace(const Subscription& subscription, Done done) override;
   void PruneRevisions(Sequence horizon, Done done) override;
 
+  std::int64_t epoch() const override { return epoch_; }
   absl::StatusOr<SavedDeliveryState> LoadDeliveryState() override;
   void Commit(StateTransaction transaction, std::vector<StoredDeadLetter> dead, Done done) override;
 
@@ -149,6 +151,7 @@ class MemoryStateStore final : public StateStore {
   const StateOptions options_;
   mutable std::mutex mutex_;
   MemoryState state_;
+  const std::int64_t epoch_;
   std::deque<Write> held_;
   absl::Status failure_;
   bool holding_ = false;

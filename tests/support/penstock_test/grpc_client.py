@@ -35,6 +35,10 @@ class Contracts:
             self._pool.Add(file)
         self._factory = message_factory.MessageFactory(self._pool)
 
+    def descriptor_set(self):
+        """All of it as the bytes of a FileDescriptorSet."""
+        return self._set.SerializeToString()
+
     def message(self, full_name):
         """The class of a message."""
         return self._factory.GetPrototype(self._pool.FindMessageTypeByName(full_name))

@@ -190,8 +190,13 @@ void AddFlags(CLI::App* command, Options* options) {
                       "how --url gets events: binary, structured, raw or context");
   command->add_option("--timeout", flags.timeout, "limit of one call, like 30s");
   AddList(command, "--env", &flags.environment, "KEY=VALUE for its environment; repeatable");
+  AddList(command, "--secret", &flags.secrets, "secret that it is given; repeatable; '' for none");
   AddList(command, "--metadata", &flags.metadata, "KEY=VALUE kept with it; repeatable");
   command->add_option("--description", flags.description, "what it does, for people");
+  command->add_option("--input-schema", flags.input_schema,
+                      "file with the JSON Schema of what it takes; - reads standard input");
+  command->add_option("--output-schema", flags.output_schema,
+                      "file with the JSON Schema of what it answers");
   command->add_option("--max-workers", flags.max_workers, "worker processes at the same time")
       ->check(CLI::Range(1, 64));
   command->add_option("--max-concurrency", flags.max_concurrency, "calls at the same time")
@@ -237,7 +242,8 @@ void AddFunctionCommands(Cli& cli) {
 
   CLI::App* const get =
       Cli::Add(function, "get", "Shows a function", "  penstock function get hello");
-  get->add_option("name", options->id, "the function's id")->required();
+  get->add_option("name", options->id, "the function's id; id@3 or id@prod for a version")
+      ->required();
   cli.SetAction(get, [options](Context& context) { return Get(*options, context); });
 
   CLI::App* const remove = Cli::Add(function, "delete", "Deletes a function that nothing uses",
@@ -248,6 +254,7 @@ void AddFunctionCommands(Cli& cli) {
 
   AddInvokeCommand(cli, function);
   AddLogsCommand(cli, function);
+  AddVersionCommands(cli, function);
 }
 
 }  // namespace penstock::cli

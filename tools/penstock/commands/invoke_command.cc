@@ -26,6 +26,7 @@ struct Options {
   std::string id;
   std::string data;
   std::string content_type;
+  std::string sticky_key;
   bool has_logs = true;
 };
 
@@ -91,6 +92,7 @@ absl::StatusOr<std::string> AnswerJson(const pb::InvokeResponse& answer) {
 absl::Status Invoke(const Options& options, Context& context) {
   pb::InvokeRequest request;
   request.set_name(context.NameOf("functions", options.id));
+  request.set_sticky_key(options.sticky_key);
   ASSIGN_OR_RETURN(const std::string data, ReadData(options.data, context.io.in));
   if (!data.empty()) {
     request.mutable_payload()->set_data(data);
@@ -132,7 +134,10 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
                "  penstock function invoke hello --data @request.json --no-logs\n"
                "  echo hi | penstock function invoke hello --data - --content-type text/plain\n"
                "Exit code 4 means that the function failed.");
-  command->add_option("name", options->id, "the function's id")->required();
+  command->add_option("name", options->id, "the function's id; id@3 or id@prod for a version")
+      ->required();
+  command->add_option("--sticky-key", options->sticky_key,
+                      "calls with the same key run the same version");
   command->add_option("-d,--data", options->data,
                       "the payload; @FILE reads a file, - standard input");
   command->add_option("--content-type", options->content_type,

@@ -12,6 +12,26 @@ inline constexpr char kUpdateFunction[] =
     "/penstock.functions.v1.FunctionManagerService/UpdateFunction";
 inline constexpr char kDeleteFunction[] =
     "/penstock.functions.v1.FunctionManagerService/DeleteFunction";
+inline constexpr char kListFunctionVersions[] =
+    "/penstock.functions.v1.FunctionManagerService/ListFunctionVersions";
+inline constexpr char kSetTraffic[] = "/penstock.functions.v1.FunctionManagerService/SetTraffic";
+inline constexpr char kRollbackFunction[] =
+    "/penstock.functions.v1.FunctionManagerService/RollbackFunction";
+inline constexpr char kSetFunctionAlias[] =
+    "/penstock.functions.v1.FunctionManagerService/SetFunctionAlias";
+inline constexpr char kDeleteFunctionAlias[] =
+    "/penstock.functions.v1.FunctionManagerService/DeleteFunctionAlias";
+inline constexpr char kListFunctionAliases[] =
+    "/penstock.functions.v1.FunctionManagerService/ListFunctionAliases";
+inline constexpr char kCreateSecret[] =
+    "/penstock.functions.v1.FunctionManagerService/CreateSecret";
+inline constexpr char kListSecrets[] = "/penstock.functions.v1.FunctionManagerService/ListSecrets";
+inline constexpr char kUpdateSecret[] =
+    "/penstock.functions.v1.FunctionManagerService/UpdateSecret";
+inline constexpr char kDeleteSecret[] =
+    "/penstock.functions.v1.FunctionManagerService/DeleteSecret";
+inline constexpr char kRotateSecretKey[] =
+    "/penstock.functions.v1.FunctionManagerService/RotateSecretKey";
 
 inline constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 inline constexpr char kGetExecution[] =

@@ -4,6 +4,7 @@ namespace penstock::cli {
 
 void AddClientCommands(Cli& cli) {
   AddFunctionCommands(cli);
+  AddSecretCommands(cli);
   AddSubscriptionCommands(cli);
   AddReplayCommands(cli);
   AddEmitCommand(cli);

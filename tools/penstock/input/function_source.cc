@@ -6,6 +6,7 @@
 #include <array>
 
 #include "libs/base/status.h"
+#include "libs/protojson/protojson.h"
 #include "tools/penstock/client/errors.h"
 #include "tools/penstock/input/values.h"
 #include "tools/penstock/output/table.h"
@@ -53,6 +54,15 @@ absl::Status ApplyUrl(const FunctionFlags& flags, Function* function) {
   }
   function->mutable_http()->set_format(format);
   return absl::OkStatus();
+}
+
+absl::Status ReadSchema(std::string_view flag, const std::string& path, std::istream& in,
+                        google::protobuf::Struct* schema) {
+  ASSIGN_OR_RETURN(const std::string text, ReadInput(path, in));
+  const absl::Status parsed = protojson::ParseJson(text, schema);
+  if (parsed.ok()) return parsed;
+  return UsageError(fmt::format("{}: expected a JSON Schema, an object, in {}: {}", flag, path,
+                                std::string(parsed.message())));
 }
 
 // The driver that the flags name; none is an error unless `is_optional`.
@@ -110,11 +120,25 @@ absl::Status ApplyFunctionFlags(const FunctionFlags& flags, std::istream& in, Fu
   }
   RETURN_IF_ERROR(ParsePairs("--env", flags.environment, function->mutable_environment()));
   if (!flags.environment.empty()) paths->push_back("environment");
+  for (const std::string& secret : flags.secrets) {
+    if (!secret.empty()) function->add_secrets(secret);
+  }
+  if (!flags.secrets.empty()) paths->push_back("secrets");
   RETURN_IF_ERROR(ParsePairs("--metadata", flags.metadata, function->mutable_metadata()));
   if (!flags.metadata.empty()) paths->push_back("metadata");
   if (!flags.description.empty()) {
     function->set_description(flags.description);
     paths->push_back("description");
+  }
+  if (!flags.input_schema.empty()) {
+    RETURN_IF_ERROR(
+        ReadSchema("--input-schema", flags.input_schema, in, function->mutable_input_schema()));
+    paths->push_back("input_schema");
+  }
+  if (!flags.output_schema.empty()) {
+    RETURN_IF_ERROR(
+        ReadSchema("--output-schema", flags.output_schema, in, function->mutable_output_schema()));
+    paths->push_back("output_schema");
   }
   if (flags.max_concurrency > 0) {
     function->set_max_concurrency(flags.max_concurrency);

@@ -24,8 +24,11 @@ struct FunctionFlags {
   bool is_noop = false;
   std::string timeout;
   std::vector<std::string> environment;
+  std::vector<std::string> secrets;  // Ids; "" alone for none.
   std::vector<std::string> metadata;
   std::string description;
+  std::string input_schema;   // A file, or "-".
+  std::string output_schema;  // The same.
   int max_workers = 0;
   int max_concurrency = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <system_error>
@@ -60,11 +61,16 @@ Suite::Suite(SuiteConfig config, Shared shared, OnStarted on_started)
 }
 
 template <typename ServiceApp, typename Config>
-absl::StatusOr<const ServiceApp*> Suite::StartOne(std::string name, const Config& config) {
-  auto made = ServiceApp::Create(config, {shared_.clock, shared_.metrics, shared_.readiness});
+absl::StatusOr<const ServiceApp*> Suite::StartOne(std::string name, Config SuiteConfig::*part) {
+  auto made =
+      ServiceApp::Create(config_.*part, {shared_.clock, shared_.metrics, shared_.readiness});
   if (!made.ok()) return Because(name, made.status());
   ServiceApp* const app = made->get();
-  services_.push_back({name, *std::move(made)});
+  std::function<Renewed(const SuiteConfig&)> reload;
+  if constexpr (requires(const Config& config) { app->Reload(config); }) {
+    reload = [app, part](const SuiteConfig& config) { return app->Reload(config.*part); };
+  }
+  services_.push_back({name, *std::move(made), std::move(reload)});
   if (const absl::Status started = app->Start(); !started.ok()) return Because(name, started);
   return app;
 }
@@ -74,14 +80,31 @@ absl::Status Suite::Start() {
   // A token of this run alone: nobody but these services may show it.
   std::error_code ignored;
   std::filesystem::remove(config_.function_manager.peer_token_file, ignored);
-  RETURN_IF_ERROR(StartOne<functions::App>("function-manager", config_.function_manager).status());
-  RETURN_IF_ERROR(StartOne<executor::App>("function-executor", config_.function_executor).status());
-  RETURN_IF_ERROR(StartOne<broker::App>("event-broker", config_.event_broker).status());
+  RETURN_IF_ERROR(
+      StartOne<functions::App>("function-manager", &SuiteConfig::function_manager).status());
+  RETURN_IF_ERROR(
+      StartOne<executor::App>("function-executor", &SuiteConfig::function_executor).status());
+  RETURN_IF_ERROR(StartOne<broker::App>("event-broker", &SuiteConfig::event_broker).status());
   ASSIGN_OR_RETURN(const gateway::App* const gateway,
-                   StartOne<gateway::App>("gateway", config_.gateway));
+                   StartOne<gateway::App>("gateway", &SuiteConfig::gateway));
   RETURN_IF_ERROR(on_started_(*gateway));
   shared_.readiness.Register(kSuiteCheck, [] { return absl::OkStatus(); });
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Suite::Reload(const SuiteConfig& config) {
+  std::vector<std::string> all;
+  for (auto service = services_.rbegin(); service != services_.rend(); ++service) {
+    if (!service->reload) continue;
+    auto renewed = service->reload(config);
+    if (!renewed.ok()) return Because(service->name, renewed.status());
+    for (const std::string& key : *renewed) {
+      std::string section = service->name;
+      std::replace(section.begin(), section.end(), '-', '_');
+      all.push_back(fmt::format("{}.{}", section, key));
+    }
+  }
+  return all;
 }
 
 absl::Status Suite::Stop(std::chrono::milliseconds deadline) {

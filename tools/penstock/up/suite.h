@@ -56,15 +56,23 @@ class Suite final : public lifecycle::App {
   absl::Status Start() override;
   absl::Status Stop(std::chrono::milliseconds deadline) override;
 
+  // Each service goes by its part of `config`, as its own Reload says: the gateway first, as it
+  // alone can refuse what is valid. Gives the keys of files that hold something new. From any
+  // thread that may block, but not while Start or Stop runs.
+  absl::StatusOr<std::vector<std::string>> Reload(const SuiteConfig& config);
+
  private:
+  using Renewed = absl::StatusOr<std::vector<std::string>>;
   struct Service {
     std::string name;
     std::unique_ptr<lifecycle::App> app;
+    // The app's Reload with its part of the settings.
+    std::function<Renewed(const SuiteConfig&)> reload;
   };
 
-  // Makes and starts one service.
+  // Makes and starts one service, whose settings are the section `part`.
   template <typename ServiceApp, typename Config>
-  absl::StatusOr<const ServiceApp*> StartOne(std::string name, const Config& config);
+  absl::StatusOr<const ServiceApp*> StartOne(std::string name, Config SuiteConfig::*part);
 
   const SuiteConfig config_;
   const Shared shared_;

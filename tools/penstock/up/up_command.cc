@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "libs/config/load.h"
 #include "libs/config/version.h"
 #include "libs/lifecycle/admin_server.h"
+#include "libs/lifecycle/config_reload.h"
 #include "libs/lifecycle/process_config.h"
 #include "libs/log/log.h"
 #include "libs/metrics/metrics.h"
@@ -30,11 +32,23 @@ constexpr char kExamples[] =
   penstock up --print-config                                               every setting with its value
 Every setting is a flag too: penstock up --event_broker.log.retention_age=1d)";
 
+const config::Program kUp{"penstock up", "", "Runs all of Penstock in one process."};
+
 // The settings of the whole process.
 struct Settings {
+  explicit Settings(const UpOptions& options) {
+    suite.data_dir = options.data_dir;
+    process.admin_listen = {"127.0.0.1", DefaultPortOf(Listener::kAdmin)};
+  }
+
   SuiteConfig suite;
   lifecycle::ProcessConfig process;
 };
+
+void Bind(config::Binder& binder, Settings& settings) {
+  lifecycle::BindProcessConfig(binder, &settings.process);
+  Bind(binder, settings.suite);
+}
 
 // The value of a dotted key in the present values.
 const config::Value* Find(const config::Value& root, std::string_view key) {
@@ -103,9 +117,38 @@ absl::Status Announce(const std::string& ports_file, const Announcement& announc
   return absl::OkStatus();
 }
 
-// Runs the suite until a signal stops it; the exit code.
-int RunSuite(const Settings& settings, Announcement announcement, Context& context) {
+// The suite that runs, and where it listens, for whoever reads the settings again.
+struct Running {
   metrics::Registry metrics;
+  Listeners listeners;
+  Suite* suite = nullptr;
+};
+
+lifecycle::ConfigReload ReloadFor(const UpOptions& options, std::vector<std::string> arguments,
+                                  const config::Binder& binder, Running& running) {
+  const auto prepare = [&options, &running] {
+    auto settings = std::make_shared<Settings>(options);
+    lifecycle::ConfigReload::Reading reading;
+    Bind(reading.binder, *settings);
+    reading.validate = [settings] { return settings->suite.Validate(); };
+    reading.apply = [settings, &running]() -> absl::StatusOr<std::vector<std::string>> {
+      SuiteConfig config = settings->suite;
+      LimitEgress(running.listeners, config.function_executor);
+      ASSIGN_OR_RETURN(auto renewed, running.suite->Reload(config));
+      log::SetLevel(settings->process.log_level);
+      return renewed;
+    };
+    reading.fields = std::move(settings);
+    return reading;
+  };
+  return {kUp, std::move(arguments), binder, running.metrics, prepare};
+}
+
+// Runs the suite until a signal stops it; the exit code. `running` refers to it meanwhile;
+// `on_hangup` may be empty.
+int RunSuite(const Settings& settings, Announcement announcement, Context& context,
+             Running& running, std::function<void()> on_hangup) {
+  metrics::Registry& metrics = running.metrics;
   for (const char* const service : {functions::kServiceName, executor::kServiceName,
                                     broker::kServiceName, gateway::kServiceName}) {
     metrics::RegisterProcessMetrics(metrics, service, config::Version());
@@ -127,10 +170,12 @@ int RunSuite(const Settings& settings, Announcement announcement, Context& conte
         is_announced = true;
         return Announce(ports_file, announcement, context);
       });
+  running.suite = &suite;
   const int code =
       lifecycle::RunUntilSignal(suite, {.stop_deadline = settings.process.shutdown_deadline,
                                         .readiness = &readiness,
-                                        .stop_delay = settings.process.shutdown_delay});
+                                        .stop_delay = settings.process.shutdown_delay,
+                                        .on_hangup = std::move(on_hangup)});
   // A start that failed may have met another process in this folder, whose file it is.
   std::error_code ignored;
   if (is_announced) std::filesystem::remove(ports_file, ignored);
@@ -141,38 +186,48 @@ absl::Status RunUp(const UpOptions& options, const std::string& program, Context
   RETURN_IF_ERROR(CheckUpOptions(options));
   // Before any thread exists.
   lifecycle::BlockSignals();
-  Settings settings;
-  settings.suite.data_dir = options.data_dir;
-  const auto admin = static_cast<std::size_t>(Listener::kAdmin);
-  settings.process.admin_listen = {"127.0.0.1", DefaultPortOf(Listener::kAdmin)};
+  Settings settings(options);
   config::Binder binder;
-  lifecycle::BindProcessConfig(binder, &settings.process);
-  Bind(binder, settings.suite);
+  Bind(binder, settings);
 
-  std::vector<std::string> flags = SettingsOf(options);
-  std::vector<const char*> argv = {"penstock up"};
-  for (const std::string& flag : flags) argv.push_back(flag.c_str());
-  const config::Outcome loaded = config::Load(
-      {"penstock up", "", "Runs all of Penstock in one process."}, static_cast<int>(argv.size()),
-      argv.data(), binder, [&] { return settings.suite.Validate(); });
+  std::vector<std::string> arguments = SettingsOf(options);
+  arguments.insert(arguments.begin(), kUp.name);
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  const config::Outcome loaded = config::Load(kUp, static_cast<int>(argv.size()), argv.data(),
+                                              binder, [&] { return settings.suite.Validate(); });
   if (!loaded.run) {
     context.exit_code = loaded.exit_code;
     return absl::OkStatus();
   }
   lifecycle::ApplyLogConfig(settings.process, "");
+  functions::Config& manager = settings.suite.function_manager;
+  if (manager.secrets_key_file.empty() && manager.secrets_key.empty()) {
+    manager.secrets_key_file = (std::filesystem::path(options.data_dir) / "secrets.key").string();
+    manager.makes_secrets_key = true;
+  }
+  // Before the ports are chosen, which are no change of the settings.
+  Running running;
+  lifecycle::ConfigReload reload = ReloadFor(options, std::move(arguments), binder, running);
+  // Without a file there is nothing to read again, and a terminal that closes ends what runs in it.
+  std::function<void()> on_hangup;
+  if (!loaded.config_file.empty()) on_hangup = [&reload] { reload.Run().IgnoreError(); };
 
   Announcement announcement;
   ASSIGN_OR_RETURN(announcement.listeners, ReadListeners(binder));
   RETURN_IF_ERROR(PickFreePorts(&announcement.listeners));
   RETURN_IF_ERROR(WriteListeners(announcement.listeners, binder));
-  settings.process.admin_listen = announcement.listeners[admin];
+  settings.process.admin_listen =
+      announcement.listeners[static_cast<std::size_t>(Listener::kAdmin)];
   announcement.data_dir = options.data_dir;
   announcement.program = program;
   announcement.version = std::string(config::Version());
   announcement.has_auth = options.auth == "api_keys";
   announcement.is_loopback_allowed =
       LimitEgress(announcement.listeners, settings.suite.function_executor);
-  context.exit_code = RunSuite(settings, std::move(announcement), context);
+  running.listeners = announcement.listeners;
+  context.exit_code =
+      RunSuite(settings, std::move(announcement), context, running, std::move(on_hangup));
   return absl::OkStatus();
 }
 

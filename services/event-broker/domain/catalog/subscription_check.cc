@@ -96,7 +96,7 @@ void CheckSink(const Subscription& subscription, Problems& problems) {
   problems.Check(sink.function.empty() || sink.event_type.empty(), "deadLetterSink",
                  "expected exactly one of function and eventType");
   if (!sink.function.empty()) {
-    problems.Add(CheckResourceId("deadLetterSink.function", sink.function));
+    problems.Add(CheckTaggedId("deadLetterSink.function", sink.function));
     problems.Check(!subscription.pull, "deadLetterSink.function",
                    "must not be set together with pull");
   }
@@ -115,7 +115,7 @@ void CheckGroup(const Subscription& subscription, Problems& problems) {
   problems.Check(functions.size() >= 2 && functions.size() <= kGroupMax, "group.functions",
                  "expected 2 to 16 functions");
   for (std::size_t i = 0; i < std::min(functions.size(), kGroupMax); ++i) {
-    problems.Add(CheckResourceId(fmt::format("group.functions[{}]", i), functions[i]));
+    problems.Add(CheckTaggedId(fmt::format("group.functions[{}]", i), functions[i]));
   }
 }
 
@@ -132,7 +132,7 @@ void CheckTargets(const Subscription& subscription, Problems& problems) {
   if (subscription.pull) CheckPull(subscription, problems);
   if (subscription.group) CheckGroup(subscription, problems);
   if (subscription.pull || subscription.group) return;
-  problems.Add(CheckResourceId("function", subscription.function));
+  problems.Add(CheckTaggedId("function", subscription.function));
 }
 
 void CheckStart(const StartPosition& start, Problems& problems) {
@@ -145,7 +145,7 @@ void CheckRoute(Subscription& subscription, Problems& problems) {
   const auto excluded = [&](bool unset, const char* field) {
     problems.Check(unset, field, "must not be set together with http");
   };
-  problems.Add(CheckResourceId("function", subscription.function));
+  problems.Add(CheckTaggedId("function", subscription.function));
   problems.Check(
       subscription.event_type.empty(), "eventType",
       "must not be set together with http: a path's requests have no event type to match");

@@ -110,7 +110,11 @@ void WriteContext(const Invocation& invocation, std::string* out) {
     if (invocation.event) WriteEvent(*invocation.event, &context);
   }
   if (invocation.http) WriteHttp(*invocation.http, &context);
-  context.StringMap("secrets", invocation.secrets);
+  ObjectWriter secrets(context.Key("secrets"));
+  if (invocation.secrets != nullptr) {
+    for (const auto& [id, values] : *invocation.secrets) secrets.StringMap(id, values);
+  }
+  secrets.End();
   context.End();
 }
 

@@ -145,5 +145,35 @@ TEST(FakeClockTest, AdvancesBothClocksAndJumpsOnlyTheWall) {
   EXPECT_EQ(clock.Monotonic() - monotonic, 5s);
 }
 
+TEST(NamesTest, TakesATagBehindAName) {
+  const auto tagged = ParseTaggedName("f", "functions", "spaces/default/functions/a.b@prod");
+  ASSERT_TRUE(tagged.ok()) << tagged.status();
+  EXPECT_EQ(tagged->name.id, "a.b");
+  EXPECT_EQ(tagged->tag, "prod");
+  EXPECT_EQ(tagged->ToString(), "spaces/default/functions/a.b@prod");
+  const auto plain = ParseTaggedName("f", "functions", "spaces/default/functions/a");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->tag, "");
+  EXPECT_EQ(plain->ToString(), "spaces/default/functions/a");
+  for (const char* wrong : {"spaces/default/functions/a@", "spaces/default/functions/@b",
+                            "spaces/default/functions/a@b@c", "spaces/default/functions/a@b c"}) {
+    EXPECT_EQ(FieldViolationsOf(ParseTaggedName("f", "functions", wrong).status()).at(0).field, "f")
+        << wrong;
+  }
+}
+
+TEST(NamesTest, TakesTaggedIdsAndNamesAsReferences) {
+  const auto parse = [](const char* text) {
+    return ParseTaggedReference("f", "functions", "default", text);
+  };
+  EXPECT_EQ(*parse("a"), "a");
+  EXPECT_EQ(*parse("a@3"), "a@3");
+  EXPECT_EQ(*parse("spaces/default/functions/a@3"), "a@3");
+  EXPECT_FALSE(parse("spaces/other/functions/a@3").ok());
+  EXPECT_FALSE(parse("a@").ok());
+  EXPECT_TRUE(CheckTaggedId("f", "a@3").ok());
+  EXPECT_FALSE(CheckTaggedId("f", "@3").ok());
+}
+
 }  // namespace
 }  // namespace penstock

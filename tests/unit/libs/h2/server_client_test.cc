@@ -210,6 +210,43 @@ TEST_F(ServerClientTest, UseTheAddressThatAnswers) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(Send("x"), ErrorCode::kNoError);
 }
 
+TEST_F(ServerClientTest, TakeTurnsOverAllServersOfAName) {
+  StartServer();
+  ServerOptions beside;
+  beside.bind_address = "127.0.0.2";
+  beside.port = server->port();
+  std::atomic<int> requests = 0;
+  const auto second = Server::Start(loops, beside, [&](Stream& stream, Fields, bool) {
+    ++requests;
+    stream.SetHandler(new Echo(stream));
+  });
+  ASSERT_TRUE(second.ok()) << second.status();
+  // Nobody listens at the third.
+  http::Dns names(loops, milliseconds(1'000), 1, [](const std::string&) {
+    return http::Dns::Addresses{"127.0.0.1", "127.0.0.3", "127.0.0.2"};
+  });
+  ClientOptions options;
+  options.addresses = {"replicas:" + std::to_string(server->port())};
+  client = *Client::Create(loops, names, std::move(options));
+  ASSERT_EQ(Send("x"), ErrorCode::kNoError);
+  ASSERT_TRUE(http::WaitFor([&] {
+    EXPECT_EQ(Send("x"), ErrorCode::kNoError);
+    return requests > 0;
+  }));
+  const auto first_before = server->Stats().requests_total;
+  const int second_before = requests;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Send("x"), ErrorCode::kNoError);
+  EXPECT_EQ(server->Stats().requests_total - first_before, 10u);
+  EXPECT_EQ(requests - second_before, 10);
+  EXPECT_EQ(server->Stats().connections_total, 1u);
+  // One of them goes: the other one serves all.
+  (*second)->Stop();
+  EXPECT_TRUE(http::WaitFor([&] { return Send("x") == ErrorCode::kNoError; }));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Send("x"), ErrorCode::kNoError);
+  client.reset();
+  names.Stop();
+}
+
 TEST_F(ServerClientTest, EndOpenStreamsInPeaceInADrain) {
   StartServer();
   MakeClient();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <vector>
 
 #include "libs/base/status.h"
@@ -116,6 +117,39 @@ TEST_F(ClientTest, ReusesConnections) {
   EXPECT_EQ(server_->Stats().connections_total, 1U);
   EXPECT_EQ(client_->Stats().connections_opened_total, 1U);
   EXPECT_EQ(client_->Stats().connections_reused_total, 19U);
+}
+
+TEST_F(ClientTest, RenewedConnectionsAreNotUsedAgain) {
+  ServeEcho();
+  MakeSingleClient();
+  ASSERT_TRUE(SendOnLoop({.url = Url("/")}).ok());
+  client_->RenewConnections();
+  ASSERT_TRUE(SendOnLoop({.url = Url("/")}).ok());
+  ASSERT_TRUE(SendOnLoop({.url = Url("/")}).ok());
+  EXPECT_EQ(client_->Stats().connections_opened_total, 2U);
+  EXPECT_EQ(client_->Stats().connections_reused_total, 1U);
+}
+
+TEST_F(ClientTest, AConnectionThatIsInUseClosesAfterItsRequest) {
+  std::promise<void> asked;
+  std::promise<void> may_answer;
+  RawServer server([&](RawSocket& peer, int index) {
+    peer.ReadUntil("\r\n\r\n");
+    if (index == 0) {
+      asked.set_value();
+      may_answer.get_future().wait();
+    }
+    peer.Send(kOk);
+    EXPECT_TRUE(index > 0 || peer.IsAtEnd());
+  });
+  MakeSingleClient();
+  Outcome first;
+  loops_.Post(0, [&] { client_->Send({.url = server.Url()}, first.Capture()); });
+  asked.get_future().wait();
+  client_->RenewConnections();
+  may_answer.set_value();
+  EXPECT_TRUE(first.Wait().ok());
+  EXPECT_TRUE(SendOnLoop({.url = server.Url()}).ok());
 }
 
 TEST_F(ClientTest, DoesNotReuseWhatTheServerCloses) {

@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <memory>
+#include <string>
+
 #include "libs/base/status.h"
 #include "tests/unit/libs/http/http_fixture.h"
 #include "tests/unit/libs/http/test_certificate.h"
@@ -36,6 +40,19 @@ class TlsTest : public HttpFixture {
   }
   std::string TlsUrl(const char* host, const char* target = "/") {
     return fmt::format("https://{}:{}{}", host, server_->port(), target);
+  }
+
+  // One that trusts this authority; it keeps its connection, on loop 0.
+  std::unique_ptr<Client> MakeClientOf(const std::string& ca_file) {
+    auto client =
+        Client::Create(loops_, {.connections_per_host_max = 1, .tls = {.ca_file = ca_file}});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  absl::Status StatusOf(Client& client) {
+    Outcome outcome;
+    loops_.Post(0, [&] { client.Send({.url = TlsUrl("localhost")}, outcome.Capture()); });
+    return outcome.Wait().status();
   }
 
   TestCertificates certificates_;
@@ -109,6 +126,28 @@ TEST_F(TlsTest, DemandsAClientCertificateWhenConfigured) {
                       .key_file = certificates_.client_key_file()}});
   const auto response = Send({.url = TlsUrl("localhost")});
   EXPECT_TRUE(response.ok()) << response.status();
+}
+
+TEST_F(TlsTest, AnUpdateIsForNewConnections) {
+  ServeTls(Plain());
+  const TestCertificates renewed;
+  std::unique_ptr<Client> before = MakeClientOf(certificates_.ca_file());
+  std::unique_ptr<Client> after = MakeClientOf(renewed.ca_file());
+  ASSERT_TRUE(StatusOf(*before).ok());
+  EXPECT_EQ(ReasonOf(StatusOf(*after)), kTlsFailed);
+  // Renewed at the same path.
+  const auto copy = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy_file(renewed.server_cert_file(), Plain().cert_file, copy);
+  const auto mismatch = server_->PrepareUpdate({}, {}, Plain());
+  ASSERT_FALSE(mismatch.ok()) << "the key is not the certificate's";
+  EXPECT_THAT(std::string(mismatch.status().message()), HasSubstr(Plain().key_file));
+  std::filesystem::copy_file(renewed.server_key_file(), Plain().key_file, copy);
+  const auto update = server_->PrepareUpdate({}, {}, Plain());
+  ASSERT_TRUE(update.ok()) << update.status();
+  EXPECT_EQ(ReasonOf(StatusOf(*after)), kTlsFailed) << "nothing is exchanged yet";
+  (*update)();
+  EXPECT_TRUE(StatusOf(*after).ok());
+  EXPECT_TRUE(StatusOf(*before).ok()) << "an open connection goes on";
 }
 
 TEST_F(TlsTest, AHandshakeThatStallsEnds) {

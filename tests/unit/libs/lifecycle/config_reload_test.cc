@@ -52,7 +52,7 @@ class ConfigReloadTest : public testing::Test {
     Bind(binder, running_);
     const char* argv[] = {"program", "--config", file_.c_str()};
     ASSERT_TRUE(config::Load(program_, 3, argv, binder).run);
-    reload_.emplace(program_, std::vector<std::string>(argv, argv + 3), binder, [this] {
+    reload_.emplace(program_, std::vector<std::string>(argv, argv + 3), binder, metrics_, [this] {
       auto fields = std::make_shared<Fields>();
       ConfigReload::Reading reading;
       Bind(reading.binder, *fields);
@@ -60,9 +60,10 @@ class ConfigReloadTest : public testing::Test {
         return fields->limit == 13 ? absl::InvalidArgumentError("13 brings bad luck")
                                    : absl::OkStatus();
       };
-      reading.apply = [this, fields] {
-        if (apply_.ok()) running_.limit = fields->limit;
-        return apply_;
+      reading.apply = [this, fields]() -> absl::StatusOr<std::vector<std::string>> {
+        if (!apply_.ok()) return apply_;
+        running_.limit = fields->limit;
+        return renewed_;
       };
       reading.fields = fields;
       return reading;
@@ -84,6 +85,8 @@ class ConfigReloadTest : public testing::Test {
   const std::string file_ = testing::TempDir() + "config_reload_test.yaml";
   Fields running_;
   absl::Status apply_;
+  std::vector<std::string> renewed_;
+  metrics::Registry metrics_;
   std::optional<ConfigReload> reload_;
   std::mutex mutex_;
   std::string log_;
@@ -131,6 +134,30 @@ TEST_F(ConfigReloadTest, WhatTheProgramRefusesCountsAsNotRead) {
   apply_ = absl::OkStatus();
   EXPECT_THAT(Reload(), HasSubstr("changed=limit"));
   EXPECT_THAT(Reload(), Not(HasSubstr("changed=limit")));
+}
+
+TEST_F(ConfigReloadTest, NamesFilesThatWereRenewed) {
+  Write("limit: 20\n");
+  Start();
+  renewed_ = {"keys_file"};
+  EXPECT_THAT(Reload(), HasSubstr("changed=keys_file"));
+}
+
+TEST_F(ConfigReloadTest, CountsWhatCameOfIt) {
+  constexpr char kTime[] = "penstock_config_last_reload_success_timestamp_seconds ";
+  Write("limit: 20\n");
+  Start();
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr(std::string(kTime) + "0\n"));
+  Write("limit: x\n");
+  Reload(/*succeeds=*/false);
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr(std::string(kTime) + "0\n"));
+  Write("limit: 30\n");
+  Reload();
+  Reload();
+  const std::string text = metrics_.Serialize();
+  EXPECT_THAT(text, HasSubstr("penstock_config_reloads_total{result=\"success\"} 2"));
+  EXPECT_THAT(text, HasSubstr("penstock_config_reloads_total{result=\"refused\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr(std::string(kTime) + "0\n")));
 }
 
 }  // namespace

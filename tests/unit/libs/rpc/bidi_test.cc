@@ -79,7 +79,8 @@ class BidiTest : public EchoTest {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Over, BidiTest,
-                         ::testing::Values(Transport::kTcp, Transport::kInproc, Transport::kDirect),
+                         ::testing::Values(Transport::kTcp, Transport::kInproc, Transport::kFront,
+                                           Transport::kWire, Transport::kDirect),
                          TransportName);
 
 TEST_P(BidiTest, TenThousandSmallMessagesBothWaysAtOnce) {
@@ -174,26 +175,32 @@ TEST_P(BidiTest, MetadataAndTheTokenGoThereAndTrailingMetadataComesBack) {
   const auto auth = PeerAuth::Random();
   service_.on_exchange = [auth](const std::shared_ptr<NumbersServer>& stream) {
     stream->context().AddTrailing("answer", std::string(stream->context().Metadata("question")));
+    stream->context().AddTrailing("answer-bin",
+                                  std::string(stream->context().Metadata("question-bin")));
     stream->Finish(auth->Check(stream->context()));
     return Handlers();
   };
   std::promise<absl::Status> done;
   std::string answer;
+  std::string binary;
   std::string nothing = "?";
   ClientHandlers handlers;
   handlers.on_message = [](Numbers&) {};
   handlers.on_done = [&](const absl::Status& status, const ResponseMetadata& metadata) {
     answer = metadata.Trailing("answer");
+    binary = metadata.Trailing("answer-bin");
     nothing = metadata.Initial("answer");
     done.set_value(status);
   };
   CallOptions options;
-  options.metadata = {{"question", "why"}};
+  const std::string bytes("\0\xff\n,\x80", 5);
+  options.metadata = {{"question", "why"}, {"question-bin", bytes}};
   options.peer_auth = auth;
   const auto client = NumbersClient::Start(channel_, kExchange, options, std::move(handlers));
   const absl::Status status = Await(done);
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(answer, "why");
+  EXPECT_EQ(binary, bytes);
   EXPECT_EQ(nothing, "");
 }
 
@@ -335,6 +342,7 @@ struct ToldClient final : ClientEnd<Numbers> {
   void OnMessage(Numbers&) override {}
   void OnReadsEnded() override { reads_ended = true; }
   void OnWritten(bool ok) override { written = ok; }
+  void OnNotified() override {}
   void OnEnd(const absl::Status& status, const ResponseMetadata&) override { end = status; }
 
   bool reads_ended = false;

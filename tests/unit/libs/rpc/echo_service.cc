@@ -33,21 +33,27 @@ EchoTest::EchoTest() {
   options.name = "echo-" + NewUuid();
   options.address = "127.0.0.1:0";
   options.services = {&service_};
-  if (GetParam() == Transport::kDirect) {
+  const bool has_network = GetParam() != Transport::kInproc && GetParam() != Transport::kDirect;
+  if (GetParam() != Transport::kTcp && GetParam() != Transport::kInproc) {
     direct_.Add<Numbers, Numbers>(
         kExchange, [this](const auto& stream) { return service_.on_exchange(stream); });
     options.direct = &direct_;
+    options.loops = &loops_;
   }
   auto started = ServerHost::Start(options);
   EXPECT_TRUE(started.ok()) << started.status();
   host_ = *std::move(started);
   host_->SetServing(true);
-  channel_ =
-      MakeChannel(GetParam() == Transport::kTcp ? host_->address() : "inproc:" + options.name)
-          .value();
+  channel_ = MakeChannel(has_network ? host_->address() : "inproc:" + options.name,
+                         {.wire = GetParam() == Transport::kWire ? &wire_ : nullptr})
+                 .value();
 }
 
-EchoTest::~EchoTest() { host_->Stop(std::chrono::seconds(5)); }
+EchoTest::~EchoTest() {
+  host_->Stop(std::chrono::seconds(5));
+  wire_.Stop();
+  loops_.Stop();
+}
 
 absl::StatusOr<EchoResponse> EchoTest::Echo(const std::string& text, const CallOptions& options) {
   EchoRequest request;
@@ -64,6 +70,8 @@ std::string TransportName(const ::testing::TestParamInfo<Transport>& info) {
   switch (info.param) {
     case Transport::kTcp: return "Tcp";
     case Transport::kInproc: return "Inproc";
+    case Transport::kFront: return "Front";
+    case Transport::kWire: return "Wire";
     case Transport::kDirect: return "Direct";
   }
   return "?";

@@ -11,12 +11,14 @@
 #include <string>
 #include <utility>
 
+#include "libs/http/event_loops.h"
 #include "libs/rpc/bidi_client.h"
 #include "libs/rpc/bidi_server.h"
 #include "libs/rpc/server_host.h"
 #include "libs/rpc/server_stream.h"
 #include "libs/rpc/server_unary.h"
 #include "libs/rpc/unary_call.h"
+#include "libs/rpc/wire_client.h"
 
 namespace penstock::rpc {
 
@@ -49,8 +51,9 @@ class EchoService final : public penstock::testing::EchoService::CallbackService
       on_exchange;
 };
 
-// kDirect is for streams: in this process and without gRPC.
-enum class Transport { kTcp, kInproc, kDirect };
+// kFront: gRPC's client, and a server behind a ServerFront, which has Exchange. kWire: the same
+// with streams of WireClients. kDirect is for streams: in this process and without gRPC.
+enum class Transport { kTcp, kInproc, kFront, kWire, kDirect };
 
 // Starts a server with an EchoService and a channel to it over the transport of the parameter.
 class EchoTest : public ::testing::TestWithParam<Transport> {
@@ -63,6 +66,8 @@ class EchoTest : public ::testing::TestWithParam<Transport> {
 
   EchoService service_;
   DirectMethods direct_;
+  http::EventLoops loops_{{.threads = 2, .name = "test"}};
+  WireClients wire_{loops_};
   std::unique_ptr<ServerHost> host_;
   std::shared_ptr<grpc::Channel> channel_;
 };
@@ -91,8 +96,9 @@ bool Eventually(const Condition& condition) {
 
 std::string TransportName(const ::testing::TestParamInfo<Transport>& info);
 
-#define INSTANTIATE_TRANSPORTS(fixture)                                                           \
-  INSTANTIATE_TEST_SUITE_P(Over, fixture, ::testing::Values(Transport::kTcp, Transport::kInproc), \
-                           TransportName)
+#define INSTANTIATE_TRANSPORTS(fixture)                                                         \
+  INSTANTIATE_TEST_SUITE_P(                                                                     \
+      Over, fixture, ::testing::Values(Transport::kTcp, Transport::kInproc, Transport::kFront), \
+      TransportName)
 
 }  // namespace penstock::rpc

@@ -73,6 +73,10 @@ TEST_P(ServerHostTest, ASecondServerOnThePortIsRefused) {
   ServerOptions options;
   options.address = host_->address();
   options.services = {&other};
+  if (GetParam() == Transport::kFront) {
+    options.direct = &direct_;
+    options.loops = &loops_;
+  }
   const auto second = ServerHost::Start(options);
   ASSERT_FALSE(second.ok());
   EXPECT_NE(second.status().message().find(host_->address()), absl::string_view::npos)

@@ -61,6 +61,11 @@ class TlsTest : public ::testing::Test {
     ServerOptions options;
     options.address = "localhost:0";
     options.tls = server;
+    // gRPC's library listens all the same.
+    http::EventLoops loops;
+    DirectMethods direct;
+    options.loops = &loops;
+    options.direct = &direct;
     options.services = {&service};
     auto host = ServerHost::Start(options);
     if (!host.ok()) return host.status().code();

@@ -41,8 +41,10 @@ class Gate {
 
 class DatabaseTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Database> Open(std::size_t queue_max = 1000, std::size_t readers = 2) {
+  std::unique_ptr<Database> Open(std::size_t queue_max = 1000, std::size_t readers = 2,
+                                 Writer::Job guard = nullptr) {
     Database::Options options;
+    options.writer.guard = std::move(guard);
     options.open.path = path_;
     options.schema = {7, {"CREATE TABLE item(id INTEGER PRIMARY KEY, text TEXT)"}};
     options.writer.queue_max = queue_max;
@@ -97,6 +99,20 @@ TEST_F(DatabaseTest, OneFailingJobInABatchIsUndoneAlone) {
                          absl::StatusCode::kInternal, absl::StatusCode::kOk}));
   EXPECT_EQ(Count(*database), 3);
   EXPECT_EQ(database->writer().commits() - commits_before, 2u) << "the gate, then one batch";
+}
+
+TEST_F(DatabaseTest, NothingIsWrittenWhereTheGuardRefuses) {
+  std::atomic<bool> refuses = false;
+  auto database = Open(1000, 2, [&refuses](Connection&) {
+    return refuses ? absl::AbortedError("taken over") : absl::OkStatus();
+  });
+  EXPECT_TRUE(database->writer().WriteAndWait(Insert(1)).ok());
+  refuses = true;
+  EXPECT_EQ(database->writer().WriteAndWait(Insert(2)), absl::AbortedError("taken over"));
+  EXPECT_EQ(Count(*database), 1);
+  refuses = false;
+  EXPECT_TRUE(database->writer().WriteAndWait(Insert(3)).ok());
+  EXPECT_EQ(Count(*database), 2);
 }
 
 TEST_F(DatabaseTest, DoneRunsAfterTheCommit) {

@@ -42,17 +42,52 @@ class FakeSession final : public FunctionWriter {
     const auto current = state_.functions.find(query.name);
     if (current == state_.functions.end()) return FunctionPage();
     std::vector<Function> all;
-    for (const auto& [version, function] : state_.versions[current->second.uid]) {
+    for (const auto& [version, function] : VersionsOf(current->second.uid)) {
       if (query.before_version == 0 || version < query.before_version) all.push_back(function);
     }
     std::reverse(all.begin(), all.end());
     return PageOf(std::move(all), query.limits);
   }
 
+  absl::StatusOr<std::optional<Function>> GetVersion(const FunctionName& name,
+                                                     std::int64_t version) override {
+    const auto current = state_.functions.find(name);
+    if (current == state_.functions.end()) return std::optional<Function>();
+    const auto& versions = VersionsOf(current->second.uid);
+    const auto found = versions.find(version);
+    if (found == versions.end()) return std::optional<Function>();
+    return std::optional<Function>(found->second);
+  }
+
+  absl::StatusOr<std::vector<std::int64_t>> Versions(const FunctionName& name) override {
+    std::vector<std::int64_t> numbers;
+    const auto current = state_.functions.find(name);
+    if (current == state_.functions.end()) return numbers;
+    for (const auto& [version, function] : VersionsOf(current->second.uid)) {
+      numbers.push_back(version);
+    }
+    return numbers;
+  }
+
   absl::StatusOr<ChangePage> Changes(const ChangeQuery& query) override {
     std::vector<Change> all;
     for (const auto& [name, function] : state_.functions) {
-      if (function.revision > query.after) all.push_back({false, function});
+      for (const auto& [version, past] : VersionsOf(function.uid)) {
+        if (version != function.version && past.revision > query.after) {
+          all.push_back({false, past});
+        }
+      }
+      if (function.revision <= query.after) continue;
+      Change change{false, function, *Versions(name)};
+      for (const auto& [secret, by_key] : state_.secret_values) {
+        const std::vector<SecretUser> users = *SecretUsers(secret);
+        const bool is_named =
+            std::any_of(users.begin(), users.end(),
+                        [&name = name](const auto& user) { return user.function == name; });
+        if (!is_named) continue;
+        for (const auto& [key, value] : by_key) change.secrets.push_back(value);
+      }
+      all.push_back(std::move(change));
     }
     for (const Function& function : state_.deletions) {
       if (function.revision > query.deletions_after) all.push_back({true, function});
@@ -83,9 +118,20 @@ class FakeSession final : public FunctionWriter {
                                                    std::size_t count_max) override {
     std::vector<std::string> holders;
     for (const Hold& hold : state_.holds) {
-      if (hold.function == name && holders.size() < count_max) holders.push_back(hold.holder);
+      if (hold.function == name) holders.push_back(hold.holder);
     }
+    std::sort(holders.begin(), holders.end());
+    holders.erase(std::unique(holders.begin(), holders.end()), holders.end());
+    if (holders.size() > count_max) holders.resize(count_max);
     return holders;
+  }
+
+  absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) override {
+    std::vector<Hold> holds;
+    for (const Hold& hold : state_.holds) {
+      if (hold.function == name && !hold.tag.empty()) holds.push_back(hold);
+    }
+    return holds;
   }
 
   absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) override {
@@ -96,12 +142,107 @@ class FakeSession final : public FunctionWriter {
     return holds;
   }
 
+  absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override {
+    const auto found = state_.secrets.find(name);
+    if (found == state_.secrets.end()) return std::optional<Secret>();
+    Secret secret = found->second;
+    for (const auto& [key, value] : state_.secret_values[name]) secret.keys.push_back(key);
+    return std::optional<Secret>(std::move(secret));
+  }
+
+  absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
+      const SecretQuery& query) override {
+    std::pair<std::vector<Secret>, bool> page;
+    for (const auto& [name, secret] : state_.secrets) {
+      if (name.space != query.space || name.id <= query.after_id) continue;
+      page.second = page.first.size() == query.count_max;
+      if (page.second) break;
+      page.first.push_back(**GetSecret(name));
+    }
+    return page;
+  }
+
+  absl::StatusOr<std::vector<SecretValue>> SecretValues(const SecretName& name) override {
+    std::vector<SecretValue> values;
+    for (const auto& [key, value] : state_.secret_values[name]) values.push_back(value);
+    return values;
+  }
+
+  absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override {
+    std::vector<SecretUser> users;
+    for (const auto& [function_name, function] : state_.functions) {
+      if (function_name.space != name.space) continue;
+      for (const auto& [version, past] : VersionsOf(function.uid)) {
+        const auto& ids = past.spec.secrets;
+        if (std::find(ids.begin(), ids.end(), name.id) != ids.end()) {
+          users.push_back({function_name, version});
+        }
+      }
+    }
+    return users;
+  }
+
+  absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
+                                                             std::size_t count_max) override {
+    std::vector<SecretValue> values;
+    for (const auto& [name, by_key] : state_.secret_values) {
+      for (const auto& [key, value] : by_key) {
+        if (value.sealed.key_id != key_id && values.size() < count_max) values.push_back(value);
+      }
+    }
+    return values;
+  }
+
+  absl::Status PutSecret(const Secret& secret) override {
+    state_.secrets[secret.name] = secret;
+    state_.secrets[secret.name].keys.clear();
+    return absl::OkStatus();
+  }
+
+  absl::Status PutSecretValue(const SecretValue& value) override {
+    state_.secret_values[value.secret][value.key] = value;
+    return absl::OkStatus();
+  }
+
+  absl::Status RemoveSecretValue(const SecretName& name, const std::string& key) override {
+    state_.secret_values[name].erase(key);
+    return absl::OkStatus();
+  }
+
+  absl::Status RemoveSecret(const SecretName& name) override {
+    state_.secrets.erase(name);
+    state_.secret_values.erase(name);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::int64_t> Touch(const FunctionName& name) override {
+    state_.functions.at(name).revision = ++state_.revision;
+    return state_.revision;
+  }
+
   absl::Status Put(Function& function) override {
     auto& versions = state_.versions[function.uid];
     if (versions.contains(function.version)) return absl::AlreadyExistsError("version");
     function.revision = ++state_.revision;
-    versions.emplace(function.version, function);
+    Function version = function;
+    version.is_version = true;
+    version.generation = 1;
+    version.traffic.clear();
+    version.aliases.clear();
+    versions.emplace(function.version, std::move(version));
     state_.functions.insert_or_assign(function.name, function);
+    return absl::OkStatus();
+  }
+
+  absl::Status Save(Function& function) override {
+    function.revision = ++state_.revision;
+    state_.functions.insert_or_assign(function.name, function);
+    return absl::OkStatus();
+  }
+
+  absl::Status RemoveVersions(const Function& function,
+                              const std::vector<std::int64_t>& versions) override {
+    for (const std::int64_t version : versions) state_.versions[function.uid].erase(version);
     return absl::OkStatus();
   }
 
@@ -128,14 +269,19 @@ class FakeSession final : public FunctionWriter {
     return absl::OkStatus();
   }
 
-  absl::Status RemoveHold(const FunctionName& function, const std::string& holder) override {
-    std::erase_if(state_.holds, [&](const Hold& hold) {
-      return hold.function == function && hold.holder == holder;
+  absl::Status RemoveHold(const Hold& hold) override {
+    std::erase_if(state_.holds, [&](const Hold& other) {
+      return other.function == hold.function && other.tag == hold.tag &&
+             other.holder == hold.holder;
     });
     return absl::OkStatus();
   }
 
  private:
+  const std::map<std::int64_t, Function>& VersionsOf(const std::string& uid) {
+    return state_.versions[uid];
+  }
+
   static FunctionPage PageOf(std::vector<Function> all, const PageLimits& limits) {
     FunctionPage page;
     std::size_t bytes = 0;

@@ -33,6 +33,8 @@ class FakeFunctionStore final : public FunctionStore {
     std::map<std::string, std::map<std::int64_t, Function>> versions;  // By uid, then version.
     std::vector<Function> deletions;
     std::set<Hold> holds;
+    std::map<SecretName, Secret> secrets;
+    std::map<SecretName, std::map<std::string, SecretValue>> secret_values;  // By key.
   };
 
  private:

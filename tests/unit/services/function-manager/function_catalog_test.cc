@@ -135,7 +135,14 @@ TEST_F(FunctionCatalogTest, MakesAVersionOfEachChange) {
   EXPECT_NE(changed->function.Etag(), first.Etag());
   const auto versions = ListVersions({.parent = kF});
   ASSERT_TRUE(versions.ok());
-  EXPECT_EQ(versions->functions, (std::vector<Function>{changed->function, first}));
+  EXPECT_EQ(versions->functions,
+            (std::vector<Function>{AsVersion(changed->function), AsVersion(first)}));
+  EXPECT_EQ(*Get("f@1"), AsVersion(first));
+  EXPECT_EQ(Get("f@1")->Etag(), "");
+  const absl::Status missing = Get("f@3").status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(missing.message(),
+            "Function \"spaces/default/functions/f\" has no version 3; it has 1, 2");
 }
 
 TEST_F(FunctionCatalogTest, MakesNoVersionWhenNothingChanges) {
@@ -226,6 +233,7 @@ TEST_F(FunctionCatalogTest, DoesNotDeleteWhatIsHeld) {
   for (int i = 1; i <= 7; ++i) {
     ASSERT_TRUE(Write(store_, [i](FunctionWriter& writer) {
                   return writer.AddHold({{"default", "f"},
+                                         "",
                                          "spaces/default/subscriptions/s" + std::to_string(i),
                                          "event-broker"});
                 }).ok());

@@ -185,12 +185,12 @@ TEST_P(FunctionStoreTest, KeepsVersionsAndNeverChangesThem) {
   auto page = Ask<FunctionPage>([](auto& reader) {
     return reader.ListVersions({.name = {"default", "f"}, .limits = {.count_max = 2}});
   });
-  EXPECT_EQ(page.functions, (std::vector<Function>{third, second}));
+  EXPECT_EQ(page.functions, (std::vector<Function>{AsVersion(third), AsVersion(second)}));
   EXPECT_TRUE(page.has_more);
   page = Ask<FunctionPage>([](auto& reader) {
     return reader.ListVersions({.name = {"default", "f"}, .before_version = 2});
   });
-  EXPECT_EQ(page.functions, (std::vector<Function>{first}));
+  EXPECT_EQ(page.functions, (std::vector<Function>{AsVersion(first)}));
   EXPECT_FALSE(page.has_more);
 
   EXPECT_EQ(Write(*store_, [&](FunctionWriter& writer) { return writer.Put(function); }).code(),
@@ -256,7 +256,7 @@ TEST_P(FunctionStoreTest, FiltersByMetadataAndCreator) {
 TEST_P(FunctionStoreTest, GivesTheLatestChangeOfEachFunctionInOrder) {
   const std::int64_t start = Revision();
   Function a = NamedFunction("a");
-  Put(a);
+  const Function first = Put(a);
   const Function b = Put(NamedFunction("b"));
   a.version = 2;
   a.spec = HttpSpec();
@@ -265,21 +265,83 @@ TEST_P(FunctionStoreTest, GivesTheLatestChangeOfEachFunctionInOrder) {
   const std::int64_t deleted = *Remove("c");
 
   ChangePage page = Changes({.after = start, .deletions_after = start});
-  ASSERT_EQ(page.changes.size(), 3U);
-  EXPECT_EQ(page.changes[0], (Change{false, b}));
-  EXPECT_EQ(page.changes[1], (Change{false, a}));
-  EXPECT_TRUE(page.changes[2].is_deleted);
-  EXPECT_EQ(page.changes[2].function.name.id, "c");
-  EXPECT_EQ(page.changes[2].function.uid, "uid-default-c");
-  EXPECT_EQ(page.changes[2].function.revision, deleted);
+  ASSERT_EQ(page.changes.size(), 4U);
+  EXPECT_EQ(page.changes[0], (Change{false, AsVersion(first)}));
+  EXPECT_EQ(page.changes[1], (Change{false, b, {1}}));
+  EXPECT_EQ(page.changes[2], (Change{false, a, {1, 2}}));
+  EXPECT_TRUE(page.changes[3].is_deleted);
+  EXPECT_EQ(page.changes[3].function.name.id, "c");
+  EXPECT_EQ(page.changes[3].function.uid, "uid-default-c");
+  EXPECT_EQ(page.changes[3].function.revision, deleted);
   EXPECT_EQ(page.revision, deleted);
   EXPECT_FALSE(page.has_more);
 
   page = Changes({.after = start, .deletions_after = start, .limits = {.count_max = 1}});
   EXPECT_TRUE(page.has_more);
-  EXPECT_EQ(page.revision, b.revision);
-  EXPECT_EQ(Changes({.after = start, .deletions_after = deleted}).changes.size(), 2U);
+  EXPECT_EQ(page.revision, first.revision);
+  EXPECT_EQ(Changes({.after = start, .deletions_after = deleted}).changes.size(), 3U);
+  // Whoever has the first version is not given it again.
+  EXPECT_EQ(Changes({.after = b.revision, .deletions_after = deleted}).changes,
+            (std::vector<Change>{{false, a, {1, 2}}}));
   EXPECT_TRUE(Changes({.after = deleted, .deletions_after = deleted}).changes.empty());
+}
+
+TEST_P(FunctionStoreTest, KeepsTrafficAndAliasesBesideTheVersions) {
+  Function function = Put(NamedFunction("f"));
+  function.version = 2;
+  function.spec = HttpSpec();
+  function.generation = 2;
+  function = Put(function);
+  function.traffic = {{1, 95}, {2, 5}};
+  function.aliases = {{"pro\"d", {1, 3}}, {"beta", {2, 3}}};
+  function.generation = 3;
+  const std::int64_t before = function.revision;
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) { return writer.Save(function); }).ok());
+  EXPECT_EQ(function.revision, before + 1);
+  EXPECT_EQ(Get("f"), function);
+  EXPECT_EQ(Changes({.after = before}).changes, (std::vector<Change>{{false, function, {1, 2}}}));
+  const auto version = Ask<std::optional<Function>>([](auto& reader) {
+    return reader.GetVersion({"default", "f"}, 1);
+  });
+  ASSERT_TRUE(version);
+  EXPECT_TRUE(version->is_version);
+  EXPECT_TRUE(version->traffic.empty());
+
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) {
+                return writer.RemoveVersions(function, {1});
+              }).ok());
+  using Numbers = std::vector<std::int64_t>;
+  EXPECT_EQ(Ask<Numbers>([](auto& reader) {
+              return reader.Versions({"default", "f"});
+            }),
+            (Numbers{2}));
+  EXPECT_EQ(Ask<std::optional<Function>>([](auto& reader) {
+              return reader.GetVersion({"default", "f"}, 1);
+            }),
+            std::nullopt);
+}
+
+TEST_P(FunctionStoreTest, HoldsOfTagsStandForThemselves) {
+  const FunctionName name{"default", "f"};
+  const std::string holder = "spaces/default/subscriptions/s";
+  const auto holders = [&] {
+    return Ask<std::vector<std::string>>([&](auto& reader) { return reader.Holders(name, 9); });
+  };
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                RETURN_IF_ERROR(writer.AddHold({name, "", holder, "event-broker"}));
+                return writer.AddHold({name, "prod", holder, "event-broker"});
+              }).ok());
+  EXPECT_EQ(holders(), (std::vector<std::string>{holder}));
+  EXPECT_EQ(Ask<std::vector<Hold>>([&](auto& reader) { return reader.TagHolds(name); }),
+            (std::vector<Hold>{{name, "prod", holder, "event-broker"}}));
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) {
+                return writer.RemoveHold({name, "", holder, ""});
+              }).ok());
+  EXPECT_EQ(holders().size(), 1U);
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) {
+                return writer.RemoveHold({name, "prod", holder, ""});
+              }).ok());
+  EXPECT_TRUE(holders().empty());
 }
 
 TEST_P(FunctionStoreTest, SaysHowFarBackItRemembersDeletions) {
@@ -301,9 +363,9 @@ TEST_P(FunctionStoreTest, SaysHowFarBackItRemembersDeletions) {
 }
 
 TEST_P(FunctionStoreTest, KeepsHolds) {
-  const Hold one{{"default", "f"}, "spaces/default/subscriptions/s1", "event-broker"};
-  const Hold two{{"default", "f"}, "spaces/default/subscriptions/s2", "event-broker"};
-  const Hold own{{"default", "g"}, "spaces/default/functions/w", "function-manager"};
+  const Hold one{{"default", "f"}, "", "spaces/default/subscriptions/s1", "event-broker"};
+  const Hold two{{"default", "f"}, "", "spaces/default/subscriptions/s2", "event-broker"};
+  const Hold own{{"default", "g"}, "", "spaces/default/functions/w", "function-manager"};
   EXPECT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
                 for (const Hold& hold : {two, one, own, one}) RETURN_IF_ERROR(writer.AddHold(hold));
                 return absl::OkStatus();
@@ -316,8 +378,9 @@ TEST_P(FunctionStoreTest, KeepsHolds) {
   EXPECT_EQ(Ask<std::vector<Hold>>([](auto& reader) { return reader.HoldsOf("event-broker"); }),
             (std::vector<Hold>{one, two}));
   EXPECT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
-                RETURN_IF_ERROR(writer.RemoveHold(one.function, one.holder));
-                return writer.RemoveHold(one.function, "spaces/default/subscriptions/none");
+                RETURN_IF_ERROR(writer.RemoveHold(one));
+                return writer.RemoveHold(
+                    {one.function, "", "spaces/default/subscriptions/none", "event-broker"});
               }).ok());
   EXPECT_EQ(holders(10), (Ids{two.holder}));
 }
@@ -378,12 +441,12 @@ TEST(SqliteFunctionStoreTest, KeepsEverythingWhenOpenedAgain) {
   Function other = NamedFunction("g");
   {
     const auto store = kind.Open();
-    EXPECT_TRUE(
-        Write(*store, [&](FunctionWriter& writer) -> absl::Status {
-          RETURN_IF_ERROR(writer.Put(other));
-          RETURN_IF_ERROR(writer.Put(function));
-          return writer.AddHold({function.name, "spaces/default/subscriptions/s", "event-broker"});
-        }).ok());
+    EXPECT_TRUE(Write(*store, [&](FunctionWriter& writer) -> absl::Status {
+                  RETURN_IF_ERROR(writer.Put(other));
+                  RETURN_IF_ERROR(writer.Put(function));
+                  return writer.AddHold(
+                      {function.name, "", "spaces/default/subscriptions/s", "event-broker"});
+                }).ok());
   }
   const auto store = kind.Open();
   EXPECT_EQ(store->Count(), 2);
@@ -392,6 +455,55 @@ TEST(SqliteFunctionStoreTest, KeepsEverythingWhenOpenedAgain) {
                 EXPECT_EQ(*reader.Get(other.name), other);
                 EXPECT_EQ(*reader.Revision(), function.revision);
                 EXPECT_EQ(reader.HoldsOf("event-broker")->size(), 1U);
+                return absl::OkStatus();
+              }).ok());
+}
+
+// What a database of the first schema holds is there after the migration.
+TEST(SqliteFunctionStoreTest, OpensAFileOfTheFirstSchema) {
+  SqliteKind kind;
+  {
+    auto raw = sqlite::Connection::Open({.path = kind.Path()});
+    ASSERT_TRUE(raw.ok());
+    ASSERT_TRUE((*raw)
+                    ->ExecuteScript(R"sql(
+PRAGMA application_id = 1347634765;
+PRAGMA user_version = 1;
+CREATE TABLE counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE functions (space TEXT NOT NULL, id TEXT NOT NULL, uid TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL, revision INTEGER NOT NULL UNIQUE, create_time INTEGER NOT NULL,
+  creator TEXT NOT NULL, state INTEGER NOT NULL, state_reason TEXT NOT NULL,
+  PRIMARY KEY (space, id));
+CREATE TABLE versions (uid TEXT NOT NULL, version INTEGER NOT NULL, revision INTEGER NOT NULL,
+  update_time INTEGER NOT NULL, metadata TEXT NOT NULL, spec TEXT NOT NULL,
+  PRIMARY KEY (uid, version));
+CREATE TABLE deletions (sequence INTEGER PRIMARY KEY, revision INTEGER NOT NULL UNIQUE,
+  space TEXT NOT NULL, id TEXT NOT NULL, uid TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE holds (space TEXT NOT NULL, id TEXT NOT NULL, holder TEXT NOT NULL,
+  service TEXT NOT NULL, PRIMARY KEY (space, id, holder)) WITHOUT ROWID;
+CREATE INDEX holds_by_service ON holds (service);
+INSERT INTO counters VALUES ('revision', 1002), ('resumable_from', 1000);
+INSERT INTO functions VALUES ('default', 'f', 'u', 2, 1002, 5, 'alice', 1, '');
+INSERT INTO versions VALUES
+  ('u', 1, 1001, 5, '{}',
+   '{"description":"","timeoutMicros":30000000,"maxConcurrency":0,"environment":{},"noop":{}}'),
+  ('u', 2, 1002, 6, '{}',
+   '{"description":"b","timeoutMicros":30000000,"maxConcurrency":0,"environment":{},"noop":{}}');
+INSERT INTO holds VALUES ('default', 'f', 'spaces/default/subscriptions/s', 'event-broker');
+)sql")
+                    .ok());
+  }
+  const auto store = kind.Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_TRUE(Read(*store, [&](FunctionReader& reader) -> absl::Status {
+                ASSIGN_OR_RETURN(const auto function, reader.Get({"default", "f"}));
+                EXPECT_EQ(function->version, 2);
+                EXPECT_EQ(function->generation, 2);
+                EXPECT_EQ(function->revision, 1002);
+                EXPECT_TRUE(function->traffic.empty());
+                EXPECT_EQ(reader.Versions({"default", "f"})->size(), 2U);
+                EXPECT_EQ(reader.Holders({"default", "f"}, 9)->size(), 1U);
+                EXPECT_TRUE(reader.TagHolds({"default", "f"})->empty());
                 return absl::OkStatus();
               }).ok());
 }

@@ -43,4 +43,13 @@ inline Function NamedFunction(const std::string& id, FunctionSpec spec = NoopSpe
   return function;
 }
 
+// `function` as the store gives it when it is asked for a version.
+inline Function AsVersion(Function function) {
+  function.is_version = true;
+  function.generation = 1;
+  function.traffic.clear();
+  function.aliases.clear();
+  return function;
+}
+
 }  // namespace penstock::functions

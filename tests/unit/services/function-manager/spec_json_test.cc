@@ -12,6 +12,9 @@ TEST(SpecJsonTest, ReadsWhatItWrote) {
   spec.environment = {{"A", "\n"}};
   spec.timeout = Microseconds(1);
   EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
+  spec.input_schema = R"({"type":"object"})";
+  spec.output_schema = "{}";
+  EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
   EXPECT_EQ(*SpecFromJson(SpecToJson(NoopSpec())), NoopSpec());
   EXPECT_EQ(*SpecFromJson(SpecToJson(HttpSpec())), HttpSpec());
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "libs/base/status.h"
+#include "libs/http/event_loops.h"
 
 namespace penstock::gateway {
 namespace {
@@ -31,7 +32,8 @@ TEST(OwnerOfTest, KnowsNothingInternalOrForeign) {
 }
 
 TEST(BackendsTest, NamesTheServiceThatIsLost) {
-  const Backends backends({"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
+  http::EventLoops loops;
+  const Backends backends(loops, {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
   const absl::Status named =
       backends.Named(Backend::kFunctionExecutor, absl::UnavailableError("refused"));
   EXPECT_EQ(named.message(), "the function-executor at 127.0.0.1:3 is not available: refused");
@@ -39,7 +41,8 @@ TEST(BackendsTest, NamesTheServiceThatIsLost) {
 }
 
 TEST(BackendsTest, LeavesOtherErrorsAlone) {
-  const Backends backends({"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
+  http::EventLoops loops;
+  const Backends backends(loops, {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"});
   const absl::Status missing = absl::NotFoundError("no");
   EXPECT_EQ(backends.Named(Backend::kEventBroker, missing), missing);
   const absl::Status said = WithReason(absl::UnavailableError("full disk"), "DISK_FULL");

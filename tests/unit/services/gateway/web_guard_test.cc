@@ -31,6 +31,31 @@ TEST(WebGuardTest, KnowsConfiguredNames) {
   EXPECT_TRUE(Allows(WebGuard({"*"}), {.host = "any.example"}));
 }
 
+TEST(WebGuardTest, KnowsOrigins) {
+  for (const char* origin : {"https://app.example", "http://localhost:3000", "http://[::1]:8080",
+                             "http://127.0.0.1", "https://a-b.example:8443"}) {
+    EXPECT_TRUE(IsOrigin(origin)) << origin;
+  }
+  for (const char* origin :
+       {"", "*", "null", "app.example", "ftp://app.example", "https://", "https://App.example",
+        "https://app.example/", "https://app.example:443", "http://app.example:80",
+        "https://app.example:", "https://app.example:x", "https://*.example", "http://[::1",
+        "http://[]", "https://a b"}) {
+    EXPECT_FALSE(IsOrigin(origin)) << origin;
+  }
+}
+
+TEST(WebGuardTest, LetsPagesOfAllowedOriginsCall) {
+  const WebGuard guard({}, {"https://app.example"});
+  EXPECT_TRUE(Allows(
+      guard,
+      {.host = "localhost", .origin = "https://app.example", .sec_fetch_site = "cross-site"}));
+  EXPECT_FALSE(Allows(guard, {.host = "evil.example", .origin = "https://app.example"}));
+  EXPECT_FALSE(Allows(guard, {.host = "localhost", .origin = "http://app.example"}));
+  EXPECT_FALSE(guard.AllowsOrigin(""));
+  EXPECT_TRUE(WebGuard({}, {"*"}).AllowsOrigin("https://any.example"));
+}
+
 TEST(WebGuardTest, RefusesPagesOfOtherOrigins) {
   const WebGuard guard({});
   const char* const host = "localhost:8080";

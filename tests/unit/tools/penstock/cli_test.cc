@@ -46,6 +46,12 @@ TEST(CliUsageTest, AMissingArgumentNamesItAndTheCommand) {
 TEST(CliUsageTest, EveryCommandHasHelpAndLeavesHaveExamples) {
   for (const auto& path : std::vector<std::vector<std::string>>{{"function", "create"},
                                                                 {"function", "invoke"},
+                                                                {"function", "versions"},
+                                                                {"function", "traffic"},
+                                                                {"function", "rollback"},
+                                                                {"function", "alias", "set"},
+                                                                {"secret", "set"},
+                                                                {"secret", "rotate-key"},
                                                                 {"subscription", "create"},
                                                                 {"emit"},
                                                                 {"events", "tail"},

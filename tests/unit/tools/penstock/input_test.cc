@@ -109,6 +109,21 @@ TEST(FunctionSourceTest, FlagsBecomeFieldsAndPaths) {
   EXPECT_THAT(paths, ElementsAre("process", "timeout", "environment"));
 }
 
+TEST(FunctionSourceTest, SchemasAreReadFromFiles) {
+  FunctionFlags flags;
+  flags.is_noop = true;
+  flags.input_schema = "-";
+  std::istringstream schema(R"({"type": "object"})");
+  functions::v1::Function function;
+  std::vector<std::string> paths;
+  ASSERT_TRUE(ApplyFunctionFlags(flags, schema, &function, &paths).ok());
+  EXPECT_EQ(function.input_schema().fields().at("type").string_value(), "object");
+  EXPECT_THAT(paths, ElementsAre("noop", "input_schema"));
+  std::istringstream other("[1]");
+  const absl::Status refused = ApplyFunctionFlags(flags, other, &function, &paths);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("--input-schema: expected a JSON Schema"));
+}
+
 TEST(FunctionSourceTest, FlagsThatExcludeEachOtherAreRefused) {
   functions::v1::Function function;
   std::vector<std::string> paths;

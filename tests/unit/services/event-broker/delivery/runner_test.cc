@@ -21,6 +21,7 @@ TEST_F(RunnerTest, EventsAfterTheControlRecordReachTheFunction) {
   ASSERT_EQ(orders.size(), 1u);
   EXPECT_EQ(orders[0].key, (DeliveryKey{created->subscription.uid, sequence}));
   EXPECT_EQ(orders[0].attempt, 1);
+  EXPECT_EQ(orders[0].epoch, store_->epoch());
   EXPECT_EQ(orders[0].function, "spaces/shop/functions/bill");
   EXPECT_EQ(orders[0].subscription, "spaces/shop/subscriptions/orders");
   EXPECT_EQ(orders[0].function_revision_min, 5);

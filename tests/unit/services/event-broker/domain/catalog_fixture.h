@@ -103,6 +103,7 @@ class ManualStore final : public StateStore {
   absl::StatusOr<std::vector<StoredRevision>> LoadRevisions() override {
     return std::vector<StoredRevision>();
   }
+  std::int64_t epoch() const override { return 1; }
   absl::StatusOr<SavedDeliveryState> LoadDeliveryState() override { return SavedDeliveryState(); }
   void Commit(StateTransaction, std::vector<StoredDeadLetter>, Done) override {}
   void ListDeadLetters(DeadLetterQuery, Result<DeadLetterPage>) override {}

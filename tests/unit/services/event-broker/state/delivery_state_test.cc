@@ -45,6 +45,16 @@ TEST_P(DeliveryStateTest, EverythingIsThereAfterReopening) {
   EXPECT_EQ(row.log[0].http_status, 503);
 }
 
+TEST_P(DeliveryStateTest, EachOpeningHasALargerEpoch) {
+  const std::int64_t first = store_->epoch();
+  EXPECT_GT(first, 0);
+  Reopen();
+  const std::int64_t second = store_->epoch();
+  EXPECT_GT(second, first);
+  Reopen();
+  EXPECT_GT(store_->epoch(), second);
+}
+
 TEST_P(DeliveryStateTest, LaterTransactionsReplaceAndRemove) {
   StateTransaction first;
   first.matched_through = 50;

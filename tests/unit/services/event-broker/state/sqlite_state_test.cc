@@ -1,4 +1,5 @@
 // What only a store with a file can do.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -75,33 +76,22 @@ TEST_F(SqliteStateTest, ABackupIsACompleteStore) {
   EXPECT_EQ((*other)->LoadRevisions()->size(), 1u);
 }
 
-// A whole flush of the engine, as often as it may come.
-TEST_F(SqliteStateTest, AFullTransactionIsQuick) {
-  constexpr int kRows = 4096;
-  const auto started = std::chrono::steady_clock::now();
-  constexpr int kRounds = 5;
-  for (int round = 0; round < kRounds; ++round) {
-    StateTransaction transaction;
-    transaction.matched_through = 1'000'000;
-    for (int i = 0; i < kRows; ++i) {
-      transaction.rows.emplace_back("u" + std::to_string(i % 7),
-                                    SampleRow(static_cast<Sequence>(round * kRows + i + 1)));
-    }
-    if (round > 0) {
-      for (int i = 0; i < kRows; ++i) {
-        transaction.rows_removed.push_back(
-            {"u" + std::to_string(i % 7), static_cast<Sequence>((round - 1) * kRows + i + 1)});
-      }
-    }
-    ASSERT_TRUE(Commit(std::move(transaction)).ok());
-  }
-  const auto spent = std::chrono::steady_clock::now() - started;
-  const auto each = std::chrono::duration_cast<std::chrono::milliseconds>(spent) / kRounds;
-  RecordProperty("milliseconds_a_transaction", static_cast<int>(each.count()));
-  std::printf("%d rows a transaction: %d ms\n", kRows, static_cast<int>(each.count()));
-  // Far above what it takes; below what would stall deliveries.
-  EXPECT_LT(each.count(), 2000);
-  EXPECT_EQ(Load().rows.size(), 7u);
+// A lock of the folder keeps a second broker away; where it does not (a network's file system), the
+// later one wins.
+TEST_F(SqliteStateTest, WhoOpensLaterTakesOver) {
+  StateTransaction transaction;
+  transaction.matched_through = 10;
+  ASSERT_TRUE(Commit(transaction).ok());
+  const auto later = SqliteStateStore::Open((folder_ / "state.db").string());
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_GT((*later)->epoch(), store_->epoch());
+  transaction.matched_through = 20;
+  const absl::Status refused = Commit(transaction);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAborted) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("another event-broker"));
+  EXPECT_EQ(Save(SampleSubscription()).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ((*later)->LoadDeliveryState()->matched_through, 10u);
+  EXPECT_TRUE((*later)->LoadRevisions()->empty());
 }
 
 }  // namespace

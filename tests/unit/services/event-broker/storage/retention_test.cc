@@ -58,6 +58,17 @@ TEST_F(RetentionTest, KeepsTheLogWithinItsQuota) {
   EXPECT_EQ(ReadAll().back(), "e59");
 }
 
+TEST_F(RetentionTest, NewLimitsCountFromTheNextRunOn) {
+  Open();
+  AppendMany("e", 60, 300);
+  EXPECT_EQ(Retain().segments_removed, 0u);
+  RetentionLimits limits;
+  limits.bytes = 10'000;
+  log_->SetRetention(limits);
+  EXPECT_GE(Retain().segments_removed, 2u);
+  EXPECT_LE(log_->Health().stored_bytes, 10'000u);
+}
+
 TEST_F(RetentionTest, APinHoldsUpToItsShareOfTheQuotaAndThenLosesAnExactRange) {
   options_.retention.bytes = 20'000;
   Open();

@@ -73,6 +73,125 @@ TEST_F(FunctionRegistryTest, ASnapshotForgetsWhatIsNotInIt) {
   EXPECT_EQ(forgotten_.size(), 2U) << "g and the h before";
 }
 
+// Version `newest` of `id` with all before it, and a split.
+std::vector<FunctionUpdate> WithVersions(const std::string& id, std::int64_t newest,
+                                         std::vector<TrafficShare> traffic) {
+  std::vector<FunctionUpdate> updates;
+  std::vector<std::int64_t> kept;
+  for (std::int64_t version = 1; version <= newest; ++version) {
+    updates.push_back(Update(id, version));
+    updates.back().is_older_version = version != newest;
+    kept.push_back(version);
+  }
+  updates.back().traffic = std::move(traffic);
+  updates.back().kept = std::move(kept);
+  return updates;
+}
+
+class FunctionSplitTest : public FunctionRegistryTest {
+ protected:
+  std::int64_t VersionFor(std::string_view key = "", std::string_view tag = "") {
+    const auto spec = registry_.Resolve({"default", "f", tag, key});
+    return spec.ok() ? spec->spec->version : -1;
+  }
+  // How many of `calls` run `version`.
+  int Count(std::int64_t version, int calls) {
+    int count = 0;
+    for (int i = 0; i < calls; ++i) count += VersionFor() == version ? 1 : 0;
+    return count;
+  }
+};
+
+TEST_F(FunctionSplitTest, ACanaryGetsItsShare) {
+  registry_.ApplySnapshot(WithVersions("f", 2, {{1, 95}, {2, 5}}), 10);
+  EXPECT_NEAR(Count(2, 10'000), 500, 100);
+  registry_.ApplyChanges({WithVersions("f", 2, {{2, 100}}).back()}, 11);
+  EXPECT_EQ(Count(2, 10'000), 10'000);
+  registry_.ApplyChanges({WithVersions("f", 2, {{1, 100}}).back()}, 12);
+  EXPECT_EQ(Count(1, 10'000), 10'000);
+}
+
+TEST_F(FunctionSplitTest, AKeyStaysWithItsVersion) {
+  registry_.ApplySnapshot(WithVersions("f", 2, {{1, 80}, {2, 20}}), 10);
+  std::vector<std::string> canaries;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string key = "user-" + std::to_string(i);
+    const std::int64_t version = VersionFor(key);
+    for (int again = 0; again < 3; ++again) ASSERT_EQ(VersionFor(key), version);
+    if (version == 2) canaries.push_back(key);
+  }
+  EXPECT_NEAR(static_cast<double>(canaries.size()), 200, 60);
+  // Who has seen the canary does not go back while its share grows.
+  registry_.ApplyChanges({WithVersions("f", 2, {{2, 60}, {1, 40}}).back()}, 11);
+  for (const std::string& key : canaries) ASSERT_EQ(VersionFor(key), 2);
+}
+
+TEST_F(FunctionSplitTest, TagsNameVersionsAndAliases) {
+  auto updates = WithVersions("f", 3, {{3, 100}});
+  updates.back().aliases = {{"prod", 2}};
+  registry_.ApplySnapshot(updates, 10);
+  EXPECT_EQ(VersionFor("", "1"), 1);
+  EXPECT_EQ(VersionFor("", "prod"), 2);
+  for (const char* tag : {"4", "beta"}) {
+    const absl::Status status = registry_.Resolve({"default", "f", tag, ""}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+    EXPECT_NE(status.message().find("it has 1 2 3 prod"), absl::string_view::npos) << status;
+  }
+  // A change of the function leaves the versions that stay, and drops the others.
+  FunctionUpdate next = Update("f", 4);
+  next.kept = {2, 4};
+  next.aliases = {{"prod", 2}};
+  registry_.ApplyChanges({next}, 11);
+  EXPECT_EQ(VersionFor(), 4);
+  EXPECT_EQ(VersionFor("", "2"), 2);
+  EXPECT_EQ(VersionFor("", "3"), -1);
+  EXPECT_EQ(forgotten_, (std::vector<std::pair<std::string, std::int64_t>>{}))
+      << "prod still reaches 2";
+}
+
+TEST_F(FunctionSplitTest, ForgetsWhatASplitNoLongerReaches) {
+  registry_.ApplySnapshot(WithVersions("f", 2, {{1, 95}, {2, 5}}), 10);
+  EXPECT_TRUE(forgotten_.empty());
+  registry_.ApplyChanges({WithVersions("f", 2, {{2, 100}}).back()}, 11);
+  EXPECT_EQ(forgotten_, (std::vector<std::pair<std::string, std::int64_t>>{{"u", 2}}));
+}
+
+TEST_F(FunctionSplitTest, AVersionGetsTheSecretsThatItNamesAndNoOthers) {
+  auto updates = WithVersions("f", 2, {});
+  const auto naming = [](FunctionUpdate& update, std::vector<std::string> ids) {
+    auto spec = std::make_shared<FunctionSpec>(*update.spec);
+    spec->secrets = std::move(ids);
+    update.spec = std::move(spec);
+  };
+  naming(updates[0], {"db"});
+  naming(updates[1], {"api"});
+  updates[1].secrets = std::make_shared<const Secrets>(
+      Secrets{{"api", {{"token", "one"}}}, {"db", {{"password", "two"}}}});
+  registry_.ApplySnapshot(updates, 10);
+  EXPECT_EQ(*registry_.Resolve({"default", "f", "", ""})->secrets,
+            (Secrets{{"api", {{"token", "one"}}}}));
+  EXPECT_EQ(*registry_.Resolve({"default", "f", "1", ""})->secrets,
+            (Secrets{{"db", {{"password", "two"}}}}));
+  updates[1].secrets = std::make_shared<const Secrets>(Secrets{{"api", {{"token", "new"}}}});
+  registry_.ApplyChanges({updates[1]}, 11);
+  EXPECT_EQ(registry_.Resolve({"default", "f", "", ""})->secrets->at("api").at("token"), "new");
+  const absl::Status missing = registry_.Resolve({"default", "f", "1", ""}).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(missing.message().find("secret db"), absl::string_view::npos) << missing;
+}
+
+TEST_F(FunctionSplitTest, AnOlderVersionAloneIsNotCallable) {
+  registry_.ApplySnapshot({}, 1);
+  FunctionUpdate older = Update("f", 1);
+  older.is_older_version = true;
+  registry_.ApplyChanges({older}, 2);
+  EXPECT_EQ(registry_.Resolve({"default", "f", "", ""}).status().code(),
+            absl::StatusCode::kNotFound);
+  registry_.ApplyChanges({WithVersions("f", 2, {}).back()}, 3);
+  EXPECT_EQ(VersionFor(), 2);
+  EXPECT_EQ(VersionFor("", "1"), 1);
+}
+
 TEST_F(FunctionRegistryTest, AWaiterIsWokenByItsRevision) {
   registry_.ApplySnapshot({}, 1);
   std::optional<absl::Status> third;

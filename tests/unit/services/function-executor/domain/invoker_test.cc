@@ -1,14 +1,18 @@
 #include "services/function-executor/domain/invoker.h"
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/fake_clock.h"
 #include "libs/base/status.h"
+#include "services/function-executor/domain/classify.h"
 #include "tests/unit/services/function-executor/fake_driver.h"
 #include "tests/unit/services/function-executor/fake_execution_store.h"
 #include "tests/unit/services/function-executor/fake_timers.h"
@@ -83,6 +87,33 @@ class InvokerTest : public ::testing::Test {
     return pending;
   }
 
+  // The function takes {"n": integer} and answers a text.
+  void AddWithSchemas() {
+    auto spec = std::make_shared<FunctionSpec>();
+    spec->space = "default";
+    spec->id = "f";
+    spec->uid = "u";
+    spec->version = 3;
+    spec->input_schema = *jsonschema::Schema::Parse(
+        R"({"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]})", "in");
+    spec->output_schema = *jsonschema::Schema::Parse(R"({"type":"string"})", "out");
+    spec->target = NoopTarget{};
+    registry_.ApplySnapshot({{"default", "f", "u", 3, spec}}, ++revision_);
+  }
+  static InvokeOrder JsonOrder(const std::string& payload) {
+    InvokeOrder order = Order();
+    order.payload = std::make_shared<const std::string>(payload);
+    order.content_type = "application/json";
+    return order;
+  }
+  void RunApart() {
+    while (!apart_.empty()) {
+      const auto work = std::move(apart_.front());
+      apart_.pop_front();
+      work();
+    }
+  }
+
   FakeClock clock_;
   FakeTimers timers_;
   FunctionRegistry registry_{timers_};
@@ -93,8 +124,15 @@ class InvokerTest : public ::testing::Test {
   ExecutionIds ids_{"0a1b2c3d", clock_};
   CountingObserver observer_;
   std::int64_t revision_ = 0;
+  // Checks against schemas that wait for RunApart; none has room while `is_full_`.
+  std::deque<std::function<void()>> apart_;
+  bool is_full_ = false;
+  SchemaChecks schemas_{[this](std::function<void()> work) {
+    if (!is_full_) apart_.push_back(std::move(work));
+    return !is_full_;
+  }};
   Invoker invoker_{
-      {registry_, {driver_, http_, nullptr}, journal_, ids_, timers_, observer_, clock_},
+      {registry_, {driver_, http_, nullptr}, journal_, ids_, timers_, observer_, schemas_, clock_},
       {.queue_max = 1}};
 };
 
@@ -257,6 +295,95 @@ TEST_F(InvokerTest, AFullStoreHoldsTheCallerBack) {
   store_.held.at(0)();
   EXPECT_TRUE(pending.ended());
   EXPECT_EQ(invoker_.running(), 0U);
+}
+
+TEST_F(InvokerTest, WhatDoesNotMeetTheInputSchemaNeverRuns) {
+  AddWithSchemas();
+  struct Bad {
+    const char* payload;
+    const char* content_type;
+    const char* message;
+  };
+  const Bad kBad[] = {
+      {R"({"n":"x"})", "application/json", "the input: /n: expected an integer"},
+      {"", "", "the input: expected an object"},
+      {"{", "application/json", "the input: expected JSON"},
+      {R"({"n":1})", "text/plain", "the input: expected JSON, got text/plain"},
+  };
+  for (const Bad& bad : kBad) {
+    InvokeOrder order = JsonOrder(bad.payload);
+    order.content_type = bad.content_type;
+    const Pending pending = Invoke(std::move(order));
+    EXPECT_FALSE(pending.ended());
+    RunApart();
+    ASSERT_TRUE(pending.ended()) << bad.payload;
+    ASSERT_TRUE(pending->outcome.error);
+    EXPECT_EQ(pending->outcome.error->category, ErrorCategory::kInput);
+    EXPECT_EQ(pending->outcome.error->type, "SchemaViolation");
+    EXPECT_THAT(pending->outcome.error->message, testing::StartsWith(bad.message));
+    EXPECT_EQ(store_.records.back().state, ExecutionState::kFailed);
+  }
+  EXPECT_TRUE(driver_.calls.empty());
+  EXPECT_EQ(invoker_.running(), 0U);
+}
+
+TEST_F(InvokerTest, AnAnswerThatDoesNotMeetTheOutputSchemaIsAnError) {
+  AddWithSchemas();
+  for (const bool good : {true, false}) {
+    const Pending pending = Invoke(JsonOrder(R"({"n":1})"));
+    RunApart();
+    ASSERT_FALSE(driver_.calls.empty());
+    driver_.calls.back()->Succeed(good ? R"("text")" : "7");
+    EXPECT_FALSE(pending.ended());
+    RunApart();
+    ASSERT_TRUE(pending.ended());
+    EXPECT_EQ(pending->outcome.error.has_value(), !good);
+    if (good) continue;
+    EXPECT_EQ(pending->outcome.error->category, ErrorCategory::kFunction);
+    EXPECT_EQ(pending->outcome.error->message, "the answer: expected a text");
+  }
+}
+
+TEST_F(InvokerTest, EachEventOfABatchMeetsTheInputSchema) {
+  AddWithSchemas();
+  auto batch = std::make_shared<Batch>(2);
+  (*batch)[0].payload = std::make_shared<const std::string>(R"({"n":1})");
+  (*batch)[1].payload = std::make_shared<const std::string>(R"({})");
+  (*batch)[1].event.id = "e2";
+  InvokeOrder order = JsonOrder("[]");
+  order.batch = batch;
+  const Pending pending = Invoke(std::move(order));
+  RunApart();
+  ASSERT_TRUE(pending.ended());
+  ASSERT_TRUE(pending->outcome.error);
+  EXPECT_EQ(pending->outcome.error->message, "the event e2: \"n\" is missing");
+}
+
+TEST_F(InvokerTest, WithoutRoomForAnInputCheckTheCallWasNotStarted) {
+  AddWithSchemas();
+  is_full_ = true;
+  const Pending refused = Invoke(JsonOrder(R"({"n":1})"));
+  ASSERT_TRUE(refused.ended());
+  EXPECT_TRUE(IsBusy(refused->outcome));
+  is_full_ = false;
+  const Pending pending = Invoke(JsonOrder(R"({"n":1})"));
+  RunApart();
+  is_full_ = true;
+  driver_.calls.back()->Succeed("7");
+  ASSERT_TRUE(pending.ended());
+  ASSERT_TRUE(pending->outcome.error);
+  EXPECT_FALSE(IsBusy(pending->outcome)) << "it has run";
+}
+
+TEST_F(InvokerTest, ACallThatIsCancelledWhileItIsCheckedDoesNotRun) {
+  AddWithSchemas();
+  const Pending pending = Invoke(JsonOrder(R"({"n":1})"));
+  pending.call->Cancel();
+  RunApart();
+  ASSERT_TRUE(pending.ended());
+  ASSERT_TRUE(pending->outcome.error);
+  EXPECT_EQ(pending->outcome.error->type, "Cancelled");
+  EXPECT_TRUE(driver_.calls.empty());
 }
 
 TEST_F(InvokerTest, RefusesNewCallsOnceItStops) {

@@ -74,7 +74,7 @@ TEST(RequestLineTest, WritesTheWholeContext) {
   invocation.attempt = 3;
   invocation.delivery_id = "d1";
   invocation.traceparent = "00-aa-bb-01";
-  invocation.secrets = {{"token", "s\"ecret"}};
+  invocation.secrets = std::make_shared<const Secrets>(Secrets{{"api", {{"token", "s\"ecret"}}}});
   invocation.event = EventAttributes{
       .id = "1", .source = "/shop", .type = "user.created", .others = {{"subject", "bob"}}};
   invocation.http = HttpRequestContext{.method = "GET",
@@ -91,7 +91,7 @@ TEST(RequestLineTest, WritesTheWholeContext) {
                 "subject": "bob"},
       "http": {"method": "GET", "path": "/users/7", "host": "example.com",
                "query": {"a": ["1", "2"], "b": [""]}, "headers": {"X-A": "1, 2"}, "params": {"id": "7"}},
-      "secrets": {"token": "s\"ecret"}}, "payload": null})");
+      "secrets": {"api": {"token": "s\"ecret"}}}, "payload": null})");
   EXPECT_EQ(boost::json::parse(line.text), expected) << line.text;
 }
 

@@ -1,9 +1,9 @@
-#include "services/gateway/api/grpc_answer.h"
+#include "libs/rpc/grpc_answer.h"
 
 #include "libs/h2/grpc_wire.h"
 #include "libs/rpc/status.h"
 
-namespace penstock::gateway {
+namespace penstock::rpc {
 namespace {
 
 // What still comes is dropped.
@@ -20,12 +20,12 @@ class Leaver final : public h2::StreamHandler {
   h2::Stream& stream_;
 };
 
-void AddStatus(const absl::Status& status, h2::Fields& fields) {
-  const grpc::Status wire = rpc::ToGrpcStatus(status);
+}  // namespace
+
+void AddGrpcStatus(const absl::Status& status, h2::Fields& fields) {
+  const grpc::Status wire = ToGrpcStatus(status);
   h2::AddGrpcStatus({status.code(), wire.error_message(), wire.error_details()}, fields);
 }
-
-}  // namespace
 
 h2::Fields GrpcAnswerHead() {
   h2::Fields head;
@@ -36,16 +36,16 @@ h2::Fields GrpcAnswerHead() {
 
 h2::Fields GrpcTrailers(const absl::Status& status) {
   h2::Fields trailers;
-  AddStatus(status, trailers);
+  AddGrpcStatus(status, trailers);
   return trailers;
 }
 
 void AnswerGrpcStatus(h2::Stream& stream, const absl::Status& status) {
   h2::Fields head = GrpcAnswerHead();
-  AddStatus(status, head);
+  AddGrpcStatus(status, head);
   stream.SendHead(std::move(head), true);
 }
 
 void LeaveStream(h2::Stream& stream) { stream.SetHandler(new Leaver(stream)); }
 
-}  // namespace penstock::gateway
+}  // namespace penstock::rpc

@@ -1,0 +1,263 @@
+#include "libs/rpc/wire_unary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/h2/grpc_wire.h"
+#include "libs/http/cancelable.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/contain.h"
+#include "libs/rpc/status.h"
+#include "libs/rpc/wire_fields.h"
+
+namespace penstock::rpc {
+namespace {
+
+using google::protobuf::Message;
+using std::chrono::microseconds;
+
+constexpr std::string_view kDns = "dns:";
+
+// Without what `dns:` may have in front of a name.
+std::string WithoutScheme(const std::string& address) {
+  std::string_view rest = address;
+  if (rest.starts_with(kDns)) {
+    rest.remove_prefix(kDns.size());
+    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+  }
+  return std::string(rest);
+}
+
+h2::Chunk Framed(const Message& message) {
+  const std::size_t size = message.ByteSizeLong();
+  h2::Block* const block = h2::Block::New(h2::kGrpcPrefixBytes + size);
+  h2::WriteGrpcPrefix(size, block->data());
+  message.SerializeWithCachedSizesToArray(
+      reinterpret_cast<std::uint8_t*>(block->data() + h2::kGrpcPrefixBytes));
+  h2::Chunk chunk = h2::Chunk::Of(*block, {block->data(), block->size()});
+  block->Unref();
+  return chunk;
+}
+
+absl::Status ToStatus(const h2::GrpcStatus& status) {
+  if (status.code == absl::StatusCode::kOk) return absl::OkStatus();
+  return FromGrpcStatus(
+      grpc::Status(static_cast<grpc::StatusCode>(status.code), status.message, status.details));
+}
+
+// One call, on its loop. It holds itself while its stream lives.
+class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from_this<UnaryCall> {
+ public:
+  UnaryCall(http::EventLoops& loops, h2::Client& client, std::string method,
+            std::shared_ptr<const Message> request, std::shared_ptr<Message> response,
+            CallOptions options, GenericDone done)
+      : loops_(loops),
+        loop_(loops.CurrentLoop()),
+        client_(client),
+        method_(std::move(method)),
+        request_(std::move(request)),
+        response_(std::move(response)),
+        options_(std::move(options)),
+        deadline_(DeadlineOf(options_, kUnaryTimeoutDefault)),
+        done_(std::move(done)) {}
+
+  ~UnaryCall() override {
+    if (cancel_id_) options_.cancellation->Unsubscribe(*cancel_id_);
+  }
+
+  void Start(const std::string& authority) {
+    authority_ = authority;
+    self_ = shared_from_this();
+    const auto left = std::max(microseconds(0), Left());
+    timer_ = loops_.RunAfter(loop_, left, [weak = weak_from_this()] {
+      if (const auto call = weak.lock()) {
+        call->End(absl::DeadlineExceededError("Deadline Exceeded"));
+      }
+    });
+    if (options_.cancellation) {
+      cancel_id_ = options_.cancellation->Subscribe(
+          [weak = weak_from_this(), &loops = loops_, loop = loop_] {
+            loops.Post(loop, [weak] {
+              if (const auto call = weak.lock()) call->End(absl::CancelledError("CANCELLED"));
+            });
+          });
+    }
+    if (!options_.cancellation || !options_.cancellation->cancelled()) Send();
+  }
+
+ private:
+  microseconds Left() const {
+    return std::chrono::duration_cast<microseconds>(deadline_ - std::chrono::system_clock::now());
+  }
+
+  void Send() {
+    self_ = shared_from_this();  // A second time, where the stream was refused.
+    ++tries_;
+    stream_ = &client_.Open(Head(), /*end=*/false, this);
+    stream_->Write(Framed(*request_));
+    stream_->End();
+  }
+
+  h2::Fields Head() const {
+    const MetadataList metadata = MetadataOf(options_);
+    h2::Fields head;
+    head.Reserve(metadata.size() + 8, 512);
+    head.Add(":method", "POST");
+    head.Add(":scheme", "http");
+    head.Add(":path", method_);
+    head.Add(":authority", authority_);
+    head.Add("te", "trailers");
+    head.Add("content-type", "application/grpc");
+    head.Add("user-agent", "penstock");
+    head.Add("grpc-timeout", h2::FormatGrpcTimeout(Left()));
+    AddMetadata(metadata, head);
+    return head;
+  }
+
+  void OnHead(h2::Fields head, bool end) override {
+    has_head_ = true;
+    if (end) return Finish(head);
+    const std::string_view status = head.Get(":status");
+    if (status != "200" || !head.Get("content-type").starts_with("application/grpc")) {
+      return End(absl::UnavailableError(
+          fmt::format("the server does not speak gRPC: it answered {}", status)));
+    }
+    initial_ = MetadataOf(head);
+  }
+
+  void OnData(h2::Chunk data) override {
+    const std::size_t size = data.size();
+    if (size_ + size > kMessageBytesMax + h2::kGrpcPrefixBytes) {
+      return End(absl::ResourceExhaustedError(
+          fmt::format("the answer is larger than {} bytes", kMessageBytesMax)));
+    }
+    // Most answers come in one piece, and need no copy then.
+    if (size_ == 0) {
+      first_ = std::move(data);
+    } else {
+      if (rest_.empty()) rest_ = first_.view();
+      rest_ += data.view();
+    }
+    size_ += size;
+    stream_->Consume(size);
+  }
+
+  void OnEnd(h2::Fields trailers) override { Finish(trailers); }
+  void OnSent(std::size_t) override {}
+
+  void OnClosed(h2::ErrorCode code) override {
+    stream_ = nullptr;
+    const auto self = std::move(self_);
+    if (done_ == nullptr) return;
+    if (code == h2::ErrorCode::kRefusedStream && !has_head_ && tries_ == 1) return Send();
+    const absl::Status why = client_.LastError();
+    if (code != h2::ErrorCode::kConnectionLost) {
+      return Conclude(absl::Status(h2::GrpcCodeOf(code), "the server reset the call"));
+    }
+    Conclude(absl::UnavailableError(!has_head_ && !why.ok() ? std::string(why.message())
+                                                            : "the connection was lost"));
+  }
+
+  // The server has said everything.
+  void Finish(const h2::Fields& trailers) {
+    trailing_ = MetadataOf(trailers);
+    const auto status = h2::GrpcStatusOf(trailers);
+    if (!status) {
+      return Conclude(absl::UnknownError("the server ended the call without a status"));
+    }
+    if (status->code != absl::StatusCode::kOk) return Conclude(ToStatus(*status));
+    const auto message = h2::OnlyGrpcMessage(rest_.empty() ? first_.view() : rest_);
+    if (!message.ok()) return Conclude(message.status());
+    const bool parsed =
+        response_->ParseFromArray(message->data(), static_cast<int>(message->size()));
+    Conclude(parsed ? absl::OkStatus() : absl::InternalError("the answer cannot be read"));
+  }
+
+  // Ends the call from this side.
+  void End(absl::Status status) {
+    const auto self = shared_from_this();
+    if (h2::Stream* const stream = std::exchange(stream_, nullptr); stream != nullptr) {
+      stream->Reset(h2::ErrorCode::kCancel);
+    }
+    self_.reset();
+    Conclude(std::move(status));
+  }
+
+  void Conclude(absl::Status status) {
+    if (done_ == nullptr) return;
+    timer_->Cancel();
+    Contain("unary call", [&] {
+      const auto done = std::exchange(done_, nullptr);
+      done(std::move(status), ResponseMetadata(trailing_, &initial_));
+    });
+    response_.reset();
+    request_.reset();
+  }
+
+  http::EventLoops& loops_;
+  const int loop_;
+  h2::Client& client_;
+  const std::string method_;
+  std::string authority_;
+  std::shared_ptr<const Message> request_;
+  std::shared_ptr<Message> response_;
+  const CallOptions options_;
+  const SystemTime deadline_;
+  GenericDone done_;  // Null once it was called.
+  std::optional<std::uint64_t> cancel_id_;
+  std::shared_ptr<http::Cancelable> timer_;
+
+  std::shared_ptr<UnaryCall> self_;  // Until it is over.
+  h2::Stream* stream_ = nullptr;
+  int tries_ = 0;
+  bool has_head_ = false;
+  // The body: the first piece, and once there is another one, all of them.
+  h2::Chunk first_;
+  std::string rest_;
+  std::size_t size_ = 0;
+  MetadataList initial_;
+  MetadataList trailing_;
+};
+
+}  // namespace
+
+bool UnaryCaller::Takes(const std::string& address) {
+  std::string host;
+  std::uint16_t port = 0;
+  // "inproc:name" has no port, and neither has the path of a socket.
+  for (const std::string_view other : {"inproc:", "unix:", "unix-abstract:", "ipv4:", "ipv6:"}) {
+    if (address.starts_with(other)) return false;
+  }
+  return h2::SplitAddress(WithoutScheme(address), host, port);
+}
+
+absl::StatusOr<std::unique_ptr<UnaryCaller>> UnaryCaller::Create(http::EventLoops& loops,
+                                                                 http::Dns& dns,
+                                                                 std::string address) {
+  if (!Takes(address)) {
+    return FieldError("address", fmt::format("expected host:port, got \"{}\"", address));
+  }
+  h2::ClientOptions options;
+  options.addresses = {WithoutScheme(address)};
+  std::string authority = options.addresses.front();
+  ASSIGN_OR_RETURN(auto client, h2::Client::Create(loops, dns, std::move(options)));
+  return std::unique_ptr<UnaryCaller>(
+      new UnaryCaller(loops, std::move(client), std::move(authority)));
+}
+
+void UnaryCaller::Call(const std::string& method, std::shared_ptr<const Message> request,
+                       std::shared_ptr<Message> response, const CallOptions& options,
+                       GenericDone done) {
+  std::make_shared<UnaryCall>(loops_, *client_, method, std::move(request), std::move(response),
+                              options, std::move(done))
+      ->Start(authority_);
+}
+
+}  // namespace penstock::rpc
