@@ -289,7 +289,8 @@ TEST_P(BidiTest, ADeadlineEndsAnIdleStream) {
   std::promise<std::shared_ptr<NumbersServer>> started;
   ServeSilence(ended, started);
   std::promise<absl::Status> done;
-  const auto client = Idle(done, {.timeout = std::chrono::milliseconds(50)});
+  // Time enough to reach the server on a busy machine too: it is to see the end.
+  const auto client = Idle(done, {.timeout = std::chrono::milliseconds(300)});
   EXPECT_EQ(Await(done).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_FALSE(Await(ended).ok());
 }
