@@ -23,12 +23,8 @@ struct StreamingChannel {
 // A block for a message of `size` bytes, with its prefix; `place` is where the message goes.
 h2::Block& NewMessage(std::size_t size, std::uint8_t** place) {
   h2::Block& block = *h2::Block::New(h2::kGrpcPrefixBytes + size);
-  auto* const bytes = reinterpret_cast<std::uint8_t*>(block.data());
-  bytes[0] = 0;  // Not compressed.
-  for (std::size_t i = 1; i < h2::kGrpcPrefixBytes; ++i) {
-    bytes[i] = static_cast<std::uint8_t>(size >> (8 * (h2::kGrpcPrefixBytes - 1 - i)));
-  }
-  *place = bytes + h2::kGrpcPrefixBytes;
+  h2::WriteGrpcPrefix(size, block.data());
+  *place = reinterpret_cast<std::uint8_t*>(block.data() + h2::kGrpcPrefixBytes);
   return block;
 }
 

@@ -1,7 +1,6 @@
 #include "libs/rpc/wire_client.h"
 
 #include <fmt/format.h>
-#include <google/rpc/status.pb.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,7 +10,6 @@
 #include "libs/base/status.h"
 #include "libs/h2/grpc_wire.h"
 #include "libs/rpc/channel.h"
-#include "libs/rpc/status.h"
 #include "libs/rpc/steps.h"
 #include "libs/rpc/wire_fields.h"
 
@@ -21,15 +19,6 @@ namespace {
 constexpr std::chrono::seconds kDnsCache{5};
 // As long as gRPC's channels here wait.
 constexpr std::chrono::seconds kBackoffMax{1};
-
-absl::Status ToStatus(const h2::GrpcStatus& status) {
-  if (status.code == absl::StatusCode::kOk) return absl::OkStatus();
-  google::rpc::Status proto;
-  if (status.details.empty() || !proto.ParseFromString(status.details)) proto.clear_details();
-  proto.set_code(static_cast<int>(status.code));
-  proto.set_message(status.message);
-  return FromProtoStatus(proto);
-}
 
 class WireCall final : public ByteStream,
                        public h2::StreamHandler,
@@ -149,7 +138,7 @@ class WireCall final : public ByteStream,
   void Finish(const h2::Fields& trailers) {
     trailing_ = MetadataOf(trailers);
     const auto status = h2::GrpcStatusOf(trailers);
-    Conclude(status ? ToStatus(*status)
+    Conclude(status ? StatusOf(*status)
                     : absl::UnknownError("the server ended the call without a status"));
   }
 
@@ -224,16 +213,8 @@ class WireClients::Streams final : public ByteStreams {
 
   std::shared_ptr<ByteStream> Make(const std::string& method, const CallOptions& options,
                                    std::shared_ptr<ByteStreamEvents> events) override {
-    h2::Fields head;
-    head.Add(":method", "POST");
-    head.Add(":scheme", "http");
-    head.Add(":path", method);
-    head.Add(":authority", authority_);
-    head.Add("te", "trailers");
-    head.Add("content-type", "application/grpc");
-    head.Add("user-agent", "penstock");
-    AddMetadata(MetadataOf(options), head);
-    return std::make_shared<WireCall>(loops_, *client_, std::move(head), std::move(events));
+    return std::make_shared<WireCall>(loops_, *client_, CallHead(method, authority_, options),
+                                      std::move(events));
   }
 
   void Stop() { client_->Stop(); }
@@ -249,15 +230,8 @@ WireClients::WireClients(http::EventLoops& loops) : loops_(loops), dns_(loops, k
 WireClients::~WireClients() { Stop(); }
 
 std::shared_ptr<ByteStreams> WireClients::Get(std::string_view address) {
-  for (const std::string_view scheme : {"dns:///", "dns:"}) {
-    if (!address.starts_with(scheme)) continue;
-    address.remove_prefix(scheme.size());
-    break;
-  }
-  std::string host;
-  std::uint16_t port = 0;
-  const std::string target(address);
-  if (!h2::SplitAddress(target, host, port)) return nullptr;
+  const std::string target = WireAddress(address);
+  if (target.empty()) return nullptr;
   const std::lock_guard lock(mutex_);
   if (const auto found = streams_.find(target); found != streams_.end()) return found->second;
   h2::ClientOptions options;

@@ -12,9 +12,9 @@
 #include "libs/base/status.h"
 #include "libs/h2/grpc_wire.h"
 #include "libs/http/cancelable.h"
+#include "libs/rpc/byte_stream.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/contain.h"
-#include "libs/rpc/status.h"
 #include "libs/rpc/wire_fields.h"
 
 namespace penstock::rpc {
@@ -22,35 +22,6 @@ namespace {
 
 using google::protobuf::Message;
 using std::chrono::microseconds;
-
-constexpr std::string_view kDns = "dns:";
-
-// Without what `dns:` may have in front of a name.
-std::string WithoutScheme(const std::string& address) {
-  std::string_view rest = address;
-  if (rest.starts_with(kDns)) {
-    rest.remove_prefix(kDns.size());
-    rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
-  }
-  return std::string(rest);
-}
-
-h2::Chunk Framed(const Message& message) {
-  const std::size_t size = message.ByteSizeLong();
-  h2::Block* const block = h2::Block::New(h2::kGrpcPrefixBytes + size);
-  h2::WriteGrpcPrefix(size, block->data());
-  message.SerializeWithCachedSizesToArray(
-      reinterpret_cast<std::uint8_t*>(block->data() + h2::kGrpcPrefixBytes));
-  h2::Chunk chunk = h2::Chunk::Of(*block, {block->data(), block->size()});
-  block->Unref();
-  return chunk;
-}
-
-absl::Status ToStatus(const h2::GrpcStatus& status) {
-  if (status.code == absl::StatusCode::kOk) return absl::OkStatus();
-  return FromGrpcStatus(
-      grpc::Status(static_cast<grpc::StatusCode>(status.code), status.message, status.details));
-}
 
 // One call, on its loop. It holds itself while its stream lives.
 class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from_this<UnaryCall> {
@@ -101,23 +72,13 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
     self_ = shared_from_this();  // A second time, where the stream was refused.
     ++tries_;
     stream_ = &client_.Open(Head(), /*end=*/false, this);
-    stream_->Write(Framed(*request_));
+    stream_->Write(ToWire(*request_));
     stream_->End();
   }
 
   h2::Fields Head() const {
-    const MetadataList metadata = MetadataOf(options_);
-    h2::Fields head;
-    head.Reserve(metadata.size() + 8, 512);
-    head.Add(":method", "POST");
-    head.Add(":scheme", "http");
-    head.Add(":path", method_);
-    head.Add(":authority", authority_);
-    head.Add("te", "trailers");
-    head.Add("content-type", "application/grpc");
-    head.Add("user-agent", "penstock");
+    h2::Fields head = CallHead(method_, authority_, options_);
     head.Add("grpc-timeout", h2::FormatGrpcTimeout(Left()));
-    AddMetadata(metadata, head);
     return head;
   }
 
@@ -172,7 +133,7 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
     if (!status) {
       return Conclude(absl::UnknownError("the server ended the call without a status"));
     }
-    if (status->code != absl::StatusCode::kOk) return Conclude(ToStatus(*status));
+    if (status->code != absl::StatusCode::kOk) return Conclude(StatusOf(*status));
     const auto message = h2::OnlyGrpcMessage(rest_.empty() ? first_.view() : rest_);
     if (!message.ok()) return Conclude(message.status());
     const bool parsed =
@@ -228,25 +189,17 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
 
 }  // namespace
 
-bool UnaryCaller::Takes(const std::string& address) {
-  std::string host;
-  std::uint16_t port = 0;
-  // "inproc:name" has no port, and neither has the path of a socket.
-  for (const std::string_view other : {"inproc:", "unix:", "unix-abstract:", "ipv4:", "ipv6:"}) {
-    if (address.starts_with(other)) return false;
-  }
-  return h2::SplitAddress(WithoutScheme(address), host, port);
-}
+bool UnaryCaller::Takes(const std::string& address) { return !WireAddress(address).empty(); }
 
 absl::StatusOr<std::unique_ptr<UnaryCaller>> UnaryCaller::Create(http::EventLoops& loops,
                                                                  http::Dns& dns,
                                                                  std::string address) {
-  if (!Takes(address)) {
+  std::string authority = WireAddress(address);
+  if (authority.empty()) {
     return FieldError("address", fmt::format("expected host:port, got \"{}\"", address));
   }
   h2::ClientOptions options;
-  options.addresses = {WithoutScheme(address)};
-  std::string authority = options.addresses.front();
+  options.addresses = {authority};
   ASSIGN_OR_RETURN(auto client, h2::Client::Create(loops, dns, std::move(options)));
   return std::unique_ptr<UnaryCaller>(
       new UnaryCaller(loops, std::move(client), std::move(authority)));

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "services/function-executor/domain/content_type.h"
+
 namespace penstock::executor {
 namespace {
 
@@ -15,18 +17,14 @@ namespace json = boost::json;
 // Levels of a payload.
 constexpr std::size_t kDepthMax = 128;
 
-// "application/json", "application/vnd.acme+json"; a payload without a type is taken for JSON.
-bool MayBeJson(std::string_view content_type) {
-  const std::string_view type = content_type.substr(0, content_type.find_first_of("; \t"));
-  return type.empty() || type == "application/json" || type.ends_with("+json");
-}
-
 // What is wrong with a payload; empty when nothing is.
 std::string ProblemOf(const jsonschema::Schema& schema, std::string_view payload,
                       std::string_view content_type) {
   json::value value;
   if (!payload.empty()) {
-    if (!MayBeJson(content_type)) return fmt::format("expected JSON, got {}", content_type);
+    // One without a type is taken for JSON.
+    if (!content_type.empty() && !IsJsonContentType(content_type))
+      return fmt::format("expected JSON, got {}", content_type);
     json::parse_options options;
     options.max_depth = kDepthMax;
     json::error_code error;

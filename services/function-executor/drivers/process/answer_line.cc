@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "services/function-executor/drivers/process/content_type.h"
+#include "services/function-executor/domain/content_type.h"
 #include "services/function-executor/drivers/process/json_text.h"
 
 namespace penstock::executor {

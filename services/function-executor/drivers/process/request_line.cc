@@ -8,7 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "libs/base/time.h"
-#include "services/function-executor/drivers/process/content_type.h"
+#include "services/function-executor/domain/content_type.h"
 #include "services/function-executor/drivers/process/json_text.h"
 
 namespace penstock::executor {

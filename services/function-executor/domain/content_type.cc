@@ -1,4 +1,4 @@
-#include "services/function-executor/drivers/process/content_type.h"
+#include "services/function-executor/domain/content_type.h"
 
 #include <string>
 
