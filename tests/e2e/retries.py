@@ -156,7 +156,7 @@ def unreachable_then_back(api, server, checks):
         lambda: [
             run
             for run in api.executions(subscription="late")
-            if run["error"]["type"] == "ConnectFailed"
+            if run.get("error", {}).get("type") == "ConnectFailed"
         ],
     )
     api.update("functions", "late", {"http": {"url": f"{server.url}/late"}}, mask="http")
