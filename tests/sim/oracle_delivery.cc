@@ -164,6 +164,8 @@ void Oracle::CheckRate(const Subscription& subscription) {
 
 // Calls that hang never hold all of the capacity.
 void Oracle::CheckShare(const InvocationOrder& order) {
+  // Its subscription is deleted, which the engine learns any moment and then gives the call up.
+  if (deleted_.contains(std::string(SubscriptionOfLane(order.key.uid)))) return;
   const std::string& space = FindLive(order.key.uid)->space;
   const int in_flight = ++space_in_flight_[space];
   space_of_[{order.key, order.attempt}] = space;

@@ -119,10 +119,12 @@ void DeliveryEngine::ExpireDue(Lane& lane, EngineTime now) {
 }
 
 // When the next fresh event is too old: by the time to live, or by the maximum age while its
-// target's breaker is open, unless it was too old before that.
+// target's breaker is open, unless it was too old before that. What would go to a dead-letter sink
+// waits while there is no room for more rows.
 std::optional<WallTime> DeliveryEngine::FreshExpiry(const Lane& lane) const {
   const Outlet& outlet = lane.outlets[0];
   if (outlet.ready.empty()) return std::nullopt;
+  if (lane.settings().has_sink && lane.retry_rows() >= options_.rows_max) return std::nullopt;
   const Position& position = outlet.ready.front();
   const DeliverySettings& settings = lane.settings();
   std::optional<WallTime> expiry;

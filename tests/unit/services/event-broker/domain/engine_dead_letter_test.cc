@@ -56,6 +56,28 @@ TEST_F(EngineTest, AnEventThatNotEvenTheSinkTakesIsKept) {
   EXPECT_EQ(dead[0].log.size(), 1u);
 }
 
+TEST_F(EngineTest, NotMoreEventsExpireThanTheSinkHasRowsFor) {
+  EngineOptions options;
+  options.rows_max = 4;
+  Begin(options, 1);
+  DeliverySettings settings = WithSink();
+  settings.time_to_live = 5s;
+  settings.paused = true;
+  Add("a", settings);
+  for (Sequence sequence = 1; sequence <= 20; ++sequence) Append("a", sequence);
+  Advance(6s);
+  settings.paused = false;
+  engine_->ChangeSettings("a", settings, now(), out_);
+  EXPECT_EQ(Progress("a").retrying, 4u);
+  EXPECT_EQ(TakeSends(), (Sends{"a-1#1!"}));
+  Succeed("a", 1);  // Makes room for the next.
+  EXPECT_EQ(Progress("a").retrying, 4u);
+  for (Sequence sequence = 2; sequence <= 20; ++sequence) Succeed("a", sequence);
+  EXPECT_EQ(counters().sunk, 20u);
+  EXPECT_EQ(counters().expired, 20u);
+  EXPECT_FALSE(out_.wake_at && *out_.wake_at <= monotonic_);
+}
+
 TEST_F(EngineTest, AStoredSinkRowGoesOnAfterARestart) {
   Restart({}, 5);
   engine_->SetCapacity(10, now(), out_);
