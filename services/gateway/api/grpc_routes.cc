@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "libs/base/status.h"
 #include "libs/h2/client.h"
+#include "services/gateway/api/proxy_options.h"
 
 namespace penstock::gateway {
 namespace {
@@ -58,10 +60,37 @@ bool MatchesAny(const std::vector<std::string>& patterns, std::string_view metho
   });
 }
 
+// Methods of the suite that the broker's data plane does not belong to.
+constexpr const char* kMasterApiMethods[] = {"penstock.functions.v1", "penstock.executions.v1",
+                                             "penstock.events.v1.EventCatalogService"};
+
 void CheckPatterns(const std::string& key, const std::vector<std::string>& patterns,
                    std::vector<FieldViolation>& violations) {
   for (const std::string& pattern : patterns) {
     if (pattern.empty()) violations.push_back({key, "must not hold an empty pattern"});
+  }
+}
+
+void CheckServers(const std::string& key, const GrpcUpstream& upstream,
+                  std::vector<FieldViolation>& violations) {
+  for (const std::string& address : upstream.addresses) {
+    std::string host;
+    std::uint16_t port = 0;
+    if (!h2::SplitAddress(address, host, port)) {
+      violations.push_back(
+          {key + ".addresses", fmt::format("expected host:port, got \"{}\"", address)});
+    }
+  }
+  if (upstream.methods.empty() && upstream.authorities.empty()) {
+    violations.push_back(
+        {key + ".methods", upstream.replaces_suite
+                               ? "must hold a pattern"
+                               : "must hold a pattern, as authorities holds none"});
+  }
+  CheckPatterns(key + ".methods", upstream.methods, violations);
+  CheckPatterns(key + ".authorities", upstream.authorities, violations);
+  if (!upstream.tls_ca_file.empty() && !upstream.tls) {
+    violations.push_back({key + ".tls_ca_file", "needs tls: true"});
   }
 }
 
@@ -81,9 +110,17 @@ bool MatchesAuthority(std::string_view pattern, std::string_view authority) {
   return MatchesGlob(Lower(pattern), Lower(authority));
 }
 
+GrpcUpstream MasterApiUpstream() {
+  GrpcUpstream upstream;
+  upstream.name = kMasterApi;
+  upstream.methods = {std::begin(kMasterApiMethods), std::end(kMasterApiMethods)};
+  upstream.replaces_suite = true;
+  return upstream;
+}
+
 absl::Status GrpcRoutes::Validate() const {
   std::vector<FieldViolation> violations;
-  std::set<std::string> names;
+  std::set<std::string> names = {kMasterApi};
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
     const GrpcUpstream& upstream = upstreams[i];
     const std::string key = fmt::format("grpc.upstreams[{}]", i);
@@ -94,23 +131,9 @@ absl::Status GrpcRoutes::Validate() const {
     if (upstream.addresses.empty()) {
       violations.push_back({key + ".addresses", "must name at least one host:port"});
     }
-    for (const std::string& address : upstream.addresses) {
-      std::string host;
-      std::uint16_t port = 0;
-      if (!h2::SplitAddress(address, host, port)) {
-        violations.push_back(
-            {key + ".addresses", fmt::format("expected host:port, got \"{}\"", address)});
-      }
-    }
-    if (upstream.methods.empty() && upstream.authorities.empty()) {
-      violations.push_back({key + ".methods", "must hold a pattern, as authorities holds none"});
-    }
-    CheckPatterns(key + ".methods", upstream.methods, violations);
-    CheckPatterns(key + ".authorities", upstream.authorities, violations);
-    if (!upstream.tls_ca_file.empty() && !upstream.tls) {
-      violations.push_back({key + ".tls_ca_file", "needs tls: true"});
-    }
+    CheckServers(key, upstream, violations);
   }
+  CheckServers("master_api.grpc", master_api, violations);
   CheckPatterns("grpc.allow", allow, violations);
   CheckPatterns("grpc.deny", deny, violations);
   return FieldErrors(violations);
@@ -122,13 +145,13 @@ bool GrpcRoutes::Allows(std::string_view method) const {
 }
 
 std::optional<std::size_t> GrpcRoutes::Find(std::string_view method, std::string_view authority,
-                                            bool by_authority) const {
+                                            bool before_suite) const {
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
     const GrpcUpstream& upstream = upstreams[i];
-    if (upstream.authorities.empty() == by_authority) continue;
+    if (upstream.comes_first() != before_suite) continue;
     if (!upstream.methods.empty() && !MatchesAny(upstream.methods, method)) continue;
-    const bool matches =
-        !by_authority || std::any_of(upstream.authorities.begin(), upstream.authorities.end(),
+    const bool matches = upstream.authorities.empty() ||
+                         std::any_of(upstream.authorities.begin(), upstream.authorities.end(),
                                      [authority](const std::string& pattern) {
                                        return MatchesAuthority(pattern, authority);
                                      });

@@ -32,22 +32,33 @@ struct GrpcUpstream {
   bool tls = false;
   // PEM file of authorities to trust in place of the system's.
   std::string tls_ca_file;
+  // Asked before the suite's own services, as every upstream with authorities is.
+  bool replaces_suite = false;
+
+  bool comes_first() const { return replaces_suite || !authorities.empty(); }
 };
+
+// The external Master API, with the methods of what `/api` manages. Without addresses there is
+// none.
+GrpcUpstream MasterApiUpstream();
 
 struct GrpcRoutes {
   std::vector<GrpcUpstream> upstreams;
+  // Of the config's `master_api.grpc`.
+  GrpcUpstream master_api = MasterApiUpstream();
   // Patterns over methods. What `deny` matches is unknown to callers; with a non-empty `allow`, so
   // is what that does not match.
   std::vector<std::string> allow;
   std::vector<std::string> deny;
 
-  // INVALID_ARGUMENT naming each key at fault, under "grpc.".
+  // INVALID_ARGUMENT naming each key at fault, under "grpc." and "master_api.grpc.".
   absl::Status Validate() const;
 
   bool Allows(std::string_view method) const;
-  // The index of the first upstream that matches, of those with or without authorities.
+  // The index of the first upstream that matches, of those that come before the suite's own
+  // services or after.
   std::optional<std::size_t> Find(std::string_view method, std::string_view authority,
-                                  bool by_authority) const;
+                                  bool before_suite) const;
 };
 
 }  // namespace penstock::gateway

@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<GrpcTargets>> GrpcTargets::Create(http::EventLoop
                                                                  const BackendAddresses& suite,
                                                                  GrpcRoutes routes,
                                                                  const GrpcTargets* before) {
+  if (!routes.master_api.addresses.empty()) routes.upstreams.push_back(routes.master_api);
   std::unique_ptr<GrpcTargets> all(new GrpcTargets(
       before != nullptr ? before->dns_ : std::make_shared<http::Dns>(loops, kDnsCache),
       std::move(routes)));
@@ -154,7 +155,7 @@ absl::Status GrpcTargets::AddUpstream(http::EventLoops& loops, const GrpcUpstrea
   target.scheme = upstream.tls ? "https" : "http";
   auto client = h2::Client::Create(loops, *dns_, std::move(options));
   if (!client.ok()) {
-    return FieldError("grpc.upstreams",
+    return FieldError(upstream.replaces_suite ? "master_api.grpc" : "grpc.upstreams",
                       fmt::format("{}: {}", upstream.name, std::string(client.status().message())));
   }
   target.client = *std::move(client);

@@ -49,8 +49,8 @@ class GrpcTargets {
                                                              const GrpcTargets* before = nullptr);
 
   // The target of a method, "acme.v1.Users/Get": an upstream that asks for this authority, else the
-  // suite's own service, else another upstream. Null when there is none, and for what the filter
-  // denies.
+  // Master API, else the suite's own service, else another upstream. Null when there is none, and
+  // for what the filter denies.
   const GrpcTarget* Find(std::string_view method, std::string_view authority) const;
   const GrpcRoutes& routes() const { return routes_; }
 

@@ -65,7 +65,8 @@ WebRpc::Found WebRpc::Find(std::string_view method, std::string_view authority) 
   Found found;
   if (!deps_.targets.routes().Allows(method)) return found;
   found.target = deps_.targets.Find(method, authority);
-  if (found.target != nullptr && found.target->is_suite) {
+  // Another server of the suite's contracts speaks the same messages.
+  if (found.target != nullptr && OwnerOf(method)) {
     found.types = CompiledTypes(method);
     return found;
   }
@@ -172,7 +173,7 @@ absl::Status WebRpc::CheckCall(const HttpCall& call, const Shape& shape) const {
   const Found& found = shape.found;
   if (!found.is_known()) return absl::UnimplementedError("Unknown method");
   // As /api, which is the same in REST; users' services are as open as their REST forms.
-  if (found.target != nullptr && found.target->is_suite) {
+  if (found.target != nullptr && OwnerOf(shape.method)) {
     RETURN_IF_ERROR(deps_.guard.Check({.host = headers.Get("Host"),
                                        .origin = headers.Get("Origin"),
                                        .sec_fetch_site = headers.Get("Sec-Fetch-Site")}));

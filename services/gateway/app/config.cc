@@ -122,6 +122,14 @@ void BindGrpc(config::Binder& binder, GrpcRoutes& routes) {
         item.String("tls_ca_file", &upstream->tls_ca_file,
                     "PEM file of authorities to trust in place of the system's");
       });
+  binder.StringList("master_api.grpc.addresses", &routes.master_api.addresses,
+                    "host:port of each gRPC server of the Master API; empty: the suite's own "
+                    "services");
+  binder.StringList("master_api.grpc.methods", &routes.master_api.methods,
+                    "methods that go there, as prefixes or globs");
+  binder.Bool("master_api.grpc.tls", &routes.master_api.tls, "TLS to the servers");
+  binder.String("master_api.grpc.tls_ca_file", &routes.master_api.tls_ca_file,
+                "PEM file of authorities to trust in place of the system's");
 }
 
 }  // namespace
@@ -231,7 +239,7 @@ void Bind(config::Binder& binder, Config& config) {
                   "of a call of a function; the function's own timeout is shorter", bounds);
   for (const char* key :
        {"http", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
-        "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api.url"}) {
+        "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api"}) {
     binder.Reloadable(key);
   }
   binder.Fixed("http.listen");

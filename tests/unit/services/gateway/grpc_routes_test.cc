@@ -52,10 +52,10 @@ TEST(MatchesAuthorityTest, IgnoresCaseAndThePortUnlessThePatternHasOne) {
 
 GrpcRoutes Example() {
   GrpcRoutes routes;
-  routes.upstreams = {{"a", {"a:1"}, {"acme.v1"}, {}, false, ""},
-                      {"b", {"b:1"}, {}, {"b.test"}, false, ""},
-                      {"c", {"c:1"}, {"acme.v1", "acme.v2"}, {}, true, ""},
-                      {"d", {"d:1"}, {"acme.v3"}, {"d.test"}, false, ""}};
+  routes.upstreams = {{"a", {"a:1"}, {"acme.v1"}, {}, false, "", false},
+                      {"b", {"b:1"}, {}, {"b.test"}, false, "", false},
+                      {"c", {"c:1"}, {"acme.v1", "acme.v2"}, {}, true, "", false},
+                      {"d", {"d:1"}, {"acme.v3"}, {"d.test"}, false, "", false}};
   return routes;
 }
 
@@ -67,6 +67,16 @@ TEST(GrpcRoutesTest, TheFirstUpstreamThatMatchesGetsTheCall) {
   EXPECT_EQ(routes.Find("acme.v3.U/G", "d.test", true), 3u);
   EXPECT_EQ(routes.Find("acme.v1.U/G", "d.test", true), std::nullopt) << "both must match";
   EXPECT_EQ(routes.Find("acme.v3.U/G", "", false), std::nullopt);
+}
+
+TEST(GrpcRoutesTest, TheMasterApiComesBeforeTheSuiteAndTakesWhatItManages) {
+  GrpcRoutes routes;
+  routes.upstreams = {routes.master_api};
+  EXPECT_EQ(routes.Find("penstock.functions.v1.FunctionManagerService/GetFunction", "", true), 0u);
+  EXPECT_EQ(routes.Find("penstock.events.v1.EventCatalogService/ListSpaces", "a.test", true), 0u);
+  EXPECT_EQ(routes.Find("penstock.events.v1.EventBrokerService/Publish", "", true), std::nullopt);
+  EXPECT_EQ(routes.Find("penstock.functions.v1.FunctionManagerService/GetFunction", "", false),
+            std::nullopt);
 }
 
 TEST(GrpcRoutesTest, DenyWinsOverAllow) {
@@ -84,15 +94,19 @@ TEST(GrpcRoutesTest, DenyWinsOverAllow) {
 TEST(GrpcRoutesTest, NamesEachKeyAtFault) {
   EXPECT_TRUE(Example().Validate().ok()) << Example().Validate();
   GrpcRoutes routes;
-  routes.upstreams = {{"", {}, {"a"}, {}, false, ""},
-                      {"x", {"nowhere"}, {}, {}, false, "ca.pem"},
-                      {"x", {"y:1"}, {""}, {}, false, ""}};
+  routes.upstreams = {{"", {}, {"a"}, {}, false, "", false},
+                      {"x", {"nowhere"}, {}, {}, false, "ca.pem", false},
+                      {"x", {"y:1"}, {""}, {}, false, "", false}};
   routes.deny = {""};
+  routes.master_api.addresses = {"there"};
+  routes.master_api.methods = {};
+  routes.master_api.tls_ca_file = "ca.pem";
   const std::string message(routes.Validate().message());
   for (const char* part :
        {"grpc.upstreams[0].name", "grpc.upstreams[0].addresses", "grpc.upstreams[1].addresses",
         "grpc.upstreams[1].methods", "grpc.upstreams[1].tls_ca_file", "grpc.upstreams[2].name",
-        "grpc.upstreams[2].methods", "grpc.deny"}) {
+        "grpc.upstreams[2].methods", "grpc.deny", "master_api.grpc.addresses",
+        "master_api.grpc.methods", "master_api.grpc.tls_ca_file"}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
 }
