@@ -1,4 +1,4 @@
-// The streams that a server takes without gRPC's library.
+// The calls that a server takes without gRPC's library.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,8 @@ namespace penstock::rpc {
 
 template <typename In, typename Out>
 class BidiServer;
-
+class CallContext;
+class ServerDone;
 struct WireOpening;
 
 // A stream between two ends in this process.
@@ -30,18 +31,22 @@ class DirectCall {
   ~DirectCall() = default;
 };
 
-// By method, what answers a stream without gRPC's library in between: of an "inproc:" client, whose
-// messages are handed over as they are, in the thread that sends them; and of the network, where a
-// ServerFront listens. In this process a stream with a deadline, and one whose client has other
-// message types, takes the way through gRPC all the same, and so does a compressed one of the
-// network: each method of this table is one of the server's services too. Fill it before the server
-// starts. Thread-safe then.
+// By method, what answers a call without gRPC's library in between: a stream of an "inproc:"
+// client, whose messages are handed over as they are, in the thread that sends them; and streams
+// and unary calls of the network, where a ServerFront listens. In this process a stream with a
+// deadline, and one whose client has other message types, takes the way through gRPC all the same,
+// and so does a compressed one of the network: each method of this table is one of the server's
+// services too. Fill it before the server starts. Thread-safe then.
 class DirectMethods {
  public:
   // As BidiServer::Serve's.
   template <typename In, typename Out>
   using Accept =
       std::function<BidiServerHandlers<In, Out>(const std::shared_ptr<BidiServer<In, Out>>&)>;
+
+  // As ServeUnary's; runs on an event loop.
+  template <typename In, typename Out>
+  using Unary = std::function<void(const In&, Out*, CallContext&, const ServerDone&)>;
 
   // The calls that run.
   class Calls {
@@ -66,7 +71,12 @@ class DirectMethods {
     methods_.emplace(std::move(method), std::make_shared<Typed<In, Out>>(std::move(accept)));
   }
 
-  // What answers `method` with these messages, or null.
+  template <typename In, typename Out>
+  void AddUnary(std::string method, Unary<In, Out> handler) {
+    methods_.emplace(std::move(method), std::make_shared<TypedUnary<In, Out>>(std::move(handler)));
+  }
+
+  // What answers the stream `method` with these messages, or null.
   template <typename In, typename Out>
   const Accept<In, Out>* Find(const std::string& method) const {
     const auto found = methods_.find(method);
@@ -77,7 +87,7 @@ class DirectMethods {
 
   // Whether some messages are taken for `method`, "/package.Service/Method".
   bool Has(std::string_view method) const { return methods_.find(method) != methods_.end(); }
-  // Serves a stream of serialized messages (wire_server.h) to a method of the table.
+  // Serves a call of serialized messages (wire_server.h) to a method of the table.
   void Serve(std::string_view method, WireOpening opening) const;
 
   const std::shared_ptr<Calls>& calls() const { return calls_; }
@@ -92,6 +102,12 @@ class DirectMethods {
     explicit Typed(Accept<In, Out> given) : accept(std::move(given)) {}
     void Serve(WireOpening opening) const override;
     const Accept<In, Out> accept;
+  };
+  template <typename In, typename Out>
+  struct TypedUnary final : Method {
+    explicit TypedUnary(Unary<In, Out> given) : handler(std::move(given)) {}
+    void Serve(WireOpening opening) const override;
+    const Unary<In, Out> handler;
   };
 
   std::map<std::string, std::shared_ptr<const Method>, std::less<>> methods_;

@@ -81,11 +81,32 @@ bool WireServerCall::PassNotify() {
 
 void WireServerCall::Finish(const absl::Status& status, MetadataList trailing) {
   Run([status, trailing = std::move(trailing)](WireServerCall& call) {
-    call.Answer(status, trailing);
-    const auto events = std::move(call.events_);
-    events->OnEnd();
-    call.calls_->Remove(&call);
+    call.End(status, trailing);
   });
+}
+
+void WireServerCall::FinishWith(std::optional<h2::Chunk> message, const absl::Status& status,
+                                MetadataList trailing) {
+  Run([message = std::move(message), status,
+       trailing = std::move(trailing)](WireServerCall& call) mutable {
+    if (!message || call.stream_ == nullptr || call.has_answered_) {
+      return call.End(status, trailing);
+    }
+    if (message->size() - h2::kGrpcPrefixBytes > call.message_bytes_max_) {
+      return call.End(absl::ResourceExhaustedError("the answer is too large"), {});
+    }
+    call.has_sent_head_ = true;
+    call.stream_->SendHead(GrpcAnswerHead(), false);
+    call.stream_->Write(*std::move(message));
+    call.End(status, trailing);
+  });
+}
+
+void WireServerCall::End(const absl::Status& status, const MetadataList& trailing) {
+  Answer(status, trailing);
+  const auto events = std::move(events_);
+  events->OnEnd();
+  calls_->Remove(this);
 }
 
 void WireServerCall::Abort() {

@@ -1,4 +1,4 @@
-// A server's bidirectional stream over HTTP/2 on an event loop, without gRPC's library.
+// A server's call over HTTP/2 on an event loop, without gRPC's library.
 #pragma once
 
 #include <atomic>
@@ -56,6 +56,9 @@ class WireServerCall final : public DirectCall,
   void Write(h2::Chunk message);
   bool PassNotify();
   void Finish(const absl::Status& status, MetadataList trailing);
+  // Of a unary call: the answer, where the status is OK, and the end. OnWritten is not told.
+  void FinishWith(std::optional<h2::Chunk> message, const absl::Status& status,
+                  MetadataList trailing);
 
   // Ends it for both sides with UNAVAILABLE.
   void Abort() override;
@@ -75,6 +78,8 @@ class WireServerCall final : public DirectCall,
   void Deliver();
   void CheckWritten();
   void Answer(const absl::Status& status, const MetadataList& trailing);
+  // The status, and the server's last function.
+  void End(const absl::Status& status, const MetadataList& trailing);
   void GiveUp(const absl::Status& status);
 
   http::EventLoops& loops_;

@@ -5,6 +5,7 @@
 
 #include "libs/base/status.h"
 #include "libs/rpc/server_unary.h"
+#include "libs/rpc/unary_server_wire.h"
 #include "services/event-broker/api/event_reader.h"
 #include "services/event-broker/api/publish_stream.h"
 #include "services/event-broker/api/tail.h"
@@ -33,33 +34,34 @@ grpc::ServerUnaryReactor* EventBrokerApi::Publish(grpc::CallbackServerContext* c
   return rpc::ServeUnary(
       context, request, response,
       [this](const pb::PublishRequest& given, pb::PublishReceipt* receipt, rpc::CallContext&,
-             const rpc::ServerDone& done) {
-        if (!given.has_event()) return done(FieldError("event", "must be set"));
-        auto event = given.event();
-        auto checked = CheckEvent(rules_, given.space(), clock_.Wall(), event);
-        if (!checked.ok()) return done(checked.status());
-        if (checked->due) {
-          std::vector<CheckedEvent> events;
-          events.push_back(*std::move(checked));
-          return intake_.Take(std::move(events),
-                              [receipt, done](ScheduleIntake::Receipts receipts) {
-                                *receipt = std::move(receipts.front());
-                                done(RefusalOf(*receipt));
-                              });
-        }
-        const std::string id = checked->append.id;
-        std::vector<AppendRequest> requests;
-        requests.push_back(std::move(checked->append));
-        const absl::Status queued =
-            log_.Append(std::move(requests),
-                        [this, receipt, done, id](const std::vector<AppendResult>& results) {
-                          const AppendResult& result = results.front();
-                          if (result.verdict == AppendVerdict::kFailed) return done(result.status);
-                          *receipt = MakeReceipt(id, result, log_.durability());
-                          done(absl::OkStatus());
-                        });
-        if (!queued.ok()) done(queued);
+             const rpc::ServerDone& done) { TakeOne(given, receipt, done); });
+}
+
+void EventBrokerApi::TakeOne(const pb::PublishRequest& request, pb::PublishReceipt* receipt,
+                             const rpc::ServerDone& done) {
+  if (!request.has_event()) return done(FieldError("event", "must be set"));
+  auto event = request.event();
+  auto checked = CheckEvent(rules_, request.space(), clock_.Wall(), event);
+  if (!checked.ok()) return done(checked.status());
+  if (checked->due) {
+    std::vector<CheckedEvent> events;
+    events.push_back(*std::move(checked));
+    return intake_.Take(std::move(events), [receipt, done](ScheduleIntake::Receipts receipts) {
+      *receipt = std::move(receipts.front());
+      done(RefusalOf(*receipt));
+    });
+  }
+  const std::string id = checked->append.id;
+  std::vector<AppendRequest> requests;
+  requests.push_back(std::move(checked->append));
+  const absl::Status queued = log_.Append(
+      std::move(requests), [this, receipt, done, id](const std::vector<AppendResult>& results) {
+        const AppendResult& result = results.front();
+        if (result.verdict == AppendVerdict::kFailed) return done(result.status);
+        *receipt = MakeReceipt(id, result, log_.durability());
+        done(absl::OkStatus());
       });
+  if (!queued.ok()) done(queued);
 }
 
 grpc::ServerUnaryReactor* EventBrokerApi::PublishBatch(grpc::CallbackServerContext* context,
@@ -133,6 +135,10 @@ void EventBrokerApi::AddDirect(rpc::DirectMethods& direct) {
   direct.Add<pb::PublishStreamRequest, pb::PublishStreamResponse>(
       "/penstock.events.v1.EventBrokerService/PublishStream",
       [this](const auto& stream) { return Accept(stream); });
+  direct.AddUnary<pb::PublishRequest, pb::PublishReceipt>(
+      "/penstock.events.v1.EventBrokerService/Publish",
+      [this](const pb::PublishRequest& given, pb::PublishReceipt* receipt, rpc::CallContext&,
+             const rpc::ServerDone& done) { TakeOne(given, receipt, done); });
 }
 
 grpc::ServerUnaryReactor* EventBrokerApi::ReadEvents(grpc::CallbackServerContext* context,

@@ -92,10 +92,12 @@ class EventBrokerApi final : public penstock::events::v1::EventBrokerService::Ca
       const penstock::events::v1::ExplainEventRequest* request,
       penstock::events::v1::ExplainEventResponse* response) override;
 
-  // Enters what a client in this process gets without gRPC.
+  // Enters what is served without gRPC's library.
   void AddDirect(rpc::DirectMethods& direct);
 
  private:
+  void TakeOne(const events::v1::PublishRequest& request, events::v1::PublishReceipt* receipt,
+               const rpc::ServerDone& done);
   PublishStreamServer::Handlers Accept(const std::shared_ptr<PublishStreamServer>& stream);
   // A batch's events that are published now and later, and the places of their receipts.
   struct Batch {

@@ -10,6 +10,7 @@
 #include "libs/base/names.h"
 #include "libs/base/status.h"
 #include "libs/rpc/server_unary.h"
+#include "libs/rpc/unary_server_wire.h"
 #include "services/function-executor/api/convert.h"
 #include "services/function-executor/domain/classify.h"
 
@@ -97,18 +98,27 @@ absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeReque
 grpc::ServerUnaryReactor* FunctionExecutorApi::Invoke(grpc::CallbackServerContext* context,
                                                       const pb::InvokeRequest* request,
                                                       pb::InvokeResponse* response) {
-  return rpc::ServeUnary(
-      context, request, response,
-      [this](const pb::InvokeRequest& given, pb::InvokeResponse* answer, rpc::CallContext& call,
-             const rpc::ServerDone& done) {
-        auto order = MakeOrder(given, call);
-        if (!order.ok()) return done(order.status());
-        const std::string space = order->space;
-        CancelWith(call,
-                   invoker_.Invoke(*std::move(order), [answer, done, space](InvokeResult result) {
-                     done(Fill(std::move(result), space, answer));
-                   }));
+  return rpc::ServeUnary(context, request, response,
+                         [this](const auto& given, auto* answer, rpc::CallContext& call,
+                                const rpc::ServerDone& done) { Run(given, answer, call, done); });
+}
+
+void FunctionExecutorApi::AddDirect(rpc::DirectMethods& direct) {
+  direct.AddUnary<pb::InvokeRequest, pb::InvokeResponse>(
+      "/penstock.executions.v1.FunctionExecutorService/Invoke",
+      [this](const auto& given, auto* answer, rpc::CallContext& call, const rpc::ServerDone& done) {
+        Run(given, answer, call, done);
       });
+}
+
+void FunctionExecutorApi::Run(const pb::InvokeRequest& request, pb::InvokeResponse* response,
+                              rpc::CallContext& call, const rpc::ServerDone& done) {
+  auto order = MakeOrder(request, call);
+  if (!order.ok()) return done(order.status());
+  const std::string space = order->space;
+  CancelWith(call, invoker_.Invoke(*std::move(order), [response, done, space](InvokeResult result) {
+    done(Fill(std::move(result), space, response));
+  }));
 }
 
 grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerContext* context,

@@ -8,8 +8,10 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "libs/rpc/direct_methods.h"
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_stream.h"
+#include "libs/rpc/server_unary.h"
 #include "services/function-executor/api/execution_directory.h"
 #include "services/function-executor/domain/execution_journal.h"
 #include "services/function-executor/domain/invoker.h"
@@ -47,12 +49,17 @@ class FunctionExecutorApi final : public executions::v1::FunctionExecutorService
                                             const executions::v1::CancelExecutionRequest* request,
                                             executions::v1::Execution* response) override;
 
+  // Enters what is served without gRPC's library.
+  void AddDirect(rpc::DirectMethods& direct);
+
   // Ends all tails with UNAVAILABLE, and refuses new ones.
   void CloseTails();
 
  private:
   using TailStream = rpc::ServerStream<executions::v1::Execution>;
 
+  void Run(const executions::v1::InvokeRequest& request, executions::v1::InvokeResponse* response,
+           rpc::CallContext& call, const rpc::ServerDone& done);
   absl::StatusOr<InvokeOrder> MakeOrder(const executions::v1::InvokeRequest& request,
                                         const rpc::CallContext& call) const;
   absl::Status OpenTail(const executions::v1::TailExecutionsRequest& request,

@@ -33,7 +33,7 @@ class InvocationApi final : public internal::v1::InvocationService::CallbackServ
                                               const internal::v1::GetLocalExecutionRequest* request,
                                               executions::v1::Execution* response) override;
 
-  // Enters what a client in this process gets without gRPC.
+  // Enters what is served without gRPC's library.
   void AddDirect(rpc::DirectMethods& direct);
 
   // Tells all brokers that this executor goes away, and gives what is in flight until `limit` to

@@ -71,6 +71,7 @@ absl::Status App::Start() {
   }
   options.connection_age_max = kConnectionAgeMax;
   options.services = {&parts_->executor_api, &parts_->invocation_api};
+  parts_->executor_api.AddDirect(parts_->direct);
   parts_->invocation_api.AddDirect(parts_->direct);
   options.direct = &parts_->direct;
   options.loops = parts_->loops.get();

@@ -11,7 +11,10 @@ struct LoadOptions {
   std::string address;
   int connections = 4;
   int in_flight = 64;
-  std::size_t message_bytes = 128;
+  std::string method = "/bench.Echo/Call";
+  std::string message = std::string(128, 'x');
+  // Whether the answer has to be of the message's size.
+  bool is_echo = true;
   std::chrono::milliseconds warm_up{500};
   std::chrono::milliseconds duration{4'000};
 };
@@ -22,7 +25,7 @@ struct LoadResult {
   double p99_us = 0;
   // All calls, warm-up included.
   std::size_t calls = 0;
-  // Those that did not return their message.
+  // Those that failed, or did not return their message.
   std::size_t failures = 0;
 };
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/bench/grpc_proxy/echo_server.h"
 #include "tests/bench/grpc_proxy/roles.h"
 
 namespace penstock::gateway {

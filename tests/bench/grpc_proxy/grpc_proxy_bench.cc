@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "tests/bench/grpc_proxy/client.h"
+#include "tests/bench/grpc_proxy/echo_server.h"
 #include "tests/bench/grpc_proxy/roles.h"
 
 extern char** environ;

@@ -1,10 +1,5 @@
 #include "tests/bench/grpc_proxy/roles.h"
 
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/server_builder.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -15,51 +10,9 @@
 #include "services/gateway/api/authenticator.h"
 #include "services/gateway/api/grpc_proxy.h"
 #include "services/gateway/api/grpc_targets.h"
+#include "tests/bench/grpc_proxy/echo_server.h"
 
 namespace penstock::gateway {
-namespace {
-
-class Echo final : public grpc::ServerGenericBidiReactor {
- public:
-  Echo() { StartRead(&message_); }
-  void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no message"));
-    StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
-  }
-  void OnDone() override { delete this; }
-
- private:
-  grpc::ByteBuffer message_;
-};
-
-class EchoService final : public grpc::CallbackGenericService {
- public:
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
-    return new Echo();
-  }
-};
-
-}  // namespace
-
-void Serve(int port) {
-  std::printf("%d\n", port);
-  std::fflush(stdout);
-  char byte = 0;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
-}
-
-int RunEchoServer() {
-  EchoService service;
-  grpc::ServerBuilder builder;
-  builder.RegisterCallbackGenericService(&service);
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  const auto server = builder.BuildAndStart();
-  Serve(port);
-  server->Shutdown(std::chrono::system_clock::now());
-  return 0;
-}
 
 int RunFrameProxy(const std::string& address) {
   http::EventLoops loops({.threads = 2});

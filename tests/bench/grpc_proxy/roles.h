@@ -6,14 +6,9 @@
 
 namespace penstock::gateway {
 
-// Sends each unary message back.
-int RunEchoServer();
 // Passes calls on to `address` by gRPC's generic callback API.
 int RunGenericProxy(const std::string& address);
 // Passes calls on to `address` as the gateway does.
 int RunFrameProxy(const std::string& address);
-
-// Prints the port and waits.
-void Serve(int port);
 
 }  // namespace penstock::gateway

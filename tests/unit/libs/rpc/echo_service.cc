@@ -8,14 +8,14 @@ grpc::ServerUnaryReactor* EchoService::Echo(grpc::CallbackServerContext* context
                                             const EchoRequest* request, EchoResponse* response) {
   return ServeUnary(context, request, response,
                     [this](const EchoRequest& given, EchoResponse* answer, CallContext& call,
-                           const ServerDone& done) {
-                      if (on_echo) {
-                        on_echo(given, answer, call, done);
-                        return;
-                      }
-                      answer->set_text(given.text());
-                      done(absl::OkStatus());
-                    });
+                           const ServerDone& done) { Answer(given, answer, call, done); });
+}
+
+void EchoService::Answer(const EchoRequest& request, EchoResponse* response, CallContext& call,
+                         const ServerDone& done) {
+  if (on_echo) return on_echo(request, response, call, done);
+  response->set_text(request.text());
+  done(absl::OkStatus());
 }
 
 grpc::ServerWriteReactor<EchoResponse>* EchoService::Count(grpc::CallbackServerContext* context,
@@ -37,6 +37,12 @@ EchoTest::EchoTest() {
   if (GetParam() != Transport::kTcp && GetParam() != Transport::kInproc) {
     direct_.Add<Numbers, Numbers>(
         kExchange, [this](const auto& stream) { return service_.on_exchange(stream); });
+    if (GetParam() == Transport::kWire) {
+      direct_.AddUnary<EchoRequest, EchoResponse>(
+          kEcho,
+          [this](const EchoRequest& request, EchoResponse* response, CallContext& call,
+                 const ServerDone& done) { service_.Answer(request, response, call, done); });
+    }
     options.direct = &direct_;
     options.loops = &loops_;
   }

@@ -18,6 +18,7 @@
 #include "libs/rpc/server_stream.h"
 #include "libs/rpc/server_unary.h"
 #include "libs/rpc/unary_call.h"
+#include "libs/rpc/unary_server_wire.h"
 #include "libs/rpc/wire_client.h"
 
 namespace penstock::rpc {
@@ -44,6 +45,10 @@ class EchoService final : public penstock::testing::EchoService::CallbackService
   grpc::ServerBidiReactor<Numbers, Numbers>* Exchange(
       grpc::CallbackServerContext* context) override;
 
+  // What Echo does.
+  void Answer(const EchoRequest& request, EchoResponse* response, CallContext& call,
+              const ServerDone& done);
+
   std::function<void(const EchoRequest&, EchoResponse*, CallContext&, ServerDone)> on_echo;
   ServerStreamLimits limits;
   std::function<void(const EchoRequest&, const std::shared_ptr<CountStream>&)> on_count;
@@ -52,7 +57,8 @@ class EchoService final : public penstock::testing::EchoService::CallbackService
 };
 
 // kFront: gRPC's client, and a server behind a ServerFront, which has Exchange. kWire: the same
-// with streams of WireClients. kDirect is for streams: in this process and without gRPC.
+// with Echo too, and with streams of WireClients. kDirect is for streams: in this process and
+// without gRPC.
 enum class Transport { kTcp, kInproc, kFront, kWire, kDirect };
 
 // Starts a server with an EchoService and a channel to it over the transport of the parameter.

@@ -25,6 +25,14 @@ std::string Message(std::int64_t number) {
   return bytes;
 }
 
+std::string EchoMessage(const std::string& text) {
+  EchoRequest request;
+  request.set_text(text);
+  std::string bytes;
+  h2::AppendGrpcMessage(bytes, request.SerializeAsString());
+  return bytes;
+}
+
 h2::Fields HeadOf(const std::string& method) {
   h2::Fields head;
   head.Add(":method", "POST");
@@ -138,6 +146,65 @@ class ServerFrontTest : public EchoTest {
 };
 INSTANTIATE_TEST_SUITE_P(Over, ServerFrontTest, ::testing::Values(Transport::kFront),
                          TransportName);
+
+// Where Echo is served on the loops too.
+class UnaryFrontTest : public ServerFrontTest {};
+INSTANTIATE_TEST_SUITE_P(Over, UnaryFrontTest, ::testing::Values(Transport::kWire), TransportName);
+
+TEST_P(UnaryFrontTest, AnAnswerNeedsOneMessageAndNoMore) {
+  RawCall whole(loops_);
+  whole.Open(*client_, HeadOf(kEcho));
+  for (const char byte : EchoMessage("hello")) whole.Send(std::string(1, byte));
+  EXPECT_EQ(whole.Status().code, absl::StatusCode::kOk);
+  EXPECT_EQ(whole.received(), EchoMessage("hello").size());
+  RawCall twice(loops_);
+  twice.Open(*client_, HeadOf(kEcho));
+  twice.Send(EchoMessage("a") + EchoMessage("bc"));
+  EXPECT_EQ(twice.Status().code, absl::StatusCode::kOk);
+  EXPECT_EQ(twice.received(), EchoMessage("a").size()) << "the first counts";
+  RawCall none(loops_);
+  none.Open(*client_, HeadOf(kEcho));
+  none.HalfClose();
+  const h2::GrpcStatus status = none.Status();
+  EXPECT_EQ(status.code, absl::StatusCode::kInternal);
+  EXPECT_EQ(status.message, "the request has no message");
+  client_->Stop();
+}
+
+TEST_P(UnaryFrontTest, WhatIsNoMessageIsRefused) {
+  std::string garbage;
+  h2::AppendGrpcMessage(garbage, "\x0f\xff");
+  std::string flagged = EchoMessage("x");
+  flagged[0] = 1;  // Compressed, by what no field says.
+  for (const std::string& bytes : {garbage, flagged}) {
+    RawCall call(loops_);
+    call.Open(*client_, HeadOf(kEcho));
+    call.Send(bytes);
+    EXPECT_EQ(call.Status().code, absl::StatusCode::kInternal);
+  }
+  client_->Stop();
+}
+
+TEST_P(UnaryFrontTest, AResetReachesTheHandler) {
+  std::promise<void> called;
+  std::promise<void> cancelled;
+  std::optional<ServerDone> kept;
+  service_.on_echo = [&](const EchoRequest&, EchoResponse*, CallContext& call,
+                         const ServerDone& done) {
+    kept = done;
+    call.cancellation()->Subscribe([&] { cancelled.set_value(); });
+    called.set_value();
+  };
+  RawCall call(loops_);
+  call.Open(*client_, HeadOf(kEcho));
+  call.Send(EchoMessage("hello"));
+  Await(called);
+  call.Reset();
+  Await(cancelled);
+  (*kept)(absl::OkStatus());  // Harms nothing.
+  kept.reset();
+  client_->Stop();
+}
 
 TEST_P(ServerFrontTest, MessagesMayComeInAnyPieces) {
   RawCall call(loops_);

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 class UnaryTest : public EchoTest {};
 INSTANTIATE_TRANSPORTS(UnaryTest);
+INSTANTIATE_TEST_SUITE_P(OverLoops, UnaryTest, ::testing::Values(Transport::kWire), TransportName);
 
 TEST_P(UnaryTest, AnswersFromAnotherThreadWithMetadata) {
   std::thread worker;
