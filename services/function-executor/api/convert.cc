@@ -199,6 +199,15 @@ pb::Execution ToProto(const ExecutionRecord& record) {
   }
   proto.set_instance(record.instance);
   proto.set_traceparent(record.traceparent);
+  for (const StepRecord& step : record.steps) {
+    pb::ExecutionStep* const added = proto.add_steps();
+    added->set_name(step.name);
+    added->set_phase(step.phase == StepPhase::kBefore ? pb::ExecutionStep::BEFORE
+                                                      : pb::ExecutionStep::AFTER);
+    *added->mutable_duration() = ToProto(step.duration);
+    added->set_effect(ToUtf8(step.effect));
+    added->set_space(step.is_of_space);
+  }
   return proto;
 }
 

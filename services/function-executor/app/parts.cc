@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/lifecycle/instance_id.h"
@@ -31,6 +33,12 @@ std::unique_ptr<ProcessDriver> MakeProcessDriver(const Config& config, const Clo
   options.python = config.process.python;
   options.node = config.process.node;
   return std::make_unique<ProcessDriver>(std::move(options), clock);
+}
+
+// From 0 to below 1. Thread-safe.
+double Random() {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
 std::unique_ptr<rpc::ReplicaSet> MakePeers(const Config& config) {
@@ -88,10 +96,15 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       calls(shared.metrics),
       http_driver({.answer_bytes_max = config.http_answer_bytes_max}, *client, shared.clock),
       process(MakeProcessDriver(config, shared.clock)),
-      registry(timers,
-               [this](const std::string& uid, std::int64_t version) {
-                 if (process) process->Forget(uid, version);
-               }),
+      middleware(timers, shared.clock, Random),
+      registry(
+          timers,
+          [this](const std::string& uid, std::int64_t version) {
+            if (process) process->Forget(uid, version);
+          },
+          [this](const std::vector<StepSpec>& of_space, const FunctionSpec& function) {
+            return middleware.Build(of_space, function);
+          }),
       watcher({.address = config.function_manager_address, .peer_auth = peer_auth}, registry,
               timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),
@@ -123,7 +136,9 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       streams_gauge(shared.metrics.GaugeCallback(
           "penstock_executor_delivery_streams", "Open streams of brokers.",
           [this] { return static_cast<double>(invocation_api.streams()); },
-          {{"server", config.server_name}})) {}
+          {{"server", config.server_name}})) {
+  AddBuiltinMiddleware(&middleware);
+}
 
 App::Parts::~Parts() { Stop(std::chrono::milliseconds(500)); }
 

@@ -24,6 +24,7 @@
 #include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
+#include "services/function-executor/domain/middleware/catalog.h"
 #include "services/function-executor/domain/schema_checks.h"
 #include "services/function-executor/drivers/http/http_driver.h"
 #include "services/function-executor/drivers/noop/noop_driver.h"
@@ -71,6 +72,7 @@ struct App::Parts {
   NoopDriver noop;
   HttpDriver http_driver;
   std::unique_ptr<ProcessDriver> process;  // Null when process functions are switched off.
+  MiddlewareCatalog middleware;
   FunctionRegistry registry;
   FunctionWatcher watcher;
   ExecutionJournal journal;

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "libs/base/time.h"
 #include "libs/jsonschema/schema.h"
 
@@ -68,6 +69,15 @@ struct NoopTarget {};
 
 using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
 
+// A middleware as it was set: its kind, the name of the field in
+// `penstock.functions.v1.Middleware`, and the JSON form of that field's message.
+struct StepSpec {
+  std::string kind;
+  std::string settings;
+
+  friend bool operator==(const StepSpec&, const StepSpec&) = default;
+};
+
 // An immutable version of a function, as the function-manager announced it.
 struct FunctionSpec {
   std::string space;
@@ -82,6 +92,7 @@ struct FunctionSpec {
   // What it takes and answers; null for anything.
   std::shared_ptr<const jsonschema::Schema> input_schema;
   std::shared_ptr<const jsonschema::Schema> output_schema;
+  std::vector<StepSpec> middleware;  // In their order on the way in.
   Target target;
 };
 
@@ -139,6 +150,9 @@ struct Invocation {
   // CloudEvents JSON batch format; `event` and `delivery_id` are the first one's.
   std::shared_ptr<const Batch> batch;
   std::string traceparent;
+  // Only for a call that middleware sees. The principal, and the caller's key for one run.
+  std::string caller;
+  std::string idempotency_key;
   MonotonicTime
       deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
   WallTime deadline_wall;  // The same moment for the function's context.
@@ -153,6 +167,8 @@ struct Outcome {
   int http_status = 0;                      // Of an HTTP function's answer; 0 for others.
   std::optional<Microseconds> retry_after;  // From a Retry-After header.
   bool timed_out = false;                   // The error is that the deadline passed.
+  // Not OK when a middleware refused the call before any driver had it: what the caller is told.
+  absl::StatusCode refusal = absl::StatusCode::kOk;
 };
 
 }  // namespace penstock::executor

@@ -44,6 +44,7 @@ struct InvokeOrder {
   bool replay = false;                 // As in Invocation, like the next.
   std::shared_ptr<const Batch> batch;  // Null unless it is one.
   std::string caller;
+  std::string idempotency_key;
   std::string traceparent;
   // The call ends within this time; the function's own limit counts too.
   std::optional<Microseconds> timeout;

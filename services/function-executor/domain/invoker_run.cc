@@ -8,6 +8,7 @@
 
 #include "libs/base/status.h"
 #include "services/function-executor/domain/classify.h"
+#include "services/function-executor/domain/middleware/middleware.h"
 #include "services/function-executor/domain/redactor.h"
 
 namespace penstock::executor {
@@ -25,18 +26,11 @@ CallResult ResultOf(const Outcome& outcome) {
   return CallResult::kFunctionError;
 }
 
-Outcome Failed(FunctionError error) {
-  Outcome outcome;
-  outcome.payload = std::make_shared<const std::string>();
-  outcome.error = std::move(error);
-  return outcome;
-}
-
 Outcome ProcessDisabled() {
-  return Failed({ErrorCategory::kSystem,
-                 "Disabled",
-                 "process functions are switched off here (process.enabled)",
-                 {}});
+  return FailedOutcome({ErrorCategory::kSystem,
+                        "Disabled",
+                        "process functions are switched off here (process.enabled)",
+                        {}});
 }
 
 }  // namespace
@@ -77,6 +71,7 @@ void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
   if (!function.ok()) return Refuse(function.status());
   secrets_ = std::move(function->secrets);
+  chain_ = std::move(function->chain);
   EnterGate(std::move(function->spec));
 }
 
@@ -180,32 +175,70 @@ void Invoker::Run::StartRun() {
   }
   invoker_.Add(record_.id, shared_from_this());
   parts.observer.OnStart();
-  if (function_->input_schema == nullptr) return StartDriver();
-  parts.schemas.CheckInput(function_->input_schema, order_.payload, order_.content_type,
-                           order_.batch,
-                           [self = shared_from_this()](std::optional<FunctionError> error) {
-                             if (!error) return self->StartDriver();
-                             self->End(Failed(*std::move(error)));
-                           });
+  if (function_->input_schema == nullptr) return StartChain();
+  parts.schemas.CheckInput(
+      function_->input_schema, order_.payload, order_.content_type, order_.batch,
+      [self = shared_from_this()](std::optional<FunctionError> error) {
+        self->AddStep("validate", StepPhase::kBefore, error ? "refused" : "passed", self->started_);
+        if (!error) return self->StartChain();
+        self->End(FailedOutcome(*std::move(error)));
+      });
 }
 
-void Invoker::Run::StartDriver() {
+void Invoker::Run::StartChain() {
   const auto self = shared_from_this();
+  if (secrets_ != nullptr) {
+    AddStep("secrets", StepPhase::kBefore, "given", invoker_.parts_.clock.Monotonic());
+  }
+  const auto on_answer = [self](Outcome outcome) { self->OnAnswer(std::move(outcome)); };
+  if (chain_ == nullptr) return StartDriver(MakeInvocation(), on_answer);
+  Invocation invocation = MakeInvocation();
+  invocation.caller = order_.caller;
+  invocation.idempotency_key = order_.idempotency_key;
+  auto run = std::make_shared<ChainRun>(
+      chain_, std::move(invocation), invoker_.parts_.clock,
+      [self](Invocation given, Driver::Done done) {
+        self->StartDriver(std::move(given), std::move(done));
+      },
+      [self](Outcome outcome) {
+        // The run and its chain hold each other until here.
+        std::shared_ptr<ChainRun> ended;
+        {
+          const std::lock_guard lock(self->mutex_);
+          ended = std::move(self->chain_run_);
+          if (ended != nullptr) {
+            for (StepRecord& record : ended->Records()) {
+              self->record_.steps.push_back(std::move(record));
+            }
+          }
+        }
+        self->OnAnswer(std::move(outcome));
+      });
   bool is_cancelled = false;
   {
     const std::lock_guard lock(mutex_);
+    chain_run_ = run;
     is_cancelled = cancelled_;
   }
-  if (is_cancelled) {
-    return End(Failed({ErrorCategory::kSystem, "Cancelled", "the call was cancelled", {}}));
-  }
-  Driver* const driver = invoker_.DriverOf(*function_);
-  if (driver == nullptr) return End(ProcessDisabled());
-  auto call = driver->Start(MakeInvocation(),
-                            [self](Outcome outcome) { self->OnDriverDone(std::move(outcome)); });
+  if (is_cancelled) run->Cancel();
+  run->Start();
+}
+
+void Invoker::Run::StartDriver(Invocation invocation, Driver::Done done) {
+  bool is_cancelled = false;
+  std::uint64_t start = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (stage_ != Stage::kRunning) return;
+    is_cancelled = cancelled_;
+    start = ++driver_starts_;
+  }
+  if (is_cancelled) return done(CancelledOutcome());
+  Driver* const driver = invoker_.DriverOf(*function_);
+  if (driver == nullptr) return done(ProcessDisabled());
+  auto call = driver->Start(std::move(invocation), std::move(done));
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ != Stage::kRunning || driver_starts_ != start) return;
     driver_call_ = call;
     is_cancelled = cancelled_;
   }
@@ -234,6 +267,7 @@ Invocation Invoker::Run::MakeInvocation() const {
 
 void Invoker::Run::Cancel() {
   std::shared_ptr<Driver::Call> call;
+  std::shared_ptr<ChainRun> chain;
   Stage stage = Stage::kDone;
   {
     const std::lock_guard lock(mutex_);
@@ -241,8 +275,10 @@ void Invoker::Run::Cancel() {
     cancelled_ = true;
     stage = stage_;
     call = driver_call_;
+    chain = chain_run_;
   }
   if (stage == Stage::kRunning) {
+    if (chain) chain->Cancel();
     if (call) call->Cancel();
     return;
   }
@@ -274,13 +310,22 @@ void Invoker::Run::LeaveGate() {
   if (has_slot_) invoker_.gates_.Release(function_->uid);
 }
 
-void Invoker::Run::OnDriverDone(Outcome outcome) {
+void Invoker::Run::AddStep(std::string_view name, StepPhase phase, std::string_view effect,
+                           MonotonicTime since) {
+  const Microseconds duration = invoker_.parts_.clock.Monotonic() - since;
+  const std::lock_guard lock(mutex_);
+  record_.steps.push_back({std::string(name), phase, duration, std::string(effect), false});
+}
+
+void Invoker::Run::OnAnswer(Outcome outcome) {
   if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
   if (outcome.error || function_->output_schema == nullptr) return End(std::move(outcome));
   const auto answer = std::make_shared<Outcome>(std::move(outcome));
+  const MonotonicTime since = invoker_.parts_.clock.Monotonic();
   invoker_.parts_.schemas.CheckOutput(
       function_->output_schema, answer->payload, answer->content_type,
-      [self = shared_from_this(), answer](std::optional<FunctionError> error) {
+      [self = shared_from_this(), answer, since](std::optional<FunctionError> error) {
+        self->AddStep("validate", StepPhase::kAfter, error ? "refused" : "passed", since);
         answer->error = std::move(error);
         self->End(std::move(*answer));
       });
@@ -310,8 +355,20 @@ void Invoker::Run::End(Outcome outcome) {
   if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
   ExecutionRecord record = record_;
   record.duration = duration;
-  parts.journal.End(std::move(record), order_.payload, order_.content_type,
-                    recorded ? *recorded : result->outcome, [self = shared_from_this(), result] {
+  Bytes input = order_.payload;
+  std::string input_type = order_.content_type;
+  if (chain_ != nullptr) {
+    if (!recorded) recorded = result->outcome;
+    RecordBodies bodies = BodiesFor(&*recorded);
+    chain_->ShapeRecord(&bodies);
+    input = std::move(bodies.input);
+    input_type = std::move(bodies.input_type);
+    recorded->payload = std::move(bodies.output);
+    recorded->content_type = std::move(bodies.output_type);
+    if (!bodies.keeps_logs) recorded->logs = {};
+  }
+  parts.journal.End(std::move(record), input, input_type, recorded ? *recorded : result->outcome,
+                    [self = shared_from_this(), result] {
                       self->invoker_.Remove(self->record_.id);
                       self->LeaveGate();
                       const Done done = std::move(self->done_);
@@ -319,11 +376,34 @@ void Invoker::Run::End(Outcome outcome) {
                     });
 }
 
+RecordBodies Invoker::Run::BodiesFor(const Outcome* outcome) const {
+  RecordBodies bodies;
+  bodies.input = order_.payload;
+  bodies.input_type = order_.content_type;
+  bodies.is_batch = order_.batch != nullptr;
+  if (outcome == nullptr) return bodies;
+  bodies.output = outcome->payload;
+  bodies.output_type = outcome->content_type;
+  bodies.has_failed = outcome->error.has_value();
+  return bodies;
+}
+
 ExecutionRecord Invoker::Run::Snapshot() const {
-  ExecutionRecord record = record_;
+  ExecutionRecord record;
+  std::shared_ptr<ChainRun> chain_run;
+  {
+    const std::lock_guard lock(mutex_);
+    record = record_;
+    chain_run = chain_run_;
+  }
+  if (chain_run != nullptr) {
+    for (StepRecord& step : chain_run->Records()) record.steps.push_back(std::move(step));
+  }
   record.duration = invoker_.parts_.clock.Monotonic() - started_;
-  record.input = RecordBody(order_.payload, order_.content_type,
-                            invoker_.parts_.journal.options().body_bytes_max);
+  RecordBodies bodies = BodiesFor(nullptr);
+  if (chain_ != nullptr) chain_->ShapeRecord(&bodies);
+  record.input =
+      RecordBody(bodies.input, bodies.input_type, invoker_.parts_.journal.options().body_bytes_max);
   return record;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "libs/base/names.h"
 #include "libs/base/status.h"
@@ -51,6 +52,23 @@ absl::StatusOr<std::shared_ptr<const jsonschema::Schema>> SchemaOf(
   return jsonschema::Schema::Parse(text, field);
 }
 
+// A kind that is newer than this executor has an empty name, which no middleware is registered for.
+absl::StatusOr<std::vector<StepSpec>> StepsOf(
+    const google::protobuf::RepeatedPtrField<pb::Middleware>& messages) {
+  std::vector<StepSpec> steps;
+  for (const pb::Middleware& message : messages) {
+    StepSpec step;
+    const google::protobuf::Reflection& reflection = *message.GetReflection();
+    const auto* const kind = message.GetDescriptor()->FindOneofByName("kind");
+    if (const auto* const field = reflection.GetOneofFieldDescriptor(message, kind)) {
+      step.kind = field->name();
+      ASSIGN_OR_RETURN(step.settings, protojson::PrintJson(reflection.GetMessage(message, field)));
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
 }  // namespace
 
 absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionChange& change) {
@@ -70,6 +88,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
     }
     update.secrets = std::move(secrets);
   }
+  ASSIGN_OR_RETURN(update.space_middleware, StepsOf(change.space_middleware()));
   update.kept.assign(change.kept_versions().begin(), change.kept_versions().end());
   const bool is_callable =
       !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
@@ -98,6 +117,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   if (function.has_output_schema()) {
     ASSIGN_OR_RETURN(spec->output_schema, SchemaOf("output_schema", function.output_schema()));
   }
+  ASSIGN_OR_RETURN(spec->middleware, StepsOf(function.middleware()));
   update.spec = std::move(spec);
   return update;
 }
