@@ -22,6 +22,8 @@ constexpr std::size_t kPayloadBytesMax = 1U << 20;
 constexpr std::size_t kTailsMax = 256;
 constexpr char kStickyKeyHeader[] = "penstock-sticky-key";
 constexpr std::size_t kStickyKeyBytesMax = 256;
+constexpr char kIdempotencyKeyHeader[] = "idempotency-key";
+constexpr std::size_t kIdempotencyKeyBytesMax = 255;
 
 // Ends `target` when the caller is gone. The run may end first, in any thread.
 void CancelWith(rpc::CallContext& call, const std::shared_ptr<Invoker::Call>& target) {
@@ -43,12 +45,41 @@ absl::StatusOr<std::string> StickyKeyOf(const pb::InvokeRequest& request) {
   return key;
 }
 
+// The key of calls that run once. As a header it is a string of structured fields (RFC 8941), in
+// quotes; many clients leave them out.
+absl::StatusOr<std::string> IdempotencyKeyOf(const pb::InvokeRequest& request) {
+  std::string key = request.idempotency_key();
+  for (const pb::NameValue& header : request.http().headers()) {
+    if (key.empty() && header.name() == kIdempotencyKeyHeader) key = header.value();
+  }
+  if (key.size() >= 2 && key.starts_with('"') && key.ends_with('"')) {
+    key = key.substr(1, key.size() - 2);
+  }
+  if (key.size() > kIdempotencyKeyBytesMax) {
+    return FieldError("idempotency_key", fmt::format("has {} bytes; expected at most {}",
+                                                     key.size(), kIdempotencyKeyBytesMax));
+  }
+  return key;
+}
+
+// What a middleware refused before any driver had the call: the function was not reached.
+absl::Status RefusalOf(const Outcome& outcome) {
+  const FunctionError& error = *outcome.error;
+  absl::Status status = WithReason(absl::Status(outcome.refusal, error.message), error.type,
+                                   {{"category", std::string(CategoryName(error.category))}});
+  if (!outcome.retry_after) return status;
+  return WithRetryAfter(std::move(status), absl::Microseconds(outcome.retry_after->count()));
+}
+
 absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeResponse* response) {
   if (!result.refusal.ok()) return result.refusal;
   if (IsBusy(result.outcome)) {
     const Microseconds wait = result.outcome.retry_after.value_or(Microseconds(1'000'000));
     return WithRetryAfter(absl::ResourceExhaustedError(result.outcome.error->message),
                           absl::Microseconds(wait.count()));
+  }
+  if (result.outcome.error && result.outcome.refusal != absl::StatusCode::kOk) {
+    return RefusalOf(result.outcome);
   }
   response->set_execution(ResourceName{space, "executions", result.execution_id}.ToString());
   response->mutable_payload()->set_content_type(result.outcome.content_type);
@@ -74,6 +105,7 @@ absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeReque
   order.function = std::move(name.name.id);
   order.tag = std::move(name.tag);
   ASSIGN_OR_RETURN(order.sticky_key, StickyKeyOf(request));
+  ASSIGN_OR_RETURN(order.idempotency_key, IdempotencyKeyOf(request));
   order.payload = std::make_shared<const std::string>(request.payload().data());
   order.content_type = request.payload().content_type();
   if (request.has_http()) {

@@ -342,7 +342,9 @@ void Invoker::Run::End(Outcome outcome) {
   result->function_version = function_->version;
   result->duration = duration;
   result->outcome = std::move(outcome);
-  if (IsBusy(result->outcome)) {
+  const bool is_refused = result->outcome.refusal != absl::StatusCode::kOk;
+  if (IsBusy(result->outcome) ||
+      (is_refused && !parts.journal.TakesRefusal(record_.space, record_.function))) {
     // It was not started, so there is nothing to tell of it: a record for each refusal would push
     // those of real runs out.
     invoker_.Remove(record_.id);

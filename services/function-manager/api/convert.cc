@@ -138,6 +138,14 @@ void SchemaToProto(const std::string& schema, google::protobuf::Struct* message)
   protojson::ParseJson(schema, message).IgnoreError();
 }
 
+// Sets a field of repeated Middleware.
+void StepsToProto(const std::string& steps, const char* field, google::protobuf::Message* message) {
+  if (steps.empty()) return;
+  // It was made by StepsFromProto.
+  protojson::ParseJsonField(steps, message->GetDescriptor()->FindFieldByName(field), message)
+      .IgnoreError();
+}
+
 void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   ToProto(spec.metadata, message->mutable_metadata());
   message->set_description(spec.description);
@@ -149,6 +157,7 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   if (!spec.output_schema.empty()) {
     SchemaToProto(spec.output_schema, message->mutable_output_schema());
   }
+  StepsToProto(spec.middleware, "middleware", message);
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     ToProto(*http, message->mutable_http());
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
@@ -159,6 +168,25 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
 }
 
 }  // namespace
+
+std::string StepsFromProto(const google::protobuf::RepeatedPtrField<pb::Middleware>& steps) {
+  if (steps.empty()) return {};
+  std::string text = "[";
+  for (const pb::Middleware& step : steps) {
+    if (text.size() > 1) text += ',';
+    // What has no JSON form, like a number without end, is left for the check to refuse.
+    const auto printed = protojson::PrintJson(step);
+    text += printed.ok() ? *printed : "not JSON";
+  }
+  return text + "]";
+}
+
+void ToProto(const SpaceMiddleware& middleware, pb::SpaceMiddleware* message) {
+  message->set_name(middleware.Name());
+  message->set_etag(middleware.Etag());
+  if (middleware.generation > 0) ToProto(middleware.update_time, message->mutable_update_time());
+  StepsToProto(middleware.steps, "middleware", message);
+}
 
 SpecInput FromProto(const pb::Function& message) {
   SpecInput input;
@@ -184,6 +212,8 @@ SpecInput FromProto(const pb::Function& message) {
     input.spec.output_schema = SchemaFromProto(message.output_schema());
     input.fields_set |= kOutputSchema;
   }
+  input.spec.middleware = StepsFromProto(message.middleware());
+  if (message.middleware_size() > 0) input.fields_set |= kMiddleware;
   switch (message.driver_case()) {
     case pb::Function::kHttp:
       input.spec.driver = FromProto(message.http());
@@ -278,6 +308,7 @@ penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch,
       added->set_older_version(change.function.is_version);
       for (const std::int64_t version : change.kept) added->add_kept_versions(version);
       AddSecrets(change.secrets, cipher, added);
+      StepsToProto(change.space_middleware, "space_middleware", added);
     }
   }
   message.set_snapshot_begin(batch.is_snapshot_begin);

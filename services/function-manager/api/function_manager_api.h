@@ -12,6 +12,7 @@
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/domain/function_catalog.h"
 #include "services/function-manager/domain/secret_catalog.h"
+#include "services/function-manager/domain/space_middleware.h"
 #include "services/function-manager/domain/traffic_catalog.h"
 
 namespace penstock::functions {
@@ -23,10 +24,12 @@ class FunctionManagerApi final
  public:
   // The caller's principal is believed only next to a token that `peer_auth` accepts.
   FunctionManagerApi(FunctionCatalog& catalog, TrafficCatalog& traffic, SecretCatalog& secrets,
-                     CallMetrics& metrics, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+                     SpaceMiddlewareCatalog& middleware, CallMetrics& metrics,
+                     std::shared_ptr<const rpc::PeerAuth> peer_auth)
       : catalog_(catalog),
         traffic_(traffic),
         secrets_(secrets),
+        middleware_(middleware),
         metrics_(metrics),
         peer_auth_(std::move(peer_auth)) {}
 
@@ -98,6 +101,15 @@ class FunctionManagerApi final
       const penstock::functions::v1::RotateSecretKeyRequest* request,
       penstock::functions::v1::RotateSecretKeyResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetSpaceMiddleware(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::GetSpaceMiddlewareRequest* request,
+      penstock::functions::v1::SpaceMiddleware* response) override;
+  grpc::ServerUnaryReactor* UpdateSpaceMiddleware(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::UpdateSpaceMiddlewareRequest* request,
+      penstock::functions::v1::SpaceMiddleware* response) override;
+
   // The RPCs that this release refuses.
   grpc::ServerReadReactor<penstock::functions::v1::UploadSourceRequest>* UploadSource(
       grpc::CallbackServerContext* context,
@@ -117,6 +129,7 @@ class FunctionManagerApi final
   FunctionCatalog& catalog_;
   TrafficCatalog& traffic_;
   SecretCatalog& secrets_;
+  SpaceMiddlewareCatalog& middleware_;
   CallMetrics& metrics_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
 };

@@ -48,9 +48,10 @@ struct App::Parts {
         catalog(store, shared.clock, spaces, static_cast<std::size_t>(config.versions_kept)),
         traffic(store, spaces, static_cast<std::size_t>(config.versions_kept)),
         secrets(store, *cipher, shared.clock, spaces),
+        middleware(store, shared.clock, spaces),
         keeper(store, spaces),
         calls(shared.metrics),
-        manager(catalog, traffic, secrets, calls, peer_auth),
+        manager(catalog, traffic, secrets, middleware, calls, peer_auth),
         registry(keeper, feed, *cipher, calls, peer_auth),
         function_gauge(shared.metrics.GaugeCallback(
             "penstock_functions_functions", "Functions that are stored.",
@@ -68,6 +69,7 @@ struct App::Parts {
   FunctionCatalog catalog;
   TrafficCatalog traffic;
   SecretCatalog secrets;
+  SpaceMiddlewareCatalog middleware;
   ReferenceKeeper keeper;
   CallMetrics calls;
   FunctionManagerApi manager;

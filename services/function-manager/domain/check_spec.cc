@@ -12,6 +12,7 @@
 #include "libs/base/status.h"
 #include "libs/jsonschema/schema.h"
 #include "services/function-manager/domain/check_driver.h"
+#include "services/function-manager/domain/check_middleware.h"
 #include "services/function-manager/domain/text.h"
 
 namespace penstock::functions {
@@ -152,6 +153,7 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
   CheckSchema("input_schema", spec.input_schema, violations);
   CheckSchema("output_schema", spec.output_schema, violations);
   CheckDriver(spec.driver, violations);
+  CheckMiddleware("middleware", spec.middleware, violations);
   return UnderField("function", FieldErrors(violations));
 }
 

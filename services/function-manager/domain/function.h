@@ -79,6 +79,8 @@ struct FunctionSpec {
   std::vector<std::string> secrets;  // Ids in the function's space.
   std::string input_schema;          // JSON; empty for none.
   std::string output_schema;         // The same.
+  // A JSON array of the steps, each in the JSON form of its message; empty for none.
+  std::string middleware;
   Driver driver;
 
   friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;

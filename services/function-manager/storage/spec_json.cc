@@ -106,6 +106,9 @@ FunctionSpec SpecFrom(const json::object& object) {
   if (const json::value* schema = object.if_contains("outputSchema")) {
     spec.output_schema = TextOf(*schema);
   }
+  if (const json::value* steps = object.if_contains("middleware")) {
+    spec.middleware = TextOf(*steps);
+  }
   if (const json::value* http = object.if_contains("http")) {
     spec.driver = HttpFromJson(http->as_object());
   } else if (const json::value* process = object.if_contains("process")) {
@@ -138,6 +141,7 @@ std::string SpecToJson(const FunctionSpec& spec) {
   if (!spec.secrets.empty()) object.emplace("secrets", json::value_from(spec.secrets));
   if (!spec.input_schema.empty()) object.emplace("inputSchema", spec.input_schema);
   if (!spec.output_schema.empty()) object.emplace("outputSchema", spec.output_schema);
+  if (!spec.middleware.empty()) object.emplace("middleware", spec.middleware);
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     object.emplace("http", HttpToJson(*http));
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {

@@ -227,9 +227,12 @@ absl::StatusOr<ChangePage> SqliteFunctionSession::Changes(const ChangeQuery& que
       ASSIGN_OR_RETURN(change.function, FunctionOf(changed));
       ASSIGN_OR_RETURN(change.kept, VersionsOf(change.function.uid));
       ASSIGN_OR_RETURN(change.secrets, SecretsOf(change.function));
+      ASSIGN_OR_RETURN(const SpaceMiddleware of_space,
+                       GetSpaceMiddleware(change.function.name.space));
+      change.space_middleware = of_space.steps;
       ASSIGN_OR_RETURN(has_changed, changed.Step());
     }
-    std::size_t bytes = ByteSize(change.function);
+    std::size_t bytes = ByteSize(change.function) + change.space_middleware.size();
     for (const SecretValue& value : change.secrets) bytes += value.sealed.ciphertext.size();
     budget.Take(bytes);
     page.changes.push_back(std::move(change));

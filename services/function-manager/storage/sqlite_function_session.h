@@ -44,6 +44,7 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override;
   absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
                                                              std::size_t count_max) override;
+  absl::StatusOr<SpaceMiddleware> GetSpaceMiddleware(const std::string& space) override;
 
   absl::Status Put(Function& function) override;
   absl::Status Save(Function& function) override;
@@ -57,6 +58,7 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::Status RemoveSecretValue(const SecretName& name, const std::string& key) override;
   absl::Status RemoveSecret(const SecretName& name) override;
   absl::StatusOr<std::int64_t> Touch(const FunctionName& name) override;
+  absl::StatusOr<std::int64_t> PutSpaceMiddleware(const SpaceMiddleware& middleware) override;
 
   absl::StatusOr<std::int64_t> CountFunctions();
   // Sets the counters of a new store, and leaves those of another as they are.

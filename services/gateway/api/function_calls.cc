@@ -17,6 +17,7 @@ namespace {
 namespace pb = executions::v1;
 
 constexpr char kStickyKey[] = "Penstock-Sticky-Key";
+constexpr char kIdempotencyKey[] = "Idempotency-Key";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 
 // The header's value or else the query's.
@@ -55,6 +56,12 @@ void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeReques
   }
   if (!protojson::IsValidUtf8(request.sticky_key())) {
     return call->Fail(FieldError(kStickyKey, "expected printable characters"));
+  }
+  if (request.idempotency_key().empty()) {
+    request.set_idempotency_key(std::string(call->request.headers.Get(kIdempotencyKey)));
+  }
+  if (!protojson::IsValidUtf8(request.idempotency_key())) {
+    return call->Fail(FieldError(kIdempotencyKey, "expected printable characters"));
   }
   auto options = options_.For(*call, SpaceInName(request.name()));
   if (!options.ok()) return call->Fail(options.status());

@@ -23,6 +23,10 @@ inline constexpr char kDeleteFunctionAlias[] =
     "/penstock.functions.v1.FunctionManagerService/DeleteFunctionAlias";
 inline constexpr char kListFunctionAliases[] =
     "/penstock.functions.v1.FunctionManagerService/ListFunctionAliases";
+inline constexpr char kGetSpaceMiddleware[] =
+    "/penstock.functions.v1.FunctionManagerService/GetSpaceMiddleware";
+inline constexpr char kUpdateSpaceMiddleware[] =
+    "/penstock.functions.v1.FunctionManagerService/UpdateSpaceMiddleware";
 inline constexpr char kCreateSecret[] =
     "/penstock.functions.v1.FunctionManagerService/CreateSecret";
 inline constexpr char kListSecrets[] = "/penstock.functions.v1.FunctionManagerService/ListSecrets";

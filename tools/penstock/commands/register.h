@@ -16,6 +16,8 @@ void AddLogsCommand(Cli& cli, CLI::App* function);
 void AddVersionCommands(Cli& cli, CLI::App* function);
 // `secret set|list|delete|rotate-key`.
 void AddSecretCommands(Cli& cli);
+// `middleware get|set`.
+void AddMiddlewareCommands(Cli& cli);
 // `subscription create|update|list|get|status|pause|resume|drain|delete`.
 void AddSubscriptionCommands(Cli& cli);
 // `replay start|list|get|pause|resume|cancel`.

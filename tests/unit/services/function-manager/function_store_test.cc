@@ -286,6 +286,32 @@ TEST_P(FunctionStoreTest, GivesTheLatestChangeOfEachFunctionInOrder) {
   EXPECT_TRUE(Changes({.after = deleted, .deletions_after = deleted}).changes.empty());
 }
 
+TEST_P(FunctionStoreTest, KeepsTheStepsOfSpacesAndTouchesTheirFunctions) {
+  const Function a = Put(NamedFunction("a"));
+  const Function b = Put(NamedFunction("b"));
+  const Function c = Put(NamedFunction("c", NoopSpec(), "other"));
+  SpaceMiddleware steps;
+  steps.space = "default";
+  steps.generation = 3;
+  steps.update_time = FromUnixMicros(7);
+  steps.steps = R"([{"log":{}}])";
+  std::int64_t revision = 0;
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                EXPECT_TRUE(writer.GetSpaceMiddleware("default")->steps.empty());
+                ASSIGN_OR_RETURN(revision, writer.PutSpaceMiddleware(steps));
+                EXPECT_EQ(*writer.GetSpaceMiddleware("default"), steps);
+                EXPECT_EQ(*writer.PutSpaceMiddleware({"empty", 1, {}, "[]"}), 0);
+                return absl::OkStatus();
+              }).ok());
+  EXPECT_EQ(revision, c.revision + 2);
+  const ChangePage page = Changes({.after = c.revision, .deletions_after = c.revision});
+  ASSERT_EQ(page.changes.size(), 2U);
+  EXPECT_EQ(page.changes[0].function.name, a.name);
+  EXPECT_EQ(page.changes[0].function.version, 1);
+  EXPECT_EQ(page.changes[1].function.name, b.name);
+  EXPECT_EQ(page.changes[1].space_middleware, steps.steps);
+}
+
 TEST_P(FunctionStoreTest, KeepsTrafficAndAliasesBesideTheVersions) {
   Function function = Put(NamedFunction("f"));
   function.version = 2;

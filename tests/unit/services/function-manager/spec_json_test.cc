@@ -15,6 +15,8 @@ TEST(SpecJsonTest, ReadsWhatItWrote) {
   spec.input_schema = R"({"type":"object"})";
   spec.output_schema = "{}";
   EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
+  spec.middleware = R"([{"log":{}}])";
+  EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
   EXPECT_EQ(*SpecFromJson(SpecToJson(NoopSpec())), NoopSpec());
   EXPECT_EQ(*SpecFromJson(SpecToJson(HttpSpec())), HttpSpec());
 }

@@ -63,6 +63,9 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   record.error = FunctionError{ErrorCategory::kInput, "ValueError", "bad", {"line 1", "line 2"}};
   record.logs = {{"a", ""}, {"b"}, true};
   record.traceparent = "00-1-2-01";
+  record.steps = {{"timeout", StepPhase::kBefore, Microseconds(0), "passed", true},
+                  {"retry", StepPhase::kAfter, Microseconds(1'234'567), "retried 2", false},
+                  {"grpc", StepPhase::kAfter, Microseconds(5), "", false}};
   this->Append(record);
   const auto found = GetNow(*this->store_, "default", record.id);
   ASSERT_TRUE(found.ok()) << found.status();
@@ -89,6 +92,7 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   EXPECT_EQ(found->logs.err, record.logs.err);
   EXPECT_TRUE(found->logs.truncated);
   EXPECT_EQ(found->traceparent, record.traceparent);
+  EXPECT_EQ(found->steps, record.steps);
 }
 
 TYPED_TEST(ExecutionStoreTest, WhatIsEmptyStaysEmpty) {
@@ -98,6 +102,7 @@ TYPED_TEST(ExecutionStoreTest, WhatIsEmptyStaysEmpty) {
   EXPECT_FALSE(found->input);
   EXPECT_FALSE(found->error);
   EXPECT_TRUE(found->logs.out.empty());
+  EXPECT_TRUE(found->steps.empty());
   EXPECT_EQ(found->event_id, "");
 }
 
