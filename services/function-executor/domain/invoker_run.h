@@ -1,4 +1,4 @@
-// One call on its way through the invoker. Internal to invoker.cc and invoker_run.cc.
+// One call on its way through the invoker. Internal to the .cc files of the invoker.
 #pragma once
 
 #include <cstdint>
