@@ -17,6 +17,8 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(re2 CONFIG QUIET)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
+# Debian's libjq has no file for CMake or pkg-config.
+find_library(PENSTOCK_LIBJQ jq REQUIRED)
 if(PENSTOCK_BUILD_TESTS)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)

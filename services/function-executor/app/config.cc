@@ -60,6 +60,13 @@ void Bind(config::Binder& binder, Config& config) {
                 "program that starts workers; empty: penstock-launch beside this program");
   binder.String("process.python", &config.process.python, "interpreter of python3 functions");
   binder.String("process.node", &config.process.node, "interpreter of node functions");
+  binder.Int("transform.workers", &config.transform.workers,
+             "processes that run the jq programs of middleware", {1, 64});
+  binder.Bytes("transform.memory_bytes_max", &config.transform.memory_bytes_max,
+               "memory of each of them", {std::size_t{32} << 20, std::size_t{4} << 30});
+  binder.Duration("transform.time_max", &config.transform.time_max,
+                  "how long one jq program may run",
+                  {Microseconds(1'000), Microseconds(60'000'000)});
   binder.Duration("executions.retention_age", &config.executions.retention_age,
                   "how long execution records are kept",
                   {Microseconds(60'000'000), Microseconds(400LL * 86'400 * 1'000'000)});

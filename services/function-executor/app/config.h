@@ -23,6 +23,13 @@ struct ProcessSettings {
   std::string node = "node";
 };
 
+// Of the jq programs of middleware.
+struct TransformSettings {
+  int workers = 2;
+  std::size_t memory_bytes_max = 256U << 20;  // Of each worker.
+  Microseconds time_max{1'000'000};           // Of one transformation.
+};
+
 struct ExecutionSettings {
   Microseconds retention_age{7LL * 24 * 3600 * 1'000'000};
   std::int64_t retention_count = 1'000'000;
@@ -46,6 +53,7 @@ struct Config {
   // The largest answer of an HTTP function.
   std::size_t http_answer_bytes_max = 1U << 20;
   ProcessSettings process;
+  TransformSettings transform;
   ExecutionSettings executions;
   // Deliveries that one stream of a broker may have in flight.
   int deliveries_credit = 256;

@@ -10,6 +10,8 @@
 #include "libs/base/status.h"
 #include "libs/lifecycle/instance_id.h"
 #include "services/function-executor/app/egress.h"
+#include "services/function-executor/middleware/grpc/grpc_step.h"
+#include "services/function-executor/middleware/transform/transform_step.h"
 
 namespace penstock::executor {
 namespace {
@@ -35,10 +37,26 @@ std::unique_ptr<ProcessDriver> MakeProcessDriver(const Config& config, const Clo
   return std::make_unique<ProcessDriver>(std::move(options), clock);
 }
 
+JqPoolOptions JqOptionsOf(const Config& config) {
+  JqPoolOptions options;
+  options.workers_max = config.transform.workers;
+  options.memory_bytes_max = static_cast<std::int64_t>(config.transform.memory_bytes_max);
+  options.run_time_max = config.transform.time_max;
+  return options;
+}
+
 // From 0 to below 1. Thread-safe.
 double Random() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
   return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+// `policy` must outlive what it returns.
+std::function<absl::Status(const std::string&, std::uint16_t)> CheckOf(
+    http::PerLoop<http::EgressPolicy>& policy) {
+  return [&policy](const std::string& address, std::uint16_t port) {
+    return policy.Get()->Check(address, port);
+  };
 }
 
 std::unique_ptr<rpc::ReplicaSet> MakePeers(const Config& config) {
@@ -70,9 +88,7 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
       *loops, std::make_shared<const http::EgressPolicy>(std::move(policy)));
   http::ClientOptions client_options;
   client_options.connections_per_host_max = 256;
-  client_options.egress = [policy = egress.get()](const std::string& address, std::uint16_t port) {
-    return policy->Get()->Check(address, port);
-  };
+  client_options.egress = CheckOf(*egress);
   ASSIGN_OR_RETURN(auto client, http::Client::Create(*loops, std::move(client_options)));
   SqliteExecutionStore::Options store_options;
   store_options.path = PathIn(config.data_dir, "executions.db");
@@ -96,6 +112,8 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       calls(shared.metrics),
       http_driver({.answer_bytes_max = config.http_answer_bytes_max}, *client, shared.clock),
       process(MakeProcessDriver(config, shared.clock)),
+      jq(JqOptionsOf(config), shared.clock),
+      middleware_services(*loops, CheckOf(*egress)),
       middleware(timers, shared.clock, Random),
       registry(
           timers,
@@ -138,6 +156,8 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
           [this] { return static_cast<double>(invocation_api.streams()); },
           {{"server", config.server_name}})) {
   AddBuiltinMiddleware(&middleware);
+  AddTransformMiddleware(jq, &middleware);
+  AddGrpcMiddleware(middleware_services, &middleware);
 }
 
 App::Parts::~Parts() { Stop(std::chrono::milliseconds(500)); }
@@ -162,6 +182,8 @@ bool App::Parts::Stop(std::chrono::milliseconds deadline) {
   invoker.CancelAll();
   http_driver.Stop();
   if (process) process->Stop();
+  jq.Stop();
+  middleware_services.Stop();
   client->Stop();
   schema_pool.Stop();
   // Drivers have ended all calls: what their ends still do is queued on the loops, or done.

@@ -29,6 +29,8 @@
 #include "services/function-executor/drivers/http/http_driver.h"
 #include "services/function-executor/drivers/noop/noop_driver.h"
 #include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/middleware/grpc/service_clients.h"
+#include "services/function-executor/middleware/transform/jq_pool.h"
 #include "services/function-executor/registry/function_watcher.h"
 #include "services/function-executor/storage/sqlite_execution_store.h"
 #include "services/function-executor/timers/loop_timers.h"
@@ -72,6 +74,9 @@ struct App::Parts {
   NoopDriver noop;
   HttpDriver http_driver;
   std::unique_ptr<ProcessDriver> process;  // Null when process functions are switched off.
+  // What steps of the middleware use.
+  JqPool jq;
+  ServiceClients middleware_services;
   MiddlewareCatalog middleware;
   FunctionRegistry registry;
   FunctionWatcher watcher;

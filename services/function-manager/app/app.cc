@@ -9,7 +9,9 @@
 
 #include "libs/base/core_dumps.h"
 #include "libs/base/status.h"
+#include "libs/base/worker_pool.h"
 #include "libs/config/listen_address.h"
+#include "libs/jq/check.h"
 #include "libs/lifecycle/data_folder_lock.h"
 #include "libs/log/log.h"
 #include "libs/rpc/peer_auth.h"
@@ -20,6 +22,7 @@
 #include "services/function-manager/crypto/aes_gcm_cipher.h"
 #include "services/function-manager/domain/change_feed.h"
 #include "services/function-manager/domain/function_catalog.h"
+#include "services/function-manager/domain/program_checks.h"
 #include "services/function-manager/domain/reference_keeper.h"
 #include "services/function-manager/domain/secret_catalog.h"
 #include "services/function-manager/domain/space_rule.h"
@@ -34,6 +37,9 @@ constexpr std::chrono::milliseconds kConnectionAgeMax = std::chrono::minutes(5);
 // Running calls are short; what takes longer is a connected client that is slow to leave.
 constexpr std::chrono::milliseconds kStopGraceMax = std::chrono::seconds(2);
 
+// Functions and spaces whose jq programs wait to be compiled.
+constexpr std::size_t kProgramQueueMax = 64;
+
 }  // namespace
 
 // Everything that Start makes, in the order in which it is made: destroyed in reverse.
@@ -45,10 +51,18 @@ struct App::Parts {
         store(*sqlite, shared.clock, shared.metrics),
         spaces(config.spaces_allowed),
         feed(store, {}),
-        catalog(store, shared.clock, spaces, static_cast<std::size_t>(config.versions_kept)),
+        jq_worker(jq::FindWorker()),
+        program_pool({.name = "jq-check", .threads = 2, .queue_max = kProgramQueueMax}),
+        programs(
+            [this](std::string_view field, std::string_view program) {
+              return CheckProgram(field, program);
+            },
+            [this](std::function<void()> work) { return program_pool.TryPost(std::move(work)); }),
+        catalog(store, shared.clock, spaces, static_cast<std::size_t>(config.versions_kept),
+                &programs),
         traffic(store, spaces, static_cast<std::size_t>(config.versions_kept)),
         secrets(store, *cipher, shared.clock, spaces),
-        middleware(store, shared.clock, spaces),
+        middleware(store, shared.clock, spaces, &programs),
         keeper(store, spaces),
         calls(shared.metrics),
         manager(catalog, traffic, secrets, middleware, calls, peer_auth),
@@ -60,12 +74,21 @@ struct App::Parts {
             "penstock_functions_watch_streams", "Open watches of functions.",
             [this] { return static_cast<double>(feed.size()); })) {}
 
+  absl::Status CheckProgram(std::string_view field, std::string_view program) const {
+    if (is_stopping) return absl::UnavailableError("the function-manager is stopping");
+    return jq::Check(field, program, jq_worker);
+  }
+
   std::optional<lifecycle::DataFolderLock> lock;
   std::unique_ptr<AesGcmCipher> cipher;
   std::unique_ptr<SqliteFunctionStore> sqlite;
   MeasuredFunctionStore store;
   const SpaceRule spaces;
   ChangeFeed feed;
+  const std::string jq_worker;
+  std::atomic<bool> is_stopping{false};
+  WorkerPool program_pool;
+  const ProgramChecks programs;
   FunctionCatalog catalog;
   TrafficCatalog traffic;
   SecretCatalog secrets;
@@ -137,6 +160,8 @@ absl::Status App::Stop(std::chrono::milliseconds deadline) {
   if (parts_->host != nullptr) parts_->host->SetServing(false);
   parts_->feed.Close(absl::UnavailableError("the function-manager is stopping"));
   if (parts_->host != nullptr) parts_->host->Stop(std::min(deadline / 2, kStopGraceMax));
+  parts_->is_stopping = true;
+  parts_->program_pool.Stop();
   parts_->store.Stop();
   parts_.reset();
   log::Info("function-manager stopped");

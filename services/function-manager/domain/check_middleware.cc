@@ -212,10 +212,13 @@ void CheckTransform(StepCheck& step) {
   }
 }
 
-// `host:port`, the host perhaps in brackets.
+// `host:port`, the host perhaps in brackets, with a scheme or without.
 bool IsTarget(std::string_view target) {
-  constexpr std::string_view kDns = "dns:///";
-  if (target.starts_with(kDns)) target.remove_prefix(kDns.size());
+  for (const std::string_view scheme : {"dns:///", "http://", "https://"}) {
+    if (!target.starts_with(scheme)) continue;
+    target.remove_prefix(scheme.size());
+    break;
+  }
   const std::size_t colon = target.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return false;
   const std::string_view host = target.substr(0, colon);
@@ -231,9 +234,10 @@ bool IsTarget(std::string_view target) {
 void CheckGrpc(StepCheck& step) {
   const std::string_view target = step.Text("target");
   if (target.empty()) {
-    step.Fail("target", "is required: expected host:port");
+    step.Fail("target", "is required: expected host:port, or https://host:port for TLS");
   } else if (target.size() > kTargetMax || !IsTarget(target)) {
-    step.Fail("target", fmt::format("{} is no target: expected host:port, at most {} characters",
+    step.Fail("target", fmt::format("{} is no target: expected host:port, or https://host:port for "
+                                    "TLS, at most {} characters",
                                     Quoted(target), kTargetMax));
   }
   step.Duration("timeout", kMilli, kMinute, "1ms to 1m");

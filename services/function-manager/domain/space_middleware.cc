@@ -10,6 +10,7 @@
 #include "libs/base/status.h"
 #include "services/function-manager/domain/check_middleware.h"
 #include "services/function-manager/domain/deliver.h"
+#include "services/function-manager/domain/program_checks.h"
 #include "services/function-manager/domain/space_rule.h"
 #include "services/function-manager/domain/text.h"
 #include "services/function-manager/domain/versions.h"
@@ -29,8 +30,9 @@ std::string SpaceMiddleware::Etag() const {
 }
 
 SpaceMiddlewareCatalog::SpaceMiddlewareCatalog(FunctionStore& store, const Clock& clock,
-                                               const SpaceRule& spaces)
-    : store_(store), clock_(clock), spaces_(spaces) {}
+                                               const SpaceRule& spaces,
+                                               const ProgramChecks* programs)
+    : store_(store), clock_(clock), spaces_(spaces), programs_(programs) {}
 
 absl::StatusOr<std::string> SpaceMiddlewareCatalog::ParseName(std::string_view field,
                                                               std::string_view name) const {
@@ -62,10 +64,21 @@ void SpaceMiddlewareCatalog::Update(const std::string& name, const std::string& 
   if (auto checked = UnderField("space_middleware", FieldErrors(violations)); !checked.ok()) {
     return done(checked);
   }
+  if (programs_ == nullptr) return UpdateChecked(*space, etag, steps, std::move(done));
+  programs_->Check("space_middleware.middleware", steps,
+                   [this, space = *std::move(space), etag, steps,
+                    done = std::move(done)](const absl::Status& status) {
+                     if (!status.ok()) return done(status);
+                     UpdateChecked(space, etag, steps, done);
+                   });
+}
+
+void SpaceMiddlewareCatalog::UpdateChecked(const std::string& space, const std::string& etag,
+                                           const std::string& steps,
+                                           Done<SpaceMiddlewareMutation> done) {
   auto result = std::make_shared<SpaceMiddlewareMutation>();
   store_.Write(
-      [this, result, space = *std::move(space), etag,
-       steps = std::move(steps)](FunctionWriter& writer) -> absl::Status {
+      [this, result, space, etag, steps](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(SpaceMiddleware middleware, writer.GetSpaceMiddleware(space));
         RETURN_IF_ERROR(CheckEtag(fmt::format("The middleware of space \"{}\"", space),
                                   middleware.Etag(), etag));

@@ -11,6 +11,7 @@
 namespace penstock::functions {
 
 class FunctionStore;
+class ProgramChecks;
 class SpaceRule;
 
 // Each space has one; it is as below until it is set.
@@ -39,7 +40,9 @@ class SpaceMiddlewareCatalog {
   template <typename Result>
   using Done = std::function<void(absl::StatusOr<Result>)>;
 
-  SpaceMiddlewareCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces);
+  // Without `programs` the programs of steps are not compiled.
+  SpaceMiddlewareCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
+                         const ProgramChecks* programs = nullptr);
 
   void Get(const std::string& name, Done<SpaceMiddleware> done);
   // Replaces the steps; each function of the space is announced again with them. ABORTED when
@@ -48,11 +51,14 @@ class SpaceMiddlewareCatalog {
               Done<SpaceMiddlewareMutation> done);
 
  private:
+  void UpdateChecked(const std::string& space, const std::string& etag, const std::string& steps,
+                     Done<SpaceMiddlewareMutation> done);
   absl::StatusOr<std::string> ParseName(std::string_view field, std::string_view name) const;
 
   FunctionStore& store_;
   const Clock& clock_;
   const SpaceRule& spaces_;
+  const ProgramChecks* const programs_;
 };
 
 }  // namespace penstock::functions

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{R"([{"log":{"redact":["/a/*/b"],"bodies":"NONE"}}])"},
         Case{R"([{"transform":{"before":".a"}},{"transform":{"after":"."}}])"},
         Case{R"([{"grpc":{"target":"localhost:9000"}},{"grpc":{"target":"dns:///[::1]:1"}}])"},
-        Case{Times(R"({"log":{}})", 16)}));
+        Case{R"([{"grpc":{"target":"https://a:1"}}])"}, Case{Times(R"({"log":{}})", 16)}));
 
 INSTANTIATE_TEST_SUITE_P(
     Bad, CheckMiddlewareTest,
