@@ -106,6 +106,16 @@ ProcessDriver FromProto(const pb::ProcessDriver& message) {
   if (message.has_idle_timeout()) process.idle_timeout = FromProto(message.idle_timeout());
   if (message.max_memory_bytes() != 0) process.max_memory_bytes = message.max_memory_bytes();
   if (message.max_output_bytes() != 0) process.max_output_bytes = message.max_output_bytes();
+  process.source_digest = message.source_digest();
+  process.entry = message.entry();
+  process.min_workers = message.min_workers();
+  if (message.max_calls() != 0) process.max_calls = message.max_calls();
+  if (message.has_max_cpu_time()) process.max_cpu_time = FromProto(message.max_cpu_time());
+  if (message.max_open_files() != 0) process.max_open_files = message.max_open_files();
+  process.isolation = {.no_network = message.isolation().network() == pb::ProcessIsolation::NONE,
+                       .own_namespaces = message.isolation().own_namespaces(),
+                       .own_user = message.isolation().own_user(),
+                       .best_effort = message.isolation().best_effort()};
   return process;
 }
 
@@ -124,6 +134,21 @@ void ToProto(const ProcessDriver& process, pb::ProcessDriver* message) {
   ToProto(process.idle_timeout, message->mutable_idle_timeout());
   message->set_max_memory_bytes(process.max_memory_bytes);
   message->set_max_output_bytes(process.max_output_bytes);
+  message->set_source_digest(process.source_digest);
+  message->set_entry(process.entry);
+  message->set_min_workers(process.min_workers);
+  message->set_max_calls(process.max_calls);
+  if (process.max_cpu_time.count() != 0) {
+    ToProto(process.max_cpu_time, message->mutable_max_cpu_time());
+  }
+  message->set_max_open_files(process.max_open_files);
+  if (process.isolation == ProcessIsolation{}) return;
+  pb::ProcessIsolation* const isolation = message->mutable_isolation();
+  isolation->set_network(process.isolation.no_network ? pb::ProcessIsolation::NONE
+                                                      : pb::ProcessIsolation::HOST);
+  isolation->set_own_namespaces(process.isolation.own_namespaces);
+  isolation->set_own_user(process.isolation.own_user);
+  isolation->set_best_effort(process.isolation.best_effort);
 }
 
 // As JSON. A value that has no JSON form, like a number without end, is left for the check to

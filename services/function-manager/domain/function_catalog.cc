@@ -57,8 +57,28 @@ struct FunctionCatalog::Plan {
 };
 
 FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
-                                 std::size_t versions_kept)
-    : store_(store), clock_(clock), spaces_(spaces), versions_kept_(versions_kept) {}
+                                 std::size_t versions_kept, SourceStore* sources)
+    : store_(store),
+      clock_(clock),
+      spaces_(spaces),
+      versions_kept_(versions_kept),
+      sources_(sources) {}
+
+// A sweep of sources is a job of the store too: between this and the end of the job that stores
+// the function no source goes.
+absl::Status FunctionCatalog::CheckSourceExists(const FunctionName& name,
+                                                const FunctionSpec& spec) const {
+  const auto* process = std::get_if<ProcessDriver>(&spec.driver);
+  if (process == nullptr || process->source_digest.empty()) return absl::OkStatus();
+  bool exists = false;
+  if (sources_ != nullptr) {
+    ASSIGN_OR_RETURN(exists, sources_->Exists({name.space, process->source_digest}));
+  }
+  if (exists) return absl::OkStatus();
+  return FieldError(
+      "process.source_digest",
+      fmt::format("is not there: upload the source to space \"{}\" first", name.space));
+}
 
 absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
                                                      const FunctionName& name,
@@ -71,6 +91,7 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
         kReasonFunctionExists, {{"function", name.ToString()}});
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, spec));
+  RETURN_IF_ERROR(CheckSourceExists(name, spec));
   Function function;
   function.name = name;
   function.create_time = clock_.Wall();
@@ -185,6 +206,7 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     return plan;
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, changed));
+  RETURN_IF_ERROR(CheckSourceExists(name, changed));
   plan.function.spec = std::move(changed);
   ++plan.function.version;
   ++plan.function.generation;

@@ -15,6 +15,7 @@
 #include "services/function-manager/domain/space_rule.h"
 #include "services/function-manager/domain/update.h"
 #include "services/function-manager/ports/function_store.h"
+#include "services/function-manager/ports/source_store.h"
 
 namespace penstock::functions {
 
@@ -79,9 +80,10 @@ class FunctionCatalog {
 
   static constexpr std::size_t kVersionsKeptDefault = 20;
 
-  // Of the versions that nothing needs, the last `versions_kept` are kept.
+  // Of the versions that nothing needs, the last `versions_kept` are kept. Without `sources`, which
+  // must outlive it too, no function can name one.
   FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
-                  std::size_t versions_kept = kVersionsKeptDefault);
+                  std::size_t versions_kept = kVersionsKeptDefault, SourceStore* sources = nullptr);
 
   // ALREADY_EXISTS when the id is taken.
   void Create(CreateCommand command, Done<Mutation> done);
@@ -100,6 +102,8 @@ class FunctionCatalog {
   // The function that a creation would store, after all checks against `reader`.
   absl::StatusOr<Function> PlanCreate(FunctionReader& reader, const FunctionName& name,
                                       const FunctionSpec& spec, const std::string& principal) const;
+  // INVALID_ARGUMENT when the source that `spec` names is not there. Blocks.
+  absl::Status CheckSourceExists(const FunctionName& name, const FunctionSpec& spec) const;
   absl::StatusOr<Plan> PlanUpdate(FunctionReader& reader, const FunctionName& name,
                                   const UpdateCommand& command) const;
 
@@ -107,6 +111,7 @@ class FunctionCatalog {
   const Clock& clock_;
   const SpaceRule& spaces_;
   const std::size_t versions_kept_;
+  SourceStore* const sources_;
 };
 
 }  // namespace penstock::functions

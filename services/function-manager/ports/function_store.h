@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "services/function-manager/domain/function.h"
 #include "services/function-manager/domain/secret.h"
+#include "services/function-manager/ports/source_store.h"
 
 namespace penstock::functions {
 
@@ -111,6 +113,9 @@ class FunctionReader {
   // All holds that name a version or alias of a function.
   virtual absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) = 0;
   virtual absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) = 0;
+
+  // The sources that kept versions name.
+  virtual absl::StatusOr<std::set<SourceName>> SourcesInUse() = 0;
 
   virtual absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) = 0;
   // By id, and whether there are more.

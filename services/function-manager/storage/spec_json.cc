@@ -65,14 +65,28 @@ HttpDriver HttpFromJson(const json::object& object) {
 json::object ProcessToJson(const ProcessDriver& process) {
   json::array command;
   for (const std::string& argument : process.command) command.emplace_back(argument);
-  return {{"runtime", process.runtime},
-          {"source", process.source},
-          {"handler", process.handler},
-          {"command", std::move(command)},
-          {"maxWorkers", process.max_workers},
-          {"idleTimeoutMicros", process.idle_timeout.count()},
-          {"maxMemoryBytes", process.max_memory_bytes},
-          {"maxOutputBytes", process.max_output_bytes}};
+  json::object object{{"runtime", process.runtime},
+                      {"source", process.source},
+                      {"handler", process.handler},
+                      {"command", std::move(command)},
+                      {"maxWorkers", process.max_workers},
+                      {"idleTimeoutMicros", process.idle_timeout.count()},
+                      {"maxMemoryBytes", process.max_memory_bytes},
+                      {"maxOutputBytes", process.max_output_bytes}};
+  // The store looks for this one by its name.
+  if (!process.source_digest.empty()) object.emplace("sourceDigest", process.source_digest);
+  if (!process.entry.empty()) object.emplace("entry", process.entry);
+  object.emplace("minWorkers", process.min_workers);
+  object.emplace("maxCalls", process.max_calls);
+  object.emplace("maxCpuTimeMicros", process.max_cpu_time.count());
+  object.emplace("maxOpenFiles", process.max_open_files);
+  if (process.isolation != ProcessIsolation{}) {
+    object.emplace("isolation", json::object{{"noNetwork", process.isolation.no_network},
+                                             {"ownNamespaces", process.isolation.own_namespaces},
+                                             {"ownUser", process.isolation.own_user},
+                                             {"bestEffort", process.isolation.best_effort}});
+  }
+  return object;
 }
 
 ProcessDriver ProcessFromJson(const json::object& object) {
@@ -87,6 +101,25 @@ ProcessDriver ProcessFromJson(const json::object& object) {
   process.idle_timeout = Microseconds(json::value_to<std::int64_t>(object.at("idleTimeoutMicros")));
   process.max_memory_bytes = json::value_to<std::int64_t>(object.at("maxMemoryBytes"));
   process.max_output_bytes = json::value_to<std::int64_t>(object.at("maxOutputBytes"));
+  // What was stored before there was this has none of the following.
+  if (const json::value* digest = object.if_contains("sourceDigest")) {
+    process.source_digest = TextOf(*digest);
+  }
+  if (const json::value* entry = object.if_contains("entry")) process.entry = TextOf(*entry);
+  if (object.contains("minWorkers")) {
+    process.min_workers = json::value_to<std::int32_t>(object.at("minWorkers"));
+    process.max_calls = json::value_to<std::int64_t>(object.at("maxCalls"));
+    process.max_cpu_time =
+        Microseconds(json::value_to<std::int64_t>(object.at("maxCpuTimeMicros")));
+    process.max_open_files = json::value_to<std::int32_t>(object.at("maxOpenFiles"));
+  }
+  if (const json::value* isolation = object.if_contains("isolation")) {
+    const json::object& of = isolation->as_object();
+    process.isolation = {.no_network = of.at("noNetwork").as_bool(),
+                         .own_namespaces = of.at("ownNamespaces").as_bool(),
+                         .own_user = of.at("ownUser").as_bool(),
+                         .best_effort = of.at("bestEffort").as_bool()};
+  }
   return process;
 }
 

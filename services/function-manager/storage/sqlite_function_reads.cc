@@ -300,4 +300,18 @@ absl::StatusOr<std::int64_t> SqliteFunctionSession::CountFunctions() {
   return has_row ? statement.Int(0) : 0;
 }
 
+absl::StatusOr<std::set<SourceName>> SqliteFunctionSession::SourcesInUse() {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement statement,
+      connection_.Prepare("SELECT DISTINCT f.space, json_extract(v.spec, '$.process.sourceDigest') "
+                          "FROM versions v JOIN functions f ON f.uid = v.uid "
+                          "WHERE json_extract(v.spec, '$.process.sourceDigest') IS NOT NULL"));
+  std::set<SourceName> sources;
+  RETURN_IF_ERROR(statement.ForEach([&sources](const sqlite::Statement& row) {
+    sources.insert({row.String(0), row.String(1)});
+    return absl::OkStatus();
+  }));
+  return sources;
+}
+
 }  // namespace penstock::functions

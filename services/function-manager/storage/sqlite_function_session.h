@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,8 @@ class SqliteFunctionSession final : public FunctionWriter {
                                                    std::size_t count_max) override;
   absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) override;
   absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) override;
+
+  absl::StatusOr<std::set<SourceName>> SourcesInUse() override;
 
   absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override;
   absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(

@@ -142,6 +142,19 @@ class FakeSession final : public FunctionWriter {
     return holds;
   }
 
+  absl::StatusOr<std::set<SourceName>> SourcesInUse() override {
+    std::set<SourceName> sources;
+    for (const auto& [name, function] : state_.functions) {
+      for (const auto& [version, stored] : state_.versions[function.uid]) {
+        const auto* process = std::get_if<ProcessDriver>(&stored.spec.driver);
+        if (process != nullptr && !process->source_digest.empty()) {
+          sources.insert({name.space, process->source_digest});
+        }
+      }
+    }
+    return sources;
+  }
+
   absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override {
     const auto found = state_.secrets.find(name);
     if (found == state_.secrets.end()) return std::optional<Secret>();

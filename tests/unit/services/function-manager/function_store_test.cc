@@ -148,6 +148,16 @@ TEST_P(FunctionStoreTest, GivesBackWhatWasPut) {
   EXPECT_EQ(store_->Count(), 2);
 }
 
+TEST_P(FunctionStoreTest, NamesTheSourcesOfAllKeptVersions) {
+  FunctionSpec spec = PythonSpec("");
+  std::get<ProcessDriver>(spec.driver).source_digest = std::string(64, 'a');
+  Put(NamedFunction("f", spec));
+  Put(NamedFunction("g", PythonSpec("text")));
+  const auto sources =
+      Ask<std::set<SourceName>>([](auto& reader) { return reader.SourcesInUse(); });
+  EXPECT_EQ(sources, (std::set<SourceName>{{"default", std::string(64, 'a')}}));
+}
+
 TEST_P(FunctionStoreTest, GivesEachChangeTheNextRevision) {
   const std::int64_t start = Revision();
   EXPECT_GT(start, 0);
