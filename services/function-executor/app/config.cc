@@ -56,6 +56,8 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Bool("process.enabled", &config.process.enabled, "whether process functions run here");
   binder.String("process.work_dir", &config.process.work_dir,
                 "folder of the workers; empty: \"process\" in data_dir");
+  binder.String("process.user", &config.process.user,
+                "user whom workers run as, when the executor is root; empty: its own");
   binder.String("process.launcher", &config.process.launcher,
                 "program that starts workers; empty: penstock-launch beside this program");
   binder.String("process.python", &config.process.python, "interpreter of python3 functions");

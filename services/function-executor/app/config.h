@@ -21,6 +21,7 @@ struct ProcessSettings {
   std::string launcher;
   std::string python = "python3";
   std::string node = "node";
+  std::string user;  // Whom workers run as; empty: the executor's own user.
 };
 
 struct ExecutionSettings {

@@ -22,14 +22,23 @@ std::string PathIn(const std::string& folder, const char* name) {
   return (std::filesystem::path(folder) / name).string();
 }
 
-std::unique_ptr<ProcessDriver> MakeProcessDriver(const Config& config, const Clock& clock) {
+std::string WorkDirOf(const Config& config) {
+  return config.process.work_dir.empty() ? PathIn(config.data_dir, "process")
+                                         : config.process.work_dir;
+}
+
+std::unique_ptr<ProcessDriver> MakeProcessDriver(const Config& config, const ProcessUser& user,
+                                                 SourceClient& sources, const Clock& clock) {
   if (!config.process.enabled) return nullptr;
   ProcessDriver::Options options;
-  options.work_dir = config.process.work_dir.empty() ? PathIn(config.data_dir, "process")
-                                                     : config.process.work_dir;
+  options.work_dir = WorkDirOf(config);
   options.launcher_path = config.process.launcher;
   options.python = config.process.python;
   options.node = config.process.node;
+  options.sources = &sources;
+  options.user = user.name;
+  options.user_id = user.user_id;
+  options.group_id = user.group_id;
   return std::make_unique<ProcessDriver>(std::move(options), clock);
 }
 
@@ -53,6 +62,8 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   ASSIGN_OR_RETURN(std::string instance, lifecycle::LoadInstanceId(config.data_dir));
   ASSIGN_OR_RETURN(auto peer_auth, rpc::PeerAuth::Load(config.peer_token_file));
   ASSIGN_OR_RETURN(auto policy, MakeEgressPolicy(config));
+  ASSIGN_OR_RETURN(ProcessUser process_user,
+                   FindProcessUser(config.process.user, WorkDirOf(config)));
   http::EventLoopsOptions loop_options;
   loop_options.name = "exec";
   loop_options.threads =
@@ -72,8 +83,9 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   store_options.retention_count = config.executions.retention_count;
   ASSIGN_OR_RETURN(auto store, SqliteExecutionStore::Open(std::move(store_options), shared.clock,
                                                           shared.metrics));
-  return Opened{std::move(lock),   std::move(instance), std::move(peer_auth), std::move(loops),
-                std::move(egress), std::move(client),   std::move(store)};
+  return Opened{std::move(lock),  std::move(instance),    std::move(peer_auth),
+                std::move(loops), std::move(egress),      std::move(client),
+                std::move(store), std::move(process_user)};
 }
 
 App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
@@ -87,11 +99,16 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       timers(*loops),
       calls(shared.metrics),
       http_driver({.answer_bytes_max = config.http_answer_bytes_max}, *client, shared.clock),
-      process(MakeProcessDriver(config, shared.clock)),
-      registry(timers,
-               [this](const std::string& uid, std::int64_t version) {
-                 if (process) process->Forget(uid, version);
-               }),
+      sources({.address = config.function_manager_address, .peer_auth = peer_auth}),
+      process(MakeProcessDriver(config, opened.process_user, sources, shared.clock)),
+      registry(
+          timers,
+          [this](const std::string& uid, std::int64_t version) {
+            if (process) process->Forget(uid, version);
+          },
+          [this](const std::string& uid, std::vector<std::shared_ptr<const FunctionSpec>> reached) {
+            if (process) process->Keep(uid, std::move(reached));
+          }),
       watcher({.address = config.function_manager_address, .peer_auth = peer_auth}, registry,
               timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),

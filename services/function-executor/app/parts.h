@@ -21,6 +21,7 @@
 #include "services/function-executor/api/invocation_api.h"
 #include "services/function-executor/app/app.h"
 #include "services/function-executor/app/call_metrics.h"
+#include "services/function-executor/app/process_user.h"
 #include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
@@ -29,6 +30,7 @@
 #include "services/function-executor/drivers/noop/noop_driver.h"
 #include "services/function-executor/drivers/process/process_driver.h"
 #include "services/function-executor/registry/function_watcher.h"
+#include "services/function-executor/registry/source_client.h"
 #include "services/function-executor/storage/sqlite_execution_store.h"
 #include "services/function-executor/timers/loop_timers.h"
 
@@ -45,6 +47,7 @@ struct App::Parts {
     std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
     std::unique_ptr<http::Client> client;
     std::unique_ptr<SqliteExecutionStore> store;
+    ProcessUser process_user;
   };
 
   // `lock` is the one of the data folder.
@@ -70,6 +73,7 @@ struct App::Parts {
   CallMetrics calls;
   NoopDriver noop;
   HttpDriver http_driver;
+  SourceClient sources;
   std::unique_ptr<ProcessDriver> process;  // Null when process functions are switched off.
   FunctionRegistry registry;
   FunctionWatcher watcher;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -100,6 +101,25 @@ struct FunctionRegistry::Entry {
     return lowest;
   }
 
+  std::vector<std::shared_ptr<const FunctionSpec>> Reached() const {
+    std::set<std::int64_t> numbers;
+    if (traffic.empty()) numbers.insert(newest);
+    for (const TrafficShare& share : traffic) numbers.insert(share.version);
+    for (const auto& [name, version] : aliases) numbers.insert(version);
+    std::vector<std::shared_ptr<const FunctionSpec>> specs;
+    for (const std::int64_t version : numbers) {
+      if (auto spec = Find(version)) specs.push_back(std::move(spec));
+    }
+    return specs;
+  }
+
+  bool KeepsWorkers() const {
+    return std::any_of(versions.begin(), versions.end(), [](const auto& version) {
+      const auto* process = std::get_if<ProcessTarget>(&version.second->target);
+      return process != nullptr && process->workers_min > 0;
+    });
+  }
+
   absl::Status NothingFor(const FunctionChoice& choice) const {
     const std::string name = fmt::format("spaces/{}/functions/{}", choice.space, choice.id);
     std::string known;
@@ -115,8 +135,8 @@ struct FunctionRegistry::Entry {
   }
 };
 
-FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget)
-    : timers_(timers), forget_(std::move(forget)) {
+FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget, Keep keep)
+    : timers_(timers), forget_(std::move(forget)), keep_(std::move(keep)) {
   for (auto& shard : shards_) shard.store(std::make_shared<const Map>());
 }
 
@@ -286,6 +306,18 @@ void FunctionRegistry::ForgetReplaced(const Entry* before, const Entry* after) c
   }
 }
 
+void FunctionRegistry::KeepReached(const Entry* before, const Entry* after) const {
+  if (!keep_) return;
+  if (before != nullptr && before->KeepsWorkers() &&
+      (after == nullptr || after->uid != before->uid)) {
+    keep_(before->uid, {});
+  }
+  if (after == nullptr || after->newest == 0) return;
+  if (after->KeepsWorkers() || (before != nullptr && before->KeepsWorkers())) {
+    keep_(after->uid, after->Reached());
+  }
+}
+
 void FunctionRegistry::ApplyChanges(std::vector<FunctionUpdate> changes, std::int64_t revision) {
   const std::lock_guard lock(change_mutex_);
   std::array<std::shared_ptr<Map>, kShards> changed;
@@ -304,6 +336,7 @@ void FunctionRegistry::ApplyChanges(std::vector<FunctionUpdate> changes, std::in
     if (after != nullptr && before == nullptr) ++size_;
     if (after == nullptr && before != nullptr) --size_;
     ForgetReplaced(before.get(), after.get());
+    KeepReached(before.get(), after.get());
   }
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     if (changed[shard]) shards_[shard].store(std::move(changed[shard]), std::memory_order_release);
@@ -324,7 +357,13 @@ void FunctionRegistry::ApplySnapshot(std::vector<FunctionUpdate> functions, std:
     const std::shared_ptr<const Map> before = shards_[shard].load();
     for (const auto& [key, entry] : *before) {
       const auto now = fresh[shard]->find(key);
-      ForgetReplaced(entry.get(), now == fresh[shard]->end() ? nullptr : now->second.get());
+      const Entry* const after = now == fresh[shard]->end() ? nullptr : now->second.get();
+      ForgetReplaced(entry.get(), after);
+      if (after == nullptr) KeepReached(entry.get(), nullptr);
+    }
+    for (const auto& [key, entry] : *fresh[shard]) {
+      const auto known = before->find(key);
+      KeepReached(known == before->end() ? nullptr : known->second.get(), entry.get());
     }
     count += fresh[shard]->size();
     shards_[shard].store(std::move(fresh[shard]), std::memory_order_release);

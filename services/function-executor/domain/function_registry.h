@@ -62,9 +62,13 @@ class FunctionRegistry {
   // Is told when versions of `uid` below `version` are no longer called by the function's name or
   // an alias.
   using Forget = std::function<void(const std::string& uid, std::int64_t version)>;
+  // Is told, with each change of a function whose versions have workers to be kept, which versions
+  // calls by its name or an alias reach now; none when it is gone.
+  using Keep = std::function<void(const std::string& uid,
+                                  std::vector<std::shared_ptr<const FunctionSpec>> reached)>;
   using WaitDone = std::function<void(const absl::Status&)>;
 
-  explicit FunctionRegistry(Timers& timers, Forget forget = {});
+  explicit FunctionRegistry(Timers& timers, Forget forget = {}, Keep keep = {});
   // Calls that still wait are ended with UNAVAILABLE.
   ~FunctionRegistry();
   FunctionRegistry(const FunctionRegistry&) = delete;
@@ -121,10 +125,12 @@ class FunctionRegistry {
   static void Apply(const FunctionUpdate& update, const std::string& key, Map* map);
   // Tells of the versions that calls no longer reach by the function's name or an alias.
   void ForgetReplaced(const Entry* before, const Entry* after) const;
+  void KeepReached(const Entry* before, const Entry* after) const;
   absl::Status NotYet(std::int64_t min_revision) const;
 
   Timers& timers_;
   const Forget forget_;
+  const Keep keep_;
   std::array<std::atomic<std::shared_ptr<const Map>>, kShards> shards_;
   std::atomic<std::int64_t> revision_{0};
   std::atomic<bool> ready_{false};

@@ -52,15 +52,35 @@ struct HttpTarget {
   std::map<std::string, std::string> headers;  // Added to each request.
 };
 
+// What a worker process is kept from.
+struct ProcessIsolation {
+  bool no_network = false;
+  bool own_namespaces = false;
+  bool own_user = false;     // It must not run as the executor's own user.
+  bool best_effort = false;  // What the system does not allow is left out.
+
+  bool any() const { return no_network || own_namespaces || own_user; }
+};
+
 struct ProcessTarget {
   std::string runtime;               // "python3", "node" or "exec".
   std::string source;                // The program text, or a script to run for "exec".
+  std::string source_digest;         // Of a source that is fetched, instead.
+  std::string entry;                 // The file in an archive that is loaded, or run.
   std::string handler = "handle";    // The function to call in `source`.
   std::vector<std::string> command;  // Program and arguments; "exec" without a source.
   int workers_max = 4;
   Microseconds idle_timeout{300'000'000};
   std::int64_t memory_bytes_max = 512LL << 20;
   std::int64_t output_bytes_max = 1LL << 20;  // Of one answer.
+  int workers_min = 0;                        // Kept although there are no calls.
+  std::int64_t calls_max = 0;    // A worker ends after so many; 0: as the driver's options say.
+  Microseconds cpu_time_max{0};  // Of one call; 0: no limit of its own.
+  int files_max = 0;             // Open files; 0: as the driver's options say.
+  ProcessIsolation isolation;
+
+  // Whether `source_digest` names a folder as archive, and not one file.
+  bool source_is_archive() const { return !entry.empty() || !command.empty(); }
 };
 
 // Answers at once with the payload it was given. For tests and benchmarks.

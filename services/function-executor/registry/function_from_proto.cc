@@ -42,6 +42,17 @@ ProcessTarget FromProto(const pb::ProcessDriver& driver) {
   if (driver.has_idle_timeout()) target.idle_timeout = ToMicros(driver.idle_timeout());
   if (driver.max_memory_bytes() > 0) target.memory_bytes_max = driver.max_memory_bytes();
   if (driver.max_output_bytes() > 0) target.output_bytes_max = driver.max_output_bytes();
+  target.source_digest = driver.source_digest();
+  target.entry = driver.entry();
+  target.workers_min = driver.min_workers();
+  target.calls_max = driver.max_calls();
+  if (driver.has_max_cpu_time()) target.cpu_time_max = ToMicros(driver.max_cpu_time());
+  target.files_max = driver.max_open_files();
+  const pb::ProcessIsolation& isolation = driver.isolation();
+  target.isolation = {.no_network = isolation.network() == pb::ProcessIsolation::NONE,
+                      .own_namespaces = isolation.own_namespaces(),
+                      .own_user = isolation.own_user(),
+                      .best_effort = isolation.best_effort()};
   return target;
 }
 

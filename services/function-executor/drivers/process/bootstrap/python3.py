@@ -131,7 +131,9 @@ def load(source, handler_name):
     module.__file__ = os.path.abspath(source)
     sys.modules["function"] = module
     sys.argv = [source]
-    sys.path[0] = os.getcwd()
+    sys.path[0] = os.path.dirname(module.__file__)
+    if sys.path[0] != os.getcwd():
+        sys.path.insert(1, os.getcwd())
     with open(source, "rb") as file:
         code = compile(file.read(), source, "exec", dont_inherit=True)
     exec(code, module.__dict__)
