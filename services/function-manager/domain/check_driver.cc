@@ -221,7 +221,8 @@ void CheckProcessLimits(const ProcessDriver& process, Violations& violations) {
         {"process.max_output_bytes",
          fmt::format("is {}: expected 1 to {} (6 MiB)", process.max_output_bytes, kOutputMax)});
   }
-  if (process.min_workers < 0 || process.min_workers > process.max_workers) {
+  // 0 is never too many, whatever is wrong with max_workers.
+  if (process.min_workers < 0 || process.min_workers > std::max(process.max_workers, 0)) {
     violations.push_back(
         {"process.min_workers", fmt::format("is {}: expected 0 to max_workers, which is {}",
                                             process.min_workers, process.max_workers)});
