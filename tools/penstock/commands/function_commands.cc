@@ -252,6 +252,7 @@ void AddFunctionCommands(Cli& cli) {
   remove->add_flag("--ignore-missing", options->is_missing_ok, "succeed when there is none");
   cli.SetAction(remove, [options](Context& context) { return Delete(*options, context); });
 
+  AddDeployCommand(cli, function);
   AddInvokeCommand(cli, function);
   AddLogsCommand(cli, function);
   AddVersionCommands(cli, function);

@@ -12,6 +12,10 @@ inline constexpr char kUpdateFunction[] =
     "/penstock.functions.v1.FunctionManagerService/UpdateFunction";
 inline constexpr char kDeleteFunction[] =
     "/penstock.functions.v1.FunctionManagerService/DeleteFunction";
+inline constexpr char kUploadSource[] =
+    "/penstock.functions.v1.FunctionManagerService/UploadSource";
+inline constexpr char kDownloadSource[] =
+    "/penstock.functions.v1.FunctionManagerService/DownloadSource";
 inline constexpr char kListFunctionVersions[] =
     "/penstock.functions.v1.FunctionManagerService/ListFunctionVersions";
 inline constexpr char kSetTraffic[] = "/penstock.functions.v1.FunctionManagerService/SetTraffic";

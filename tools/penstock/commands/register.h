@@ -12,6 +12,8 @@ void AddClientCommands(Cli& cli);
 void AddFunctionCommands(Cli& cli);
 void AddInvokeCommand(Cli& cli, CLI::App* function);
 void AddLogsCommand(Cli& cli, CLI::App* function);
+// `function deploy`.
+void AddDeployCommand(Cli& cli, CLI::App* function);
 // `function versions|traffic|rollback|alias`.
 void AddVersionCommands(Cli& cli, CLI::App* function);
 // `secret set|list|delete|rotate-key`.
