@@ -116,11 +116,12 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerC
                                                            pb::InvokeAsyncResponse* response) {
   return rpc::ServeUnary(
       context, request, response,
-      [](const pb::InvokeAsyncRequest&, pb::InvokeAsyncResponse*, rpc::CallContext&,
-         const rpc::ServerDone& done) {
-        done(absl::UnimplementedError(
-            "InvokeAsync is not served: publish an event that the function is subscribed to, "
-            "or call Invoke"));
+      [this](const pb::InvokeAsyncRequest& given, pb::InvokeAsyncResponse* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        async_.Invoke(given, call, [answer, done](absl::StatusOr<pb::InvokeAsyncResponse> made) {
+          if (made.ok()) *answer = *std::move(made);
+          done(made.status());
+        });
       });
 }
 
@@ -130,11 +131,14 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::GetExecution(grpc::CallbackServer
   return rpc::ServeUnary(context, request, response,
                          [this](const pb::GetExecutionRequest& given, pb::Execution* answer,
                                 rpc::CallContext& call, const rpc::ServerDone& done) {
-                           directory_.Get(given.name(), call.cancellation(),
-                                          [answer, done](absl::StatusOr<pb::Execution> found) {
-                                            if (found.ok()) *answer = *std::move(found);
-                                            done(found.status());
-                                          });
+                           const auto take = [answer, done](absl::StatusOr<pb::Execution> found) {
+                             if (found.ok()) *answer = *std::move(found);
+                             done(found.status());
+                           };
+                           if (AsyncCalls::IsAsync(given.name())) {
+                             return async_.Get(given.name(), call.cancellation(), take);
+                           }
+                           directory_.Get(given.name(), call.cancellation(), take);
                          });
 }
 
@@ -160,6 +164,14 @@ absl::Status FunctionExecutorApi::OpenTail(const pb::TailExecutionsRequest& requ
   if (!request.function().empty()) {
     ASSIGN_OR_RETURN(function, ParseReference("function", "functions", space, request.function()));
   }
+  pb::ListExecutionsRequest kinds;
+  kinds.set_parent(request.parent());
+  kinds.set_state(request.state());
+  kinds.set_trigger(request.trigger());
+  ASSIGN_OR_RETURN(const ExecutionQuery wanted, FromProto(kinds));
+  if (wanted.state == ExecutionState::kRunning) {
+    return FieldError("state", "expected SUCCEEDED or FAILED: records come when runs end");
+  }
   {
     const std::lock_guard lock(mutex_);
     if (tails_closed_) return absl::UnavailableError("the executor is stopping");
@@ -170,7 +182,8 @@ absl::Status FunctionExecutorApi::OpenTail(const pb::TailExecutionsRequest& requ
   }
   auto following = journal_.Follow(
       std::move(space), std::move(function),
-      [weak = std::weak_ptr(stream)](const std::shared_ptr<const ExecutionRecord>& record) {
+      [weak = std::weak_ptr(stream), wanted](const std::shared_ptr<const ExecutionRecord>& record) {
+        if (!Matches(*record, wanted)) return;
         const auto tail = weak.lock();
         if (tail && !tail->Write(ToProto(*record))) {
           tail->Finish(absl::ResourceExhaustedError("records come faster than they are read here"));
@@ -204,6 +217,13 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::CancelExecution(
              const rpc::ServerDone& done) {
         const auto name = ParseResourceName("name", "executions", given.name());
         if (!name.ok()) return done(name.status());
+        if (AsyncCalls::IsAsync(given.name())) {
+          return async_.Cancel(given.name(), call.cancellation(),
+                               [answer, done](absl::StatusOr<pb::Execution> found) {
+                                 if (found.ok()) *answer = *std::move(found);
+                                 done(found.status());
+                               });
+        }
         const bool was_running = invoker_.CancelRunning(name->space, name->id);
         directory_.Get(
             given.name(), call.cancellation(),

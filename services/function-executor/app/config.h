@@ -26,6 +26,7 @@ struct ProcessSettings {
 struct ExecutionSettings {
   Microseconds retention_age{7LL * 24 * 3600 * 1'000'000};
   std::int64_t retention_count = 1'000'000;
+  std::size_t retention_bytes = std::size_t{4} << 30;
   std::size_t body_bytes_max = 8 * 1024;
 };
 
@@ -37,6 +38,8 @@ struct Config {
   std::string data_dir = "./penstock-data/function-executor";
   // "host:port" or "inproc:function-manager".
   std::string function_manager_address = "127.0.0.1:9030";
+  // "host:port" or "inproc:event-broker": where asynchronous invocations wait.
+  std::string event_broker_address = "127.0.0.1:9020";
   // The token that services show each other; created when it is missing.
   std::string peer_token_file = "./penstock-data/peer.token";
   // Networks that functions may be called in although they are not public.
@@ -47,6 +50,8 @@ struct Config {
   std::size_t http_answer_bytes_max = 1U << 20;
   ProcessSettings process;
   ExecutionSettings executions;
+  // Series of the metrics that functions emit.
+  std::int64_t function_series_max = 1000;
   // Deliveries that one stream of a broker may have in flight.
   int deliveries_credit = 256;
   // "host:port" whose addresses are all executors; empty: there is no other.

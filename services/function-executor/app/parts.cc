@@ -70,6 +70,7 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   store_options.path = PathIn(config.data_dir, "executions.db");
   store_options.retention_age = config.executions.retention_age;
   store_options.retention_count = config.executions.retention_count;
+  store_options.retention_bytes = static_cast<std::int64_t>(config.executions.retention_bytes);
   ASSIGN_OR_RETURN(auto store, SqliteExecutionStore::Open(std::move(store_options), shared.clock,
                                                           shared.metrics));
   return Opened{std::move(lock),   std::move(instance), std::move(peer_auth), std::move(loops),
@@ -85,7 +86,7 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       client(std::move(opened.client)),
       store(std::move(opened.store)),
       timers(*loops),
-      calls(shared.metrics),
+      calls(shared.metrics, static_cast<std::size_t>(config.function_series_max)),
       http_driver({.answer_bytes_max = config.http_answer_bytes_max}, *client, shared.clock),
       process(MakeProcessDriver(config, shared.clock)),
       registry(timers,
@@ -109,7 +110,9 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       peers(MakePeers(config)),
       reader(invoker, *store),
       directory(reader, instance, peers.get(), peer_auth),
-      executor_api(invoker, journal, directory, shared.clock, peer_auth),
+      queue(config.event_broker_address, peer_auth),
+      async({registry, queue, journal, directory, ids, shared.clock, peer_auth}),
+      executor_api(invoker, journal, directory, async, shared.clock, peer_auth),
       invocation_api({invoker, epochs, fence, *loops, instance, config.deliveries_credit}, reader,
                      peer_auth),
       revision_gauge(shared.metrics.GaugeCallback(
@@ -138,6 +141,7 @@ bool App::Parts::Stop(std::chrono::milliseconds deadline) {
   };
   if (host) host->SetServing(false);
   executor_api.CloseTails();
+  queue.Stop();
   bool is_clean = invocation_api.Drain(left());
   invoker.StopAccepting();
   if (host) host->Stop(left());

@@ -15,6 +15,7 @@
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/replica_set.h"
 #include "libs/rpc/server_host.h"
+#include "services/function-executor/api/async_calls.h"
 #include "services/function-executor/api/execution_directory.h"
 #include "services/function-executor/api/execution_reader.h"
 #include "services/function-executor/api/function_executor_api.h"
@@ -28,6 +29,7 @@
 #include "services/function-executor/drivers/http/http_driver.h"
 #include "services/function-executor/drivers/noop/noop_driver.h"
 #include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/queue/broker_invocation_queue.h"
 #include "services/function-executor/registry/function_watcher.h"
 #include "services/function-executor/storage/sqlite_execution_store.h"
 #include "services/function-executor/timers/loop_timers.h"
@@ -84,6 +86,8 @@ struct App::Parts {
   std::unique_ptr<rpc::ReplicaSet> peers;  // Null when there are none.
   ExecutionReader reader;
   ExecutionDirectory directory;
+  BrokerInvocationQueue queue;
+  AsyncCalls async;
   FunctionExecutorApi executor_api;
   InvocationApi invocation_api;
   metrics::Registration revision_gauge;

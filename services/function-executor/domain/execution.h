@@ -39,6 +39,10 @@ struct ExecutionRecord {
   ExecutionState state = ExecutionState::kRunning;
   WallTime start;
   Microseconds duration{0};
+  // Its parts: before it began, around the driver, and in it. `duration` holds the last two.
+  Microseconds queue{0};
+  Microseconds middleware{0};
+  Microseconds driver{0};
   int attempt = 0;  // 0 when it is no delivery; so are the next six when it is no event.
   std::string delivery_id;
   std::vector<std::string> delivery_ids;  // Of a batch: all of them; the first is `delivery_id`.

@@ -68,6 +68,26 @@ struct NoopTarget {};
 
 using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
 
+// Where the result of an asynchronous invocation goes: a function of the same space, or an event;
+// both empty for nowhere.
+struct AsyncDestination {
+  std::string function;
+  std::string event_type;
+
+  bool empty() const { return function.empty() && event_type.empty(); }
+};
+
+// What asynchronous invocations do; what is 0 or not set is as the broker does it.
+struct AsyncPolicy {
+  int attempts_max = 0;
+  std::optional<Microseconds> delay_initial;
+  std::optional<Microseconds> delay_max;
+  std::optional<Microseconds> age_max;
+  AsyncDestination on_success;
+  AsyncDestination on_failure;
+  std::string callback_url;
+};
+
 // An immutable version of a function, as the function-manager announced it.
 struct FunctionSpec {
   std::string space;
@@ -82,6 +102,7 @@ struct FunctionSpec {
   // What it takes and answers; null for anything.
   std::shared_ptr<const jsonschema::Schema> input_schema;
   std::shared_ptr<const jsonschema::Schema> output_schema;
+  AsyncPolicy async;
   Target target;
 };
 
@@ -144,6 +165,13 @@ struct Invocation {
   WallTime deadline_wall;  // The same moment for the function's context.
 };
 
+// What a function measured: `value` is added to a counter of its name and labels.
+struct FunctionMetric {
+  std::string name;
+  double value = 1;
+  std::map<std::string, std::string> labels;
+};
+
 // What became of an invocation. `error` empty means success.
 struct Outcome {
   Bytes payload;  // Never null.
@@ -153,6 +181,7 @@ struct Outcome {
   int http_status = 0;                      // Of an HTTP function's answer; 0 for others.
   std::optional<Microseconds> retry_after;  // From a Retry-After header.
   bool timed_out = false;                   // The error is that the deadline passed.
+  std::vector<FunctionMetric> metrics;
 };
 
 }  // namespace penstock::executor

@@ -72,6 +72,7 @@ void Invoker::Run::Begin() {
 
 void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
+  if (order_.instead) return EnterGate(order_.instead);
   FunctionRegistry& registry = invoker_.parts_.registry;
   if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
   auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
@@ -146,7 +147,7 @@ void Invoker::Run::OnAdmitted() {
 
 void Invoker::Run::StartRun() {
   const Parts& parts = invoker_.parts_;
-  record_.id = parts.ids.Next();
+  record_.id = order_.execution_id.empty() ? parts.ids.Next() : order_.execution_id;
   record_.space = order_.space;
   record_.function = order_.function;
   record_.function_version = function_->version;
@@ -167,6 +168,7 @@ void Invoker::Run::StartRun() {
   record_.instance = parts.ids.instance();
   record_.traceparent = order_.traceparent;
   started_ = parts.clock.Monotonic();
+  record_.queue = started_ - arrival_;
   bool is_cancelled = false;
   {
     const std::lock_guard lock(mutex_);
@@ -201,6 +203,7 @@ void Invoker::Run::StartDriver() {
   }
   Driver* const driver = invoker_.DriverOf(*function_);
   if (driver == nullptr) return End(ProcessDisabled());
+  driver_started_ = invoker_.parts_.clock.Monotonic();
   auto call = driver->Start(MakeInvocation(),
                             [self](Outcome outcome) { self->OnDriverDone(std::move(outcome)); });
   {
@@ -219,7 +222,7 @@ Invocation Invoker::Run::MakeInvocation() const {
   invocation.trigger = order_.trigger;
   invocation.payload = order_.payload;
   invocation.content_type = order_.content_type;
-  invocation.event = order_.event;
+  if (!order_.event_is_call) invocation.event = order_.event;
   invocation.http = order_.http;
   invocation.secrets = secrets_;
   invocation.delivery_id = order_.delivery_id;
@@ -275,6 +278,7 @@ void Invoker::Run::LeaveGate() {
 }
 
 void Invoker::Run::OnDriverDone(Outcome outcome) {
+  driver_time_ = invoker_.parts_.clock.Monotonic() - driver_started_;
   if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
   if (outcome.error || function_->output_schema == nullptr) return End(std::move(outcome));
   const auto answer = std::make_shared<Outcome>(std::move(outcome));
@@ -293,6 +297,7 @@ void Invoker::Run::End(Outcome outcome) {
   if (secrets_ != nullptr) Redactor(*secrets_).CleanWords(&outcome);
   const Microseconds duration = parts.clock.Monotonic() - started_;
   parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
+  if (!outcome.metrics.empty()) parts.observer.OnMetrics(*function_, outcome.metrics);
   auto result = std::make_shared<InvokeResult>();
   result->function_version = function_->version;
   result->duration = duration;
@@ -310,6 +315,8 @@ void Invoker::Run::End(Outcome outcome) {
   if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
   ExecutionRecord record = record_;
   record.duration = duration;
+  record.driver = driver_time_;
+  record.middleware = duration - driver_time_;
   parts.journal.End(std::move(record), order_.payload, order_.content_type,
                     recorded ? *recorded : result->outcome, [self = shared_from_this(), result] {
                       self->invoker_.Remove(self->record_.id);

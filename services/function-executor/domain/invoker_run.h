@@ -60,6 +60,8 @@ class Invoker::Run final : public Invoker::Call,
   std::shared_ptr<Timers::Handle> queue_timer_;
   ExecutionRecord record_;
   MonotonicTime started_;
+  MonotonicTime driver_started_;
+  Microseconds driver_time_{0};
 
   mutable std::mutex mutex_;
   Stage stage_ = Stage::kWaitingForRevision;

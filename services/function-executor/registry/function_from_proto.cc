@@ -45,6 +45,18 @@ ProcessTarget FromProto(const pb::ProcessDriver& driver) {
   return target;
 }
 
+AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
+  AsyncPolicy policy;
+  policy.attempts_max = message.max_attempts();
+  if (message.has_initial_delay()) policy.delay_initial = ToMicros(message.initial_delay());
+  if (message.has_max_delay()) policy.delay_max = ToMicros(message.max_delay());
+  if (message.has_max_age()) policy.age_max = ToMicros(message.max_age());
+  policy.on_success = {message.on_success().function(), message.on_success().event_type()};
+  policy.on_failure = {message.on_failure().function(), message.on_failure().event_type()};
+  policy.callback_url = message.callback_url();
+  return policy;
+}
+
 absl::StatusOr<std::shared_ptr<const jsonschema::Schema>> SchemaOf(
     std::string_view field, const google::protobuf::Struct& message) {
   ASSIGN_OR_RETURN(const std::string text, protojson::PrintJson(message));
@@ -85,6 +97,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   spec->concurrency_max = function.max_concurrency();
   spec->secrets.assign(function.secrets().begin(), function.secrets().end());
   spec->environment.insert(function.environment().begin(), function.environment().end());
+  if (function.has_async()) spec->async = FromProto(function.async());
   if (function.has_http()) {
     spec->target = FromProto(function.http());
   } else if (function.has_process()) {

@@ -138,6 +138,38 @@ void SchemaToProto(const std::string& schema, google::protobuf::Struct* message)
   protojson::ParseJson(schema, message).IgnoreError();
 }
 
+AsyncDestination FromProto(const pb::AsyncDestination& message) {
+  return {message.function(), message.event_type()};
+}
+
+// Zero and what is not set mean the default, as elsewhere.
+AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
+  AsyncPolicy policy;
+  if (message.max_attempts() != 0) policy.max_attempts = message.max_attempts();
+  if (message.has_initial_delay()) policy.initial_delay = FromProto(message.initial_delay());
+  if (message.has_max_delay()) policy.max_delay = FromProto(message.max_delay());
+  if (message.has_max_age()) policy.max_age = FromProto(message.max_age());
+  policy.on_success = FromProto(message.on_success());
+  policy.on_failure = FromProto(message.on_failure());
+  policy.callback_url = message.callback_url();
+  return policy;
+}
+
+void ToProto(const AsyncDestination& destination, pb::AsyncDestination* message) {
+  message->set_function(destination.function);
+  message->set_event_type(destination.event_type);
+}
+
+void ToProto(const AsyncPolicy& policy, pb::AsyncPolicy* message) {
+  message->set_max_attempts(policy.max_attempts);
+  ToProto(policy.initial_delay, message->mutable_initial_delay());
+  ToProto(policy.max_delay, message->mutable_max_delay());
+  ToProto(policy.max_age, message->mutable_max_age());
+  if (!policy.on_success.empty()) ToProto(policy.on_success, message->mutable_on_success());
+  if (!policy.on_failure.empty()) ToProto(policy.on_failure, message->mutable_on_failure());
+  message->set_callback_url(policy.callback_url);
+}
+
 void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   ToProto(spec.metadata, message->mutable_metadata());
   message->set_description(spec.description);
@@ -149,6 +181,7 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   if (!spec.output_schema.empty()) {
     SchemaToProto(spec.output_schema, message->mutable_output_schema());
   }
+  if (spec.async != AsyncPolicy()) ToProto(spec.async, message->mutable_async());
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     ToProto(*http, message->mutable_http());
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
@@ -183,6 +216,10 @@ SpecInput FromProto(const pb::Function& message) {
   if (message.has_output_schema()) {
     input.spec.output_schema = SchemaFromProto(message.output_schema());
     input.fields_set |= kOutputSchema;
+  }
+  if (message.has_async()) {
+    input.spec.async = FromProto(message.async());
+    input.fields_set |= kAsync;
   }
   switch (message.driver_case()) {
     case pb::Function::kHttp:

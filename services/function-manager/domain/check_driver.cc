@@ -35,7 +35,8 @@ constexpr std::array<std::string_view, 10> kHopByHop = {
 
 using Violations = std::vector<FieldViolation>;
 
-// Why `text` is not a URL that can be called, or empty.
+}  // namespace
+
 std::string UrlProblem(std::string_view text) {
   if (text.empty()) return "is required: expected an absolute http or https URL";
   if (text.size() > kUrlMax) {
@@ -56,6 +57,8 @@ std::string UrlProblem(std::string_view text) {
   if (url.has_fragment()) return fmt::format("{} has a fragment: expected none", Quoted(text));
   return {};
 }
+
+namespace {
 
 void CheckHeaders(const HttpDriver& http, Violations& violations) {
   if (http.headers.size() > kHeadersMax) {

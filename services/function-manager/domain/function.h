@@ -67,6 +67,28 @@ struct NoopDriver {
 // std::monostate means that none was given.
 using Driver = std::variant<std::monostate, HttpDriver, ProcessDriver, NoopDriver>;
 
+// Where the result of an asynchronous invocation goes; both empty for nowhere.
+struct AsyncDestination {
+  std::string function;
+  std::string event_type;
+
+  bool empty() const { return function.empty() && event_type.empty(); }
+  friend bool operator==(const AsyncDestination&, const AsyncDestination&) = default;
+};
+
+// What asynchronous invocations do.
+struct AsyncPolicy {
+  std::int32_t max_attempts = 10;
+  Microseconds initial_delay{1'000'000};
+  Microseconds max_delay{300'000'000};
+  Microseconds max_age{86'400'000'000};
+  AsyncDestination on_success;
+  AsyncDestination on_failure;
+  std::string callback_url;
+
+  friend bool operator==(const AsyncPolicy&, const AsyncPolicy&) = default;
+};
+
 // What a user decides about a function; each change of it is a new version.
 struct FunctionSpec {
   static constexpr Microseconds kTimeoutDefault{30'000'000};
@@ -79,6 +101,7 @@ struct FunctionSpec {
   std::vector<std::string> secrets;  // Ids in the function's space.
   std::string input_schema;          // JSON; empty for none.
   std::string output_schema;         // The same.
+  AsyncPolicy async;
   Driver driver;
 
   friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;

@@ -25,7 +25,8 @@ enum SpecField : std::uint32_t {
   kSecrets = 1U << 8U,
   kInputSchema = 1U << 9U,
   kOutputSchema = 1U << 10U,
-  kAllFields = (1U << 11U) - 1,
+  kAsync = 1U << 30U,
+  kAllFields = ((1U << 11U) - 1) | kAsync,
 };
 using SpecFields = std::uint32_t;
 inline constexpr SpecFields kDriverFields = kHttp | kProcess | kNoop;

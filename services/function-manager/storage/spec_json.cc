@@ -90,6 +90,39 @@ ProcessDriver ProcessFromJson(const json::object& object) {
   return process;
 }
 
+json::object DestinationToJson(const AsyncDestination& destination) {
+  return {{"function", destination.function}, {"eventType", destination.event_type}};
+}
+
+AsyncDestination DestinationFromJson(const json::value& value) {
+  return {TextOf(value.as_object().at("function")), TextOf(value.as_object().at("eventType"))};
+}
+
+json::object AsyncToJson(const AsyncPolicy& policy) {
+  return {{"maxAttempts", policy.max_attempts},
+          {"initialDelayMicros", policy.initial_delay.count()},
+          {"maxDelayMicros", policy.max_delay.count()},
+          {"maxAgeMicros", policy.max_age.count()},
+          {"onSuccess", DestinationToJson(policy.on_success)},
+          {"onFailure", DestinationToJson(policy.on_failure)},
+          {"callbackUrl", policy.callback_url}};
+}
+
+AsyncPolicy AsyncFromJson(const json::object& object) {
+  const auto micros = [&](const char* name) {
+    return Microseconds(json::value_to<std::int64_t>(object.at(name)));
+  };
+  AsyncPolicy policy;
+  policy.max_attempts = json::value_to<std::int32_t>(object.at("maxAttempts"));
+  policy.initial_delay = micros("initialDelayMicros");
+  policy.max_delay = micros("maxDelayMicros");
+  policy.max_age = micros("maxAgeMicros");
+  policy.on_success = DestinationFromJson(object.at("onSuccess"));
+  policy.on_failure = DestinationFromJson(object.at("onFailure"));
+  policy.callback_url = TextOf(object.at("callbackUrl"));
+  return policy;
+}
+
 FunctionSpec SpecFrom(const json::object& object) {
   FunctionSpec spec;
   spec.description = TextOf(object.at("description"));
@@ -105,6 +138,9 @@ FunctionSpec SpecFrom(const json::object& object) {
   }
   if (const json::value* schema = object.if_contains("outputSchema")) {
     spec.output_schema = TextOf(*schema);
+  }
+  if (const json::value* async = object.if_contains("async")) {
+    spec.async = AsyncFromJson(async->as_object());
   }
   if (const json::value* http = object.if_contains("http")) {
     spec.driver = HttpFromJson(http->as_object());
@@ -138,6 +174,7 @@ std::string SpecToJson(const FunctionSpec& spec) {
   if (!spec.secrets.empty()) object.emplace("secrets", json::value_from(spec.secrets));
   if (!spec.input_schema.empty()) object.emplace("inputSchema", spec.input_schema);
   if (!spec.output_schema.empty()) object.emplace("outputSchema", spec.output_schema);
+  if (spec.async != AsyncPolicy()) object.emplace("async", AsyncToJson(spec.async));
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     object.emplace("http", HttpToJson(*http));
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {

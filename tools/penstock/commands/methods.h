@@ -34,6 +34,10 @@ inline constexpr char kRotateSecretKey[] =
     "/penstock.functions.v1.FunctionManagerService/RotateSecretKey";
 
 inline constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+inline constexpr char kInvokeAsync[] =
+    "/penstock.executions.v1.FunctionExecutorService/InvokeAsync";
+inline constexpr char kCancelExecution[] =
+    "/penstock.executions.v1.FunctionExecutorService/CancelExecution";
 inline constexpr char kGetExecution[] =
     "/penstock.executions.v1.FunctionExecutorService/GetExecution";
 inline constexpr char kListExecutions[] =

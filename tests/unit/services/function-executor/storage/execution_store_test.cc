@@ -63,6 +63,9 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   record.error = FunctionError{ErrorCategory::kInput, "ValueError", "bad", {"line 1", "line 2"}};
   record.logs = {{"a", ""}, {"b"}, true};
   record.traceparent = "00-1-2-01";
+  record.queue = Microseconds(1);
+  record.middleware = Microseconds(2);
+  record.driver = Microseconds(3);
   this->Append(record);
   const auto found = GetNow(*this->store_, "default", record.id);
   ASSERT_TRUE(found.ok()) << found.status();
@@ -71,6 +74,9 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   EXPECT_EQ(found->state, ExecutionState::kFailed);
   EXPECT_EQ(found->start, record.start);
   EXPECT_EQ(found->duration, record.duration);
+  EXPECT_EQ(found->queue, record.queue);
+  EXPECT_EQ(found->middleware, record.middleware);
+  EXPECT_EQ(found->driver, record.driver);
   EXPECT_EQ(found->attempt, 3);
   EXPECT_EQ(found->delivery_id, "d");
   EXPECT_EQ(found->subscription, "s");
