@@ -216,6 +216,27 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"large schema",
              Changed(NoopSpec(), [](auto& s) { s.output_schema = std::string(65537, ' '); }),
              "function.output_schema", "takes 65537 bytes: expected at most 65536"},
+        Case{"attempts of asynchronous calls",
+             Changed(NoopSpec(), [](auto& s) { s.async.max_attempts = 1001; }),
+             "function.async.max_attempts", "expected 1 to 1000"},
+        Case{"delays of asynchronous calls",
+             Changed(NoopSpec(), [](auto& s) { s.async.max_delay = Microseconds(1); }),
+             "function.async.max_delay", "expected initial_delay to 24h"},
+        Case{"two destinations in one",
+             Changed(NoopSpec(),
+                     [](auto& s) {
+                       s.async.on_success = {"f", "a.b"};
+                     }),
+             "function.async.on_success", "exactly one of function and event_type"},
+        Case{"reserved type as a destination",
+             Changed(NoopSpec(),
+                     [](auto& s) {
+                       s.async.on_failure = {"", "penstock.x"};
+                     }),
+             "function.async.on_failure.event_type", "reserved"},
+        Case{"callback that is no URL",
+             Changed(NoopSpec(), [](auto& s) { s.async.callback_url = "ftp://x"; }),
+             "function.async.callback_url", "not an http or https URL"},
         Case{"large environment",
              Changed(PythonSpec(), [](auto& s) { s.environment["A"] = std::string(32766, 'x'); }),
              "function.environment", "takes 32769 bytes: expected at most 32768"},

@@ -15,6 +15,10 @@ TEST(SpecJsonTest, ReadsWhatItWrote) {
   spec.input_schema = R"({"type":"object"})";
   spec.output_schema = "{}";
   EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
+  spec.async = {
+      3,           Microseconds(1'000), Microseconds(2'000), Microseconds(3'000'000), {"next", ""},
+      {"", "a.b"}, "http://there/"};
+  EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
   EXPECT_EQ(*SpecFromJson(SpecToJson(NoopSpec())), NoopSpec());
   EXPECT_EQ(*SpecFromJson(SpecToJson(HttpSpec())), HttpSpec());
 }
