@@ -14,6 +14,8 @@ namespace penstock::config {
 namespace {
 
 constexpr int kDepthMax = 32;
+// YAML's own limit is 1024 characters, as ToYaml writes it: a byte may take four.
+constexpr std::size_t kKeyBytesMax = 250;
 
 class Reader {
  public:
@@ -68,6 +70,12 @@ class Reader {
         continue;
       }
       const std::string& name = pair.first.Scalar();
+      if (name.size() > kKeyBytesMax) {
+        problems_.Add(
+            place, key,
+            fmt::format("a key has {} bytes; expected at most {}", name.size(), kKeyBytesMax));
+        continue;
+      }
       const std::string full = key.empty() ? name : key + "." + name;
       const auto [first, is_new] = seen.emplace(name, place);
       if (!is_new) {

@@ -32,6 +32,9 @@ struct ClientOptions {
   std::function<absl::StatusOr<int>()> connect;
   // TLS, with "h2" by ALPN; without it HTTP/2 with prior knowledge.
   std::optional<http::ClientTls> tls;
+  // Asked with each resolved numeric address right before the connection to exactly it. May be
+  // empty: all allowed. Runs on a loop. An address that it refuses is passed over.
+  std::function<absl::Status(const std::string& address, std::uint16_t port)> egress;
   // Name resolution, TCP and TLS.
   std::chrono::milliseconds connect_timeout{5'000};
   // Pause after a failed connect, doubled with each further one. During the pause streams fail at
@@ -72,7 +75,8 @@ class Client {
   Stream& Open(Fields head, bool end, StreamHandler* handler);
 
   // Why there was no connection, the last time that one could not be made from this loop; OK when
-  // it could. Only on a loop.
+  // it could. UNAVAILABLE, or what options.egress said of the last address, with
+  // reason EGRESS_DENIED. Only on a loop.
   absl::Status LastError() const;
 
   // Ends all streams with kConnectionLost and closes all connections; waits for that. Idempotent.

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <set>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "libs/http/event_loops_asio.h"
@@ -71,8 +72,9 @@ Connection* ClientPool::Pick() {
   for (const Target& target : targets_) links += target.links.size();
   if (++turn_ >= links) turn_ = 0;
   Connection* best = nullptr;
-  // By streams, then by whose turn it is.
-  std::pair<std::size_t, std::size_t> best_rank;
+  // By whether its limit is known (a server may refuse what comes before it said so), then by
+  // streams, then by whose turn it is.
+  std::tuple<bool, std::size_t, std::size_t> best_rank;
   std::size_t index = 0;
   const auto now = Clock::now();
   for (Target& target : targets_) {
@@ -82,7 +84,8 @@ Connection* ClientPool::Pick() {
       const std::size_t limit =
           std::min<std::size_t>(options.streams_per_connection, session.peer_streams_max());
       has_room |= session.streams() < limit;
-      const std::pair rank{session.streams(), (index++ + links - turn_) % links};
+      const std::tuple rank{!session.has_peer_settings(), session.streams(),
+                            (index++ + links - turn_) % links};
       if (best == nullptr || rank < best_rank) {
         best = link.connection.get();
         best_rank = rank;

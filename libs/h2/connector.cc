@@ -15,6 +15,7 @@
 #include <charconv>
 #include <utility>
 
+#include "libs/base/status.h"
 #include "libs/h2/client_pool.h"
 #include "libs/http/event_loops_asio.h"
 
@@ -110,8 +111,17 @@ void Connector::SetSocket(int fd, ErrorCode& error) {
 
 void Connector::ConnectNext() {
   if (next_ >= addresses_.size()) return Fail(why_);
+  const std::string& address = addresses_[next_++];
+  denied_ = absl::OkStatus();
+  if (context_->options.egress) {
+    const absl::Status allowed = context_->options.egress(address, port_);
+    if (!allowed.ok()) {
+      denied_ = WithReason(allowed, http::kEgressDenied);
+      return ConnectNext();
+    }
+  }
   ErrorCode error;
-  const Tcp::endpoint endpoint(asio::ip::make_address(addresses_[next_++], error), port_);
+  const Tcp::endpoint endpoint(asio::ip::make_address(address, error), port_);
   if (error) return OnConnected(error);
   const int fd =
       socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
@@ -184,6 +194,7 @@ void Connector::Succeed() {
 void Connector::Fail(const std::string& why) {
   Done done = std::exchange(done_, nullptr);
   Cancel();
+  if (!denied_.ok()) return done(denied_);
   done(absl::UnavailableError(fmt::format("cannot connect to {}: {}", address_, why)));
 }
 

@@ -66,6 +66,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   std::size_t servers_ = 1;
   std::size_t next_ = 0;
   std::string why_ = "the name has no address";
+  absl::Status denied_;  // What egress said, if that is why.
   std::shared_ptr<Connection> connection_;
 };
 

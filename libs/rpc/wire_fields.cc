@@ -31,14 +31,14 @@ void AddMetadata(const MetadataList& metadata, h2::Fields& fields) {
   }
 }
 
-h2::Fields CallHead(std::string_view method, std::string_view authority,
-                    const CallOptions& options) {
+h2::Fields CallHead(std::string_view method, std::string_view authority, const CallOptions& options,
+                    std::string_view scheme) {
   const MetadataList metadata = MetadataOf(options);
   h2::Fields head;
   // Room for grpc-timeout too.
   head.Reserve(metadata.size() + 8, 512);
   head.Add(":method", "POST");
-  head.Add(":scheme", "http");
+  head.Add(":scheme", scheme);
   head.Add(":path", method);
   head.Add(":authority", authority);
   head.Add("te", "trailers");

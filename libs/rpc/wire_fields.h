@@ -23,8 +23,8 @@ MetadataList MetadataOf(const h2::Fields& fields);
 void AddMetadata(const MetadataList& metadata, h2::Fields& fields);
 
 // The head of a call of "/package.Service/Method", with what the options say but for its time.
-h2::Fields CallHead(std::string_view method, std::string_view authority,
-                    const CallOptions& options);
+h2::Fields CallHead(std::string_view method, std::string_view authority, const CallOptions& options,
+                    std::string_view scheme = "http");
 // What a server ended a call with. Details that do not parse are dropped.
 absl::Status StatusOf(const h2::GrpcStatus& status);
 

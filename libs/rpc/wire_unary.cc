@@ -20,6 +20,11 @@
 namespace penstock::rpc {
 namespace {
 
+// A connection is tried again only when a call wants one, and a call meets a pause as an error: a
+// server that came back is not to look lost for long.
+constexpr std::chrono::milliseconds kBackoffInitial{5};
+constexpr std::chrono::milliseconds kBackoffMax{20};
+
 using google::protobuf::Message;
 using std::chrono::microseconds;
 
@@ -43,8 +48,9 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
     if (cancel_id_) options_.cancellation->Unsubscribe(*cancel_id_);
   }
 
-  void Start(const std::string& authority) {
+  void Start(const std::string& authority, const std::string& scheme) {
     authority_ = authority;
+    scheme_ = scheme;
     self_ = shared_from_this();
     const auto left = std::max(microseconds(0), Left());
     timer_ = loops_.RunAfter(loop_, left, [weak = weak_from_this()] {
@@ -77,7 +83,7 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
   }
 
   h2::Fields Head() const {
-    h2::Fields head = CallHead(method_, authority_, options_);
+    h2::Fields head = CallHead(method_, authority_, options_, scheme_);
     head.Add("grpc-timeout", h2::FormatGrpcTimeout(Left()));
     return head;
   }
@@ -122,8 +128,7 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
     if (code != h2::ErrorCode::kConnectionLost) {
       return Conclude(absl::Status(h2::GrpcCodeOf(code), "the server reset the call"));
     }
-    Conclude(absl::UnavailableError(!has_head_ && !why.ok() ? std::string(why.message())
-                                                            : "the connection was lost"));
+    Conclude(!has_head_ && !why.ok() ? why : absl::UnavailableError("the connection was lost"));
   }
 
   // The server has said everything.
@@ -167,6 +172,7 @@ class UnaryCall final : public h2::StreamHandler, public std::enable_shared_from
   h2::Client& client_;
   const std::string method_;
   std::string authority_;
+  std::string scheme_;
   std::shared_ptr<const Message> request_;
   std::shared_ptr<Message> response_;
   const CallOptions options_;
@@ -193,16 +199,22 @@ bool UnaryCaller::Takes(const std::string& address) { return !WireAddress(addres
 
 absl::StatusOr<std::unique_ptr<UnaryCaller>> UnaryCaller::Create(http::EventLoops& loops,
                                                                  http::Dns& dns,
-                                                                 std::string address) {
+                                                                 std::string address,
+                                                                 UnaryCallerOptions wishes) {
   std::string authority = WireAddress(address);
   if (authority.empty()) {
     return FieldError("address", fmt::format("expected host:port, got \"{}\"", address));
   }
   h2::ClientOptions options;
   options.addresses = {authority};
+  options.backoff_initial = kBackoffInitial;
+  options.backoff_max = kBackoffMax;
+  options.tls = std::move(wishes.tls);
+  options.egress = std::move(wishes.egress);
+  std::string scheme = options.tls ? "https" : "http";
   ASSIGN_OR_RETURN(auto client, h2::Client::Create(loops, dns, std::move(options)));
   return std::unique_ptr<UnaryCaller>(
-      new UnaryCaller(loops, std::move(client), std::move(authority)));
+      new UnaryCaller(loops, std::move(client), std::move(authority), std::move(scheme)));
 }
 
 void UnaryCaller::Call(const std::string& method, std::shared_ptr<const Message> request,
@@ -210,7 +222,7 @@ void UnaryCaller::Call(const std::string& method, std::shared_ptr<const Message>
                        GenericDone done) {
   std::make_shared<UnaryCall>(loops_, *client_, method, std::move(request), std::move(response),
                               options, std::move(done))
-      ->Start(authority_);
+      ->Start(authority_, scheme_);
 }
 
 }  // namespace penstock::rpc

@@ -88,6 +88,12 @@ def errors(suite, api, checks):
     slow = api.invoke("slow", {}, timeout=20)
     checks.status("a function that takes too long answers 504", slow, 504)
     checks.equal("as a timeout", error_of(slow)[1], "Timeout")
+    hurried = suite.http.post(
+        f"{api.root}/functions/patient:invoke", "{}", headers={"Grpc-Timeout": "200m"}, timeout=20
+    )
+    checks.status("a caller's own limit (Grpc-Timeout) answers 504 too", hurried, 504)
+    wrong = suite.http.post(f"{api.root}/functions/patient:invoke", "{}", headers={"Grpc-Timeout": "x"})
+    checks.status("a limit that is none is refused", wrong, 400)
     refused = api.invoke("http-422", {})
     checks.status("422 of an HTTP function is an InputError", refused, 400)
     checks.equal("by its header", error_of(refused), ("InputError", "HttpStatus"))
@@ -205,10 +211,11 @@ def test(suite, checks):
             api.create_python("rest", REST),
             api.create_http("down", "http://127.0.0.1:1/"),
             api.create_http("slow", f"{server.url}/slow", timeout="0.3s"),
+            api.create_http("patient", f"{server.url}/slow"),
             api.create_http("http-422", f"{server.url}/422"),
             api.create_http("http-500", f"{server.url}/500"),
         ]
-        checks.equal("all are created", [answer.status for answer in created], [200] * 6)
+        checks.equal("all are created", [answer.status for answer in created], [200] * 7)
     with checks.section("answers"):
         answers(api, checks)
     with checks.section("errors"):

@@ -30,6 +30,8 @@ EDGES_BETWEEN_ADAPTERS = {
     ("api", "codec"),
     ("delivery", "codec"),
     ("state", "codec"),
+    # Worker processes: how they are started and watched.
+    ("middleware", "drivers"),
 }
 
 # The libraries that the pure rooms may use: they compute, and reach nothing. All other rooms may use any.

@@ -9,23 +9,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <string_view>
 
+#include "tools/penstock-launch/isolation.h"
+#include "tools/penstock-launch/settings.h"
+
+namespace penstock::launch {
 namespace {
-
-constexpr int kStartFailed = 127;
-
-struct Settings {
-  pid_t parent = 0;
-  std::string work_dir;
-  int answer_fd = STDOUT_FILENO;
-  rlim_t data_bytes = RLIM_INFINITY;
-  rlim_t address_bytes = RLIM_INFINITY;
-  rlim_t files = 0;          // 0 leaves the limit as it is.
-  char** program = nullptr;  // argv of the worker, ended by a null pointer.
-};
 
 std::string JsonString(std::string_view text) {
   std::string out = "\"";
@@ -37,7 +28,9 @@ std::string JsonString(std::string_view text) {
   return out + '"';
 }
 
-[[noreturn]] void Fail(const Settings& settings, const std::string& message) {
+}  // namespace
+
+void Fail(const Settings& settings, const std::string& message) {
   const std::string line =
       R"({"ready":false,"error":{"category":"FunctionError","type":"StartFailed",)"
       R"("message":)" +
@@ -47,9 +40,11 @@ std::string JsonString(std::string_view text) {
   std::_Exit(written < 0 ? kStartFailed - 1 : kStartFailed);
 }
 
-[[noreturn]] void FailWithErrno(const Settings& settings, const std::string& action) {
+void FailWithErrno(const Settings& settings, const std::string& action) {
   Fail(settings, action + ": " + std::strerror(errno));
 }
+
+namespace {
 
 bool ParseNumber(const char* text, unsigned long long* number) {
   if (*text < '0' || *text > '9') return false;
@@ -57,6 +52,19 @@ bool ParseNumber(const char* text, unsigned long long* number) {
   errno = 0;
   *number = std::strtoull(text, &end, 10);
   return errno == 0 && *end == '\0';
+}
+
+bool ReadRequirement(std::string_view name, Settings* settings) {
+  if (name == "user") {
+    settings->needs_user = true;
+  } else if (name == "no-network") {
+    settings->needs_no_network = true;
+  } else if (name == "namespaces") {
+    settings->needs_namespaces = true;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // Reads one "--name=value" into `settings`; false when it is none that we know.
@@ -69,6 +77,7 @@ bool ReadOption(std::string_view argument, Settings* settings) {
     settings->work_dir = value;
     return true;
   }
+  if (name == "--require") return ReadRequirement(value, settings);
   unsigned long long number = 0;
   if (!ParseNumber(value, &number)) return false;
   if (name == "--parent") {
@@ -81,6 +90,12 @@ bool ReadOption(std::string_view argument, Settings* settings) {
     settings->address_bytes = number;
   } else if (name == "--files") {
     settings->files = number;
+  } else if (name == "--user") {
+    settings->user = static_cast<uid_t>(number);
+  } else if (name == "--group") {
+    settings->group = static_cast<gid_t>(number);
+  } else if (name == "--best-effort") {
+    settings->best_effort = number != 0;
   } else {
     return false;
   }
@@ -115,18 +130,16 @@ void Limit(const Settings& settings, __rlimit_resource resource, rlim_t value, c
     FailWithErrno(settings, std::string("cannot limit ") + name);
 }
 
-void DieWithParent(const Settings& settings) {
+// `parent` is 0 when it cannot be known.
+void DieWithParent(const Settings& settings, pid_t parent) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
     FailWithErrno(settings, "cannot set the death signal");
   // The parent may have died before the call above: then nobody would ever end this process.
-  if (settings.parent != 0 && ::getppid() != settings.parent) std::_Exit(kStartFailed);
+  if (parent != 0 && ::getppid() != parent) std::_Exit(kStartFailed);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Settings settings = ReadArguments(argc, argv);
-  DieWithParent(settings);
+[[noreturn]] void Launch(const Settings& settings) {
+  DieWithParent(settings, settings.parent);
   // The spawner asks for a session too; only a process group leader cannot make one.
   if (::getsid(0) != ::getpid() && ::setsid() < 0)
     FailWithErrno(settings, "cannot start a session");
@@ -135,6 +148,11 @@ int main(int argc, char** argv) {
   }
   Limit(settings, RLIMIT_CORE, 0, "core dumps");
   if (settings.files != 0) Limit(settings, RLIMIT_NOFILE, settings.files, "open files");
+  const std::string isolation = Isolate(settings);
+  // A change of user or capabilities has taken the death signal away. In a namespace the parent is
+  // its first process, with which every other ends anyway.
+  DieWithParent(settings, ::getppid() == 1 ? 0 : settings.parent);
+  if (!isolation.empty()) ::setenv("PENSTOCK_ISOLATION", isolation.c_str(), 1);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     FailWithErrno(settings, "cannot drop privileges");
   if (settings.address_bytes != RLIM_INFINITY) {
@@ -145,4 +163,11 @@ int main(int argc, char** argv) {
   }
   ::execvp(settings.program[0], settings.program);
   FailWithErrno(settings, std::string("cannot run ") + settings.program[0]);
+}
+
+}  // namespace
+}  // namespace penstock::launch
+
+int main(int argc, char** argv) {
+  penstock::launch::Launch(penstock::launch::ReadArguments(argc, argv));
 }

@@ -65,6 +65,10 @@ grpc::ServerUnaryReactor* EventCatalogApi::CreateSubscription(
         if (const auto id = CheckResourceId("subscriptionId", given.subscription_id()); !id.ok()) {
           return done(id);
         }
+        if (given.subscription_id().starts_with(kOwnIdPrefix)) {
+          return done(
+              FieldError("subscriptionId", "ids that begin with \"penstock.\" are reserved"));
+        }
         if (!given.has_subscription()) return done(FieldError("subscription", "must be set"));
         auto subscription = FromProto(given.subscription(), *space);
         if (!subscription.ok()) return done(subscription.status());
@@ -112,6 +116,8 @@ grpc::ServerUnaryReactor* EventCatalogApi::ListSubscriptions(
           const std::string creator = given.creator() == "me" ? PrincipalOf(call) : given.creator();
           const auto found = ports_.catalog.List(
               space, after, page_size + 1, [&](const Subscription& subscription) {
+                // Those of invocations are to be asked for by name.
+                if (subscription.purpose() != LanePurpose::kEvents) return false;
                 for (const auto& [key, value] : given.metadata()) {
                   const auto at = subscription.metadata.find(key);
                   if (at == subscription.metadata.end() || at->second != value) return false;
@@ -147,6 +153,10 @@ grpc::ServerUnaryReactor* EventCatalogApi::UpdateSubscription(
         if (!name.ok()) return done(name.status());
         const bool missing =
             absl::IsNotFound(ports_.catalog.Get(name->first, name->second).status());
+        if (name->second.starts_with(kOwnIdPrefix)) {
+          return done(absl::FailedPreconditionError(
+              "the subscription belongs to a function: change the function's `async` instead"));
+        }
         if (missing && given.allow_missing()) {
           auto created = FromProto(given.subscription(), name->first);
           if (!created.ok()) return done(created.status());

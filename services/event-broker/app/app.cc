@@ -19,6 +19,7 @@
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_host.h"
 #include "libs/rpc/wire_client.h"
+#include "services/event-broker/api/async_invocation_api.h"
 #include "services/event-broker/api/event_broker_api.h"
 #include "services/event-broker/api/event_catalog_api.h"
 #include "services/event-broker/api/explain.h"
@@ -115,6 +116,7 @@ struct App::Parts {
   std::unique_ptr<EventBrokerApi> broker_api;
   std::unique_ptr<EventCatalogApi> catalog_api;
   std::unique_ptr<RouteApi> route_api;
+  std::unique_ptr<AsyncInvocationApi> async_api;
   rpc::DirectMethods direct;
   std::unique_ptr<rpc::ServerHost> host;
   std::unique_ptr<Reconciler> reconciler;
@@ -241,6 +243,9 @@ absl::Status App::Serve() {
           }},
       rules, parts.auth);
   parts.route_api = std::make_unique<RouteApi>(*parts.catalog, parts.auth);
+  parts.async_api = std::make_unique<AsyncInvocationApi>(
+      AsyncInvocationApi::Ports{*parts.catalog, *parts.log, *parts.delivery, *parts.store}, rules,
+      parts.auth);
   rpc::ServerOptions options;
   options.name = kServiceName;
   if (config_.HasListener()) {
@@ -248,7 +253,8 @@ absl::Status App::Serve() {
     options.address = listen.ToString();
   }
   options.connection_age_max = kConnectionAgeMax;
-  options.services = {parts.broker_api.get(), parts.catalog_api.get(), parts.route_api.get()};
+  options.services = {parts.broker_api.get(), parts.catalog_api.get(), parts.route_api.get(),
+                      parts.async_api.get()};
   parts.broker_api->AddDirect(parts.direct);
   options.direct = &parts.direct;
   options.loops = &parts.loops;

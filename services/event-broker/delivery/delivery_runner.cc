@@ -128,6 +128,10 @@ void DeliveryRunner::Redrive(std::vector<StoredDeadLetter> letters, int per_seco
   });
 }
 
+void DeliveryRunner::Cancel(const DeliveryKey& key, std::function<void(CancelVerdict)> done) {
+  Post([this, key, done = std::move(done)] { shell_.Cancel(key, done); });
+}
+
 void DeliveryRunner::Purged(const std::vector<StoredDeadLetter>& letters) {
   Post([this, letters] { shell_.Purged(letters); });
 }

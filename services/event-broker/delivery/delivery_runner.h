@@ -37,6 +37,7 @@ class DeliveryRunner final : public DeliveryControl, private Background {
                     std::function<void(std::optional<DeliveryWhereabouts>)> done) override;
   void Redrive(std::vector<StoredDeadLetter> letters, int per_second,
                std::function<void(absl::StatusOr<std::int64_t>)> done) override;
+  void Cancel(const DeliveryKey& key, std::function<void(CancelVerdict)> done) override;
   void Purged(const std::vector<StoredDeadLetter>& letters) override;
   void StartReplay(const StoredReplay& replay) override;
   void SetReplayPaused(const std::string& lane, bool paused) override;

@@ -93,7 +93,11 @@ DeliverySettings DeliveryShell::SettingsOf(const Subscription& subscription) {
   settings.rate = subscription.rate_limit;
   settings.batch = subscription.batching;
   settings.time_to_live = subscription.time_to_live;
-  settings.has_sink = !subscription.dead_letter_sink.kept();
+  // Where an invocation goes that failed is in its event.
+  settings.has_sink =
+      !subscription.dead_letter_sink.kept() || subscription.purpose() == LanePurpose::kCalls;
+  // A URL that fails says nothing about the function.
+  if (subscription.purpose() == LanePurpose::kCallbacks) settings.targets = {subscription.Name()};
   if (!subscription.dead_letter_sink.function.empty()) {
     settings.sink_function = subscription.FunctionName(subscription.dead_letter_sink.function);
   }

@@ -83,6 +83,7 @@ class DeliveryShell final : public DeliveryControl {
                     std::function<void(std::optional<DeliveryWhereabouts>)> done) override;
   void Redrive(std::vector<StoredDeadLetter> letters, int per_second,
                std::function<void(absl::StatusOr<std::int64_t>)> done) override;
+  void Cancel(const DeliveryKey& key, std::function<void(CancelVerdict)> done) override;
   void Purged(const std::vector<StoredDeadLetter>& letters) override;
   void StartReplay(const StoredReplay& replay) override;
   void SetReplayPaused(const std::string& lane, bool paused) override;
@@ -147,6 +148,8 @@ class DeliveryShell final : public DeliveryControl {
   void TakeLoaded(std::vector<Outgoing> loaded);
   void Dispatch(Outgoing outgoing);
   void DispatchToSink(const SendOrder& send, const Loaded& event, const Subscription& subscription);
+  void PublishFailure(const SendOrder& send, const Loaded& event, const DeadDelivery& dead,
+                      const Subscription& subscription);
   void DispatchToPull(const SendOrder& send, const Loaded& event, const Subscription& subscription);
   bool FailsBeforeSending(const SendOrder& send, const Loaded& event);
   InvocationOrder MakeOrder(const SendOrder& send, const Subscription& subscription) const;
@@ -160,6 +163,9 @@ class DeliveryShell final : public DeliveryControl {
   void PublishReply(DeliveryResult result);
   void PublishReply(DeliveryResult result, int hops);
   void Publish(Publication publication);
+  // `done` gets the last error, once all are durable or refused. Not for none.
+  void PublishAll(std::vector<AppendRequest> requests,
+                  std::function<void(const absl::Status&)> done);
   void FlushPublications();
   void TakePublished(const std::shared_ptr<std::vector<Publication>>& publications,
                      const std::vector<AppendResult>& results);

@@ -184,6 +184,15 @@ void DeliveryShell::Redrive(std::vector<StoredDeadLetter> letters, int per_secon
   engine_->Flush(now(), out_);
 }
 
+void DeliveryShell::Cancel(const DeliveryKey& key, std::function<void(CancelVerdict)> done) {
+  const CancelVerdict verdict = engine_->Cancel(key, now(), out_);
+  const bool is_durable = engine_->clean() && !out_.transaction;
+  if (verdict != CancelVerdict::kCancelled || is_durable) return done(verdict);
+  const std::uint64_t made = transactions_started_ + (out_.transaction ? 1 : 0);
+  redrives_.push_back({made + (engine_->dirty() ? 1 : 0), [done, verdict] { done(verdict); }});
+  engine_->Flush(now(), out_);
+}
+
 void DeliveryShell::Purged(const std::vector<StoredDeadLetter>& letters) {
   struct Gone {
     std::uint64_t bytes = 0;

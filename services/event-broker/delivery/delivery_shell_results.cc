@@ -70,7 +70,7 @@ void DeliveryShell::PublishReply(DeliveryResult result, int hops) {
     failed_.push_back(std::move(result));
     return;
   }
-  auto request = MakeReply(result.key, *subscription, result.reply, hops);
+  auto requests = MakeReplies(result.key, *subscription, result.reply, hops);
   const auto refuse = [](DeliveryResult& refused, const absl::Status& status) {
     std::string message(status.message());
     for (const FieldViolation& violation : FieldViolationsOf(status)) {
@@ -79,21 +79,38 @@ void DeliveryShell::PublishReply(DeliveryResult result, int hops) {
     refused.outcome = DeliveryOutcome::kPermanent;
     refused.error = {"FunctionError", "InvalidReply", std::move(message)};
   };
-  if (!request.ok()) {
-    refuse(result, request.status());
+  if (!requests.ok()) refuse(result, requests.status());
+  if (!requests.ok() || requests->empty()) {
     failed_.push_back(std::move(result));
     return;
   }
-  Publish({*std::move(request),
-           [this, refuse, result = std::move(result)](const AppendResult& published) {
-             DeliveryResult ended = result;
-             if (published.verdict == AppendVerdict::kFailed) {
-               refuse(ended, published.status);
-             } else {
-               ++stats_.replies;
-             }
-             failed_.push_back(std::move(ended));
-           }});
+  PublishAll(*std::move(requests),
+             [this, refuse, result = std::move(result)](const absl::Status& status) {
+               DeliveryResult ended = result;
+               if (status.ok()) {
+                 ++stats_.replies;
+               } else {
+                 refuse(ended, status);
+               }
+               failed_.push_back(std::move(ended));
+             });
+}
+
+void DeliveryShell::PublishAll(std::vector<AppendRequest> requests,
+                               std::function<void(const absl::Status&)> done) {
+  struct Waiting {
+    std::size_t left = 0;
+    absl::Status status;
+    std::function<void(const absl::Status&)> done;
+  };
+  const auto waiting =
+      std::make_shared<Waiting>(Waiting{requests.size(), absl::OkStatus(), std::move(done)});
+  for (AppendRequest& request : requests) {
+    Publish({std::move(request), [waiting](const AppendResult& published) {
+               if (published.verdict == AppendVerdict::kFailed) waiting->status = published.status;
+               if (--waiting->left == 0) waiting->done(waiting->status);
+             }});
+  }
 }
 
 void DeliveryShell::Publish(Publication publication) {

@@ -147,6 +147,7 @@ InvocationOrder DeliveryShell::MakeOrder(const SendOrder& send,
   order.epoch = ports_.store.epoch();
   order.subscription = subscription.Name();
   order.replay = !ReplayOfLane(send.key.uid).empty();
+  order.purpose = subscription.purpose();
   if (send.to_sink) {
     order.function = subscription.FunctionName(subscription.dead_letter_sink.function);
     return order;
@@ -181,6 +182,9 @@ void DeliveryShell::DispatchToPull(const SendOrder& send, const Loaded& event,
 void DeliveryShell::DispatchToSink(const SendOrder& send, const Loaded& event,
                                    const Subscription& subscription) {
   const DeadDelivery dead = send.dead.value_or(DeadDelivery{.key = send.key});
+  if (subscription.purpose() == LanePurpose::kCalls) {
+    return PublishFailure(send, event, dead, subscription);
+  }
   const DeadLetterSink& sink = subscription.dead_letter_sink;
   if (sink.kept()) {
     return Fail(send.key, send.attempt, DeliveryOutcome::kPermanent,
@@ -214,6 +218,24 @@ void DeliveryShell::DispatchToSink(const SendOrder& send, const Loaded& event,
              }
              Fail(key, attempt, DeliveryOutcome::kSucceeded, {});
            }});
+}
+
+// An invocation that says where to goes there; others become dead letters.
+void DeliveryShell::PublishFailure(const SendOrder& send, const Loaded& event,
+                                   const DeadDelivery& dead, const Subscription& subscription) {
+  auto requests = MakeFailures(event.body.view(), dead, subscription);
+  if (!requests.ok() || requests->empty()) {
+    return Fail(send.key, send.attempt, DeliveryOutcome::kPermanent,
+                {"SystemError", "NoSink",
+                 requests.ok() ? "the invocation names no destination for failures"
+                               : std::string(requests.status().message())});
+  }
+  PublishAll(*std::move(requests),
+             [this, key = send.key, attempt = send.attempt](const absl::Status& status) {
+               if (status.ok()) return Fail(key, attempt, DeliveryOutcome::kSucceeded, {});
+               Fail(key, attempt, DeliveryOutcome::kPermanent,
+                    {"SystemError", "SinkRefused", std::string(status.message())});
+             });
 }
 
 // Each attempt still gets its result, whether it was sent or not.

@@ -103,6 +103,55 @@ absl::StatusOr<CloudEvent> WithReason(std::string_view body, const DeadDelivery&
   return event;
 }
 
+// Where results of invocations go, as attributes of their events.
+constexpr std::string_view kOnSuccess = "penstockonsuccess";
+constexpr std::string_view kOnFailure = "penstockonfailure";
+constexpr std::string_view kCallback = "penstockcallback";
+constexpr std::string_view kState = "penstockstate";
+constexpr std::string_view kFunctionScheme = "function:";
+constexpr std::string_view kTypeScheme = "type:";
+
+std::string TextOf(const CloudEvent& event, std::string_view name) {
+  return cloudevents::AttributeText(event, name).value_or("");
+}
+
+// One event for each place. Ids come from the delivery, so that doing it again stores nothing
+// twice.
+std::vector<AppendRequest> ResultsOf(const CloudEvent& result, std::string_view destination_of,
+                                     const std::string& id, const Subscription& subscription) {
+  std::vector<AppendRequest> requests;
+  const std::string destination = TextOf(result, destination_of);
+  const std::string callback = TextOf(result, kCallback);
+  CloudEvent plain = result;
+  plain.set_source(
+      fmt::format("/spaces/{}/functions/{}", subscription.space, subscription.function));
+  SetText(plain, "subject", subscription.function);
+  // A destination is called as it is: what this call asked for does not go on.
+  for (const std::string_view name :
+       {kOnSuccess, kOnFailure, kCallback, std::string_view("penstocktag"),
+        std::string_view("penstockrevision"), std::string_view("penstockcaller"), kExpiry}) {
+    plain.mutable_attributes()->erase(std::string(name));
+  }
+  if (!callback.empty()) {
+    CloudEvent event = plain;
+    event.set_type(kInvocationCompleted);
+    event.set_id(id + "/callback");
+    SetText(event, kCallback, callback);
+    requests.push_back(RequestOf(event, subscription.space));
+  }
+  if (destination.empty()) return requests;
+  CloudEvent event = std::move(plain);
+  event.set_id(id + "/destination");
+  if (destination.starts_with(kFunctionScheme)) {
+    event.set_type(kInvocationRequested);
+    SetText(event, "subject", destination.substr(kFunctionScheme.size()));
+  } else if (destination.starts_with(kTypeScheme)) {
+    event.set_type(destination.substr(kTypeScheme.size()));
+  }
+  requests.push_back(RequestOf(event, subscription.space));
+  return requests;
+}
+
 }  // namespace
 
 bool HasExpired(std::string_view body, WallTime now) {
@@ -130,6 +179,28 @@ absl::StatusOr<AppendRequest> MakeReply(const DeliveryKey& key, const Subscripti
     }
   }
   return RequestOf(*event, subscription.space);
+}
+
+absl::StatusOr<std::vector<AppendRequest>> MakeReplies(const DeliveryKey& key,
+                                                       const Subscription& subscription,
+                                                       const std::string& reply, int hops) {
+  if (subscription.purpose() != LanePurpose::kCalls) {
+    ASSIGN_OR_RETURN(AppendRequest request, MakeReply(key, subscription, reply, hops));
+    return std::vector<AppendRequest>{std::move(request)};
+  }
+  ASSIGN_OR_RETURN(CloudEvent event, Parse(reply));
+  SetHops(event, hops);
+  return ResultsOf(event, kOnSuccess, key.Id(), subscription);
+}
+
+absl::StatusOr<std::vector<AppendRequest>> MakeFailures(std::string_view body,
+                                                        const DeadDelivery& dead,
+                                                        const Subscription& subscription) {
+  ASSIGN_OR_RETURN(CloudEvent event, WithReason(body, dead));
+  if (HopsOf(body) >= kHopsMax) return std::vector<AppendRequest>();
+  SetHops(event, HopsOf(body) + 1);
+  SetText(event, kState, "FAILED");
+  return ResultsOf(event, kOnFailure, dead.key.Id(), subscription);
 }
 
 absl::StatusOr<std::string> MakeSinkEvent(std::string_view body, const DeadDelivery& dead) {

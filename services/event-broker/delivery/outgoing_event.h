@@ -21,6 +21,18 @@ bool HasExpired(std::string_view body, WallTime now);
 // The event's hop count; 0 for events that are no answers.
 int HopsOf(std::string_view body);
 
+// What is published because of a success: of a subscription to events the answer, of invocations
+// the result, for each place where `reply` says that it goes.
+absl::StatusOr<std::vector<AppendRequest>> MakeReplies(const DeliveryKey& key,
+                                                       const Subscription& subscription,
+                                                       const std::string& reply, int hops);
+
+// What is published of an invocation whose policy is used up; nothing when it names no place for
+// that.
+absl::StatusOr<std::vector<AppendRequest>> MakeFailures(std::string_view body,
+                                                        const DeadDelivery& dead,
+                                                        const Subscription& subscription);
+
 // A function's answer as the event that is published: with the delivery's id and "/reply" as its
 // id. INVALID_ARGUMENT when it is no event that may be published.
 absl::StatusOr<AppendRequest> MakeReply(const DeliveryKey& key, const Subscription& subscription,

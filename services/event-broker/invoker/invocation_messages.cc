@@ -18,6 +18,15 @@ DeliveryOutcome FromProto(pb::InvocationResult::Outcome outcome) {
   }
 }
 
+pb::Invocation::Purpose ToProto(LanePurpose purpose) {
+  switch (purpose) {
+    case LanePurpose::kCalls: return pb::Invocation::CALL;
+    case LanePurpose::kCallbacks: return pb::Invocation::CALLBACK;
+    case LanePurpose::kEvents: break;
+  }
+  return pb::Invocation::PURPOSE_UNSPECIFIED;
+}
+
 Microseconds ToMicros(const google::protobuf::Duration& duration) {
   return Microseconds(duration.seconds() * 1'000'000 + duration.nanos() / 1'000);
 }
@@ -43,6 +52,7 @@ void ToProto(const InvocationOrder& order, pb::Invocation* message) {
   message->set_replay(order.replay);
   message->set_ordered(order.ordered);
   message->set_batched(order.batched);
+  message->set_purpose(ToProto(order.purpose));
   for (const InvocationOrder::Batched& further : order.batch) {
     pb::BatchedEvent* event = message->add_batch();
     event->set_delivery_id(further.key.Id());

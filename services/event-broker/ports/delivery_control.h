@@ -42,6 +42,9 @@ class DeliveryControl {
   // durable.
   virtual void Redrive(std::vector<StoredDeadLetter> letters, int per_second,
                        std::function<void(absl::StatusOr<std::int64_t>)> done) = 0;
+  // Gives one delivery up, without a dead letter. `done` comes once that is durable; of one that an
+  // executor has, at once: should this process end before the attempt does, it is delivered again.
+  virtual void Cancel(const DeliveryKey& key, std::function<void(CancelVerdict)> done) = 0;
   // Dead letters were purged from the store.
   virtual void Purged(const std::vector<StoredDeadLetter>& letters) = 0;
   // Starts a stored replay.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "services/event-broker/domain/catalog/subscription.h"
 #include "services/event-broker/domain/delivery/types.h"
 #include "services/event-broker/domain/event_record.h"
 
@@ -28,6 +29,7 @@ struct InvocationOrder {
   bool ordered = false;
   // The subscription delivers in batches: the function gets a list, also of one event.
   bool batched = false;
+  LanePurpose purpose = LanePurpose::kEvents;
   // Further events of the same call.
   struct Batched {
     DeliveryKey key;

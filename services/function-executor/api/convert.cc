@@ -111,6 +111,14 @@ std::string ToUtf8(std::string_view text) {
   return valid;
 }
 
+// The second field of a W3C trace context: 32 hexadecimal digits behind the version.
+std::string TraceIdOf(const std::string& traceparent) {
+  constexpr std::size_t kBegin = 3;
+  constexpr std::size_t kDigits = 32;
+  if (traceparent.size() <= kBegin + kDigits || traceparent[kBegin + kDigits] != '-') return "";
+  return traceparent.substr(kBegin, kDigits);
+}
+
 // Sets the enum members of a query. The error names the field.
 absl::Status ReadKinds(const pb::ListExecutionsRequest& request, ExecutionQuery* query) {
   switch (request.state()) {
@@ -118,6 +126,9 @@ absl::Status ReadKinds(const pb::ListExecutionsRequest& request, ExecutionQuery*
     case pb::Execution::RUNNING: query->state = ExecutionState::kRunning; break;
     case pb::Execution::SUCCEEDED: query->state = ExecutionState::kSucceeded; break;
     case pb::Execution::FAILED: query->state = ExecutionState::kFailed; break;
+    case pb::Execution::QUEUED:
+      return FieldError(
+          "state", "QUEUED is not in the records: see the subscription penstock.async.{function}");
     default: return FieldError("state", "is unknown; expected RUNNING, SUCCEEDED or FAILED");
   }
   switch (request.trigger()) {
@@ -199,6 +210,21 @@ pb::Execution ToProto(const ExecutionRecord& record) {
   }
   proto.set_instance(record.instance);
   proto.set_traceparent(record.traceparent);
+  for (const StepRecord& step : record.steps) {
+    pb::ExecutionStep* const added = proto.add_steps();
+    added->set_name(step.name);
+    added->set_phase(step.phase == StepPhase::kBefore ? pb::ExecutionStep::BEFORE
+                                                      : pb::ExecutionStep::AFTER);
+    *added->mutable_duration() = ToProto(step.duration);
+    added->set_effect(ToUtf8(step.effect));
+    added->set_space(step.is_of_space);
+  }
+  proto.set_trace_id(TraceIdOf(record.traceparent));
+  if (record.state != ExecutionState::kRunning) {
+    *proto.mutable_middleware_duration() = ToProto(record.middleware);
+    *proto.mutable_driver_duration() = ToProto(record.driver);
+  }
+  *proto.mutable_queue_duration() = ToProto(record.queue);
   return proto;
 }
 

@@ -50,7 +50,8 @@ absl::Status SetEvent(const pb::Invocation& invocation, InvokeOrder* order) {
 
 }  // namespace
 
-absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation) {
+absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation,
+                                    std::optional<AsyncRoute>* route) {
   ASSIGN_OR_RETURN(TaggedName function,
                    ParseTaggedName("function", "functions", invocation.function()));
   InvokeOrder order;
@@ -76,9 +77,14 @@ absl::StatusOr<InvokeOrder> ToOrder(const pb::Invocation& invocation) {
   } else {
     RETURN_IF_ERROR(SetEvent(invocation, &order));
   }
+  if (invocation.purpose() == pb::Invocation::CALL) {
+    RETURN_IF_ERROR(MakeCall(invocation, &order, &route->emplace()));
+  } else if (invocation.purpose() == pb::Invocation::CALLBACK) {
+    RETURN_IF_ERROR(MakeCallback(&order));
+  }
   // Events with one key keep to one version, as they keep their order.
   const auto key = order.event->others.find(kPartitionKey);
-  if (key != order.event->others.end()) order.sticky_key = key->second;
+  if (key != order.event->others.end() && order.sticky_key.empty()) order.sticky_key = key->second;
   order.traceparent = invocation.traceparent();
   // Events of one batch belong to different traces: their call begins one of its own.
   if (order.traceparent.empty() && order.batch == nullptr) {

@@ -3,16 +3,20 @@
 
 #include <penstock/internal/v1/invocation.pb.h>
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "services/function-executor/api/async_delivery.h"
 #include "services/function-executor/domain/classify.h"
 #include "services/function-executor/domain/invoker.h"
 
 namespace penstock::executor {
 
-// The call that `invocation` asks for. INVALID_ARGUMENT naming the field.
-absl::StatusOr<InvokeOrder> ToOrder(const internal::v1::Invocation& invocation);
+// The call that `invocation` asks for. INVALID_ARGUMENT naming the field. `route` is set when it is
+// an asynchronous invocation.
+absl::StatusOr<InvokeOrder> ToOrder(const internal::v1::Invocation& invocation,
+                                    std::optional<AsyncRoute>* route);
 
 // Writes how an attempt ended; not what it is the result of.
 void FillResult(const DeliveryVerdict& verdict, internal::v1::InvocationResult* result);

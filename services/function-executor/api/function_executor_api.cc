@@ -23,6 +23,8 @@ constexpr std::size_t kPayloadBytesMax = 1U << 20;
 constexpr std::size_t kTailsMax = 256;
 constexpr char kStickyKeyHeader[] = "penstock-sticky-key";
 constexpr std::size_t kStickyKeyBytesMax = 256;
+constexpr char kIdempotencyKeyHeader[] = "idempotency-key";
+constexpr std::size_t kIdempotencyKeyBytesMax = 255;
 
 // Ends `target` when the caller is gone. The run may end first, in any thread.
 void CancelWith(rpc::CallContext& call, const std::shared_ptr<Invoker::Call>& target) {
@@ -44,12 +46,41 @@ absl::StatusOr<std::string> StickyKeyOf(const pb::InvokeRequest& request) {
   return key;
 }
 
+// The key of calls that run once. As a header it is a string of structured fields (RFC 8941), in
+// quotes; many clients leave them out.
+absl::StatusOr<std::string> IdempotencyKeyOf(const pb::InvokeRequest& request) {
+  std::string key = request.idempotency_key();
+  for (const pb::NameValue& header : request.http().headers()) {
+    if (key.empty() && header.name() == kIdempotencyKeyHeader) key = header.value();
+  }
+  if (key.size() >= 2 && key.starts_with('"') && key.ends_with('"')) {
+    key = key.substr(1, key.size() - 2);
+  }
+  if (key.size() > kIdempotencyKeyBytesMax) {
+    return FieldError("idempotency_key", fmt::format("has {} bytes; expected at most {}",
+                                                     key.size(), kIdempotencyKeyBytesMax));
+  }
+  return key;
+}
+
+// What a middleware refused before any driver had the call: the function was not reached.
+absl::Status RefusalOf(const Outcome& outcome) {
+  const FunctionError& error = *outcome.error;
+  absl::Status status = WithReason(absl::Status(outcome.refusal, error.message), error.type,
+                                   {{"category", std::string(CategoryName(error.category))}});
+  if (!outcome.retry_after) return status;
+  return WithRetryAfter(std::move(status), absl::Microseconds(outcome.retry_after->count()));
+}
+
 absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeResponse* response) {
   if (!result.refusal.ok()) return result.refusal;
   if (IsBusy(result.outcome)) {
     const Microseconds wait = result.outcome.retry_after.value_or(Microseconds(1'000'000));
     return WithRetryAfter(absl::ResourceExhaustedError(result.outcome.error->message),
                           absl::Microseconds(wait.count()));
+  }
+  if (result.outcome.error && result.outcome.refusal != absl::StatusCode::kOk) {
+    return RefusalOf(result.outcome);
   }
   response->set_execution(ResourceName{space, "executions", result.execution_id}.ToString());
   response->mutable_payload()->set_content_type(result.outcome.content_type);
@@ -75,6 +106,7 @@ absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeReque
   order.function = std::move(name.name.id);
   order.tag = std::move(name.tag);
   ASSIGN_OR_RETURN(order.sticky_key, StickyKeyOf(request));
+  ASSIGN_OR_RETURN(order.idempotency_key, IdempotencyKeyOf(request));
   order.payload = std::make_shared<const std::string>(request.payload().data());
   order.content_type = request.payload().content_type();
   if (request.has_http()) {
@@ -126,11 +158,12 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerC
                                                            pb::InvokeAsyncResponse* response) {
   return rpc::ServeUnary(
       context, request, response,
-      [](const pb::InvokeAsyncRequest&, pb::InvokeAsyncResponse*, rpc::CallContext&,
-         const rpc::ServerDone& done) {
-        done(absl::UnimplementedError(
-            "InvokeAsync is not served: publish an event that the function is subscribed to, "
-            "or call Invoke"));
+      [this](const pb::InvokeAsyncRequest& given, pb::InvokeAsyncResponse* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        async_.Invoke(given, call, [answer, done](absl::StatusOr<pb::InvokeAsyncResponse> made) {
+          if (made.ok()) *answer = *std::move(made);
+          done(made.status());
+        });
       });
 }
 
@@ -140,11 +173,14 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::GetExecution(grpc::CallbackServer
   return rpc::ServeUnary(context, request, response,
                          [this](const pb::GetExecutionRequest& given, pb::Execution* answer,
                                 rpc::CallContext& call, const rpc::ServerDone& done) {
-                           directory_.Get(given.name(), call.cancellation(),
-                                          [answer, done](absl::StatusOr<pb::Execution> found) {
-                                            if (found.ok()) *answer = *std::move(found);
-                                            done(found.status());
-                                          });
+                           const auto take = [answer, done](absl::StatusOr<pb::Execution> found) {
+                             if (found.ok()) *answer = *std::move(found);
+                             done(found.status());
+                           };
+                           if (AsyncCalls::IsAsync(given.name())) {
+                             return async_.Get(given.name(), call.cancellation(), take);
+                           }
+                           directory_.Get(given.name(), call.cancellation(), take);
                          });
 }
 
@@ -170,6 +206,14 @@ absl::Status FunctionExecutorApi::OpenTail(const pb::TailExecutionsRequest& requ
   if (!request.function().empty()) {
     ASSIGN_OR_RETURN(function, ParseReference("function", "functions", space, request.function()));
   }
+  pb::ListExecutionsRequest kinds;
+  kinds.set_parent(request.parent());
+  kinds.set_state(request.state());
+  kinds.set_trigger(request.trigger());
+  ASSIGN_OR_RETURN(const ExecutionQuery wanted, FromProto(kinds));
+  if (wanted.state == ExecutionState::kRunning) {
+    return FieldError("state", "expected SUCCEEDED or FAILED: records come when runs end");
+  }
   {
     const std::lock_guard lock(mutex_);
     if (tails_closed_) return absl::UnavailableError("the executor is stopping");
@@ -180,7 +224,8 @@ absl::Status FunctionExecutorApi::OpenTail(const pb::TailExecutionsRequest& requ
   }
   auto following = journal_.Follow(
       std::move(space), std::move(function),
-      [weak = std::weak_ptr(stream)](const std::shared_ptr<const ExecutionRecord>& record) {
+      [weak = std::weak_ptr(stream), wanted](const std::shared_ptr<const ExecutionRecord>& record) {
+        if (!Matches(*record, wanted)) return;
         const auto tail = weak.lock();
         if (tail && !tail->Write(ToProto(*record))) {
           tail->Finish(absl::ResourceExhaustedError("records come faster than they are read here"));
@@ -214,6 +259,13 @@ grpc::ServerUnaryReactor* FunctionExecutorApi::CancelExecution(
              const rpc::ServerDone& done) {
         const auto name = ParseResourceName("name", "executions", given.name());
         if (!name.ok()) return done(name.status());
+        if (AsyncCalls::IsAsync(given.name())) {
+          return async_.Cancel(given.name(), call.cancellation(),
+                               [answer, done](absl::StatusOr<pb::Execution> found) {
+                                 if (found.ok()) *answer = *std::move(found);
+                                 done(found.status());
+                               });
+        }
         const bool was_running = invoker_.CancelRunning(name->space, name->id);
         directory_.Get(
             given.name(), call.cancellation(),

@@ -12,6 +12,7 @@
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/server_stream.h"
 #include "libs/rpc/server_unary.h"
+#include "services/function-executor/api/async_calls.h"
 #include "services/function-executor/api/execution_directory.h"
 #include "services/function-executor/domain/execution_journal.h"
 #include "services/function-executor/domain/invoker.h"
@@ -22,11 +23,12 @@ namespace penstock::executor {
 class FunctionExecutorApi final : public executions::v1::FunctionExecutorService::CallbackService {
  public:
   FunctionExecutorApi(Invoker& invoker, ExecutionJournal& journal,
-                      const ExecutionDirectory& directory, const Clock& clock,
-                      std::shared_ptr<const rpc::PeerAuth> peer_auth)
+                      const ExecutionDirectory& directory, const AsyncCalls& async,
+                      const Clock& clock, std::shared_ptr<const rpc::PeerAuth> peer_auth)
       : invoker_(invoker),
         journal_(journal),
         directory_(directory),
+        async_(async),
         clock_(clock),
         peer_auth_(std::move(peer_auth)) {}
 
@@ -68,6 +70,7 @@ class FunctionExecutorApi final : public executions::v1::FunctionExecutorService
   Invoker& invoker_;
   ExecutionJournal& journal_;
   const ExecutionDirectory& directory_;
+  const AsyncCalls& async_;
   const Clock& clock_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
   std::mutex mutex_;

@@ -193,14 +193,25 @@ void InvocationStream::Start(const pb::Invocation& invocation) {
                                   fmt::format("epoch {} of {} is over: another broker owns it now",
                                               invocation.epoch(), invocation.subscription())));
   }
-  auto order = ToOrder(invocation);
+  std::optional<AsyncRoute> route;
+  auto order = ToOrder(invocation, &route);
   if (!order.ok()) return Refuse(invocation, order.status());
   const std::string space = order->space;
   const std::shared_ptr<const Batch> batch = order->batch;
-  const auto call = parts_.invoker.Invoke(*std::move(order), [self = shared_from_this(), key, space,
-                                                              batch](const InvokeResult& result) {
-    self->OnResult(key, space, batch.get(), result);
-  });
+  // Its result goes where the invocation says; a callback's goes nowhere.
+  std::function<std::string(const Outcome&)> reply_of = ReplyOf;
+  if (route) {
+    reply_of = [route = *std::move(route)](const Outcome& outcome) {
+      return ResultEvent(route, outcome);
+    };
+  } else if (invocation.purpose() == pb::Invocation::CALLBACK) {
+    reply_of = [](const Outcome&) { return std::string(); };
+  }
+  const auto call = parts_.invoker.Invoke(
+      *std::move(order), [self = shared_from_this(), key, space, batch,
+                          reply_of = std::move(reply_of)](const InvokeResult& result) {
+        self->OnResult(key, space, batch.get(), reply_of, result);
+      });
   {
     const std::lock_guard lock(mutex_);
     const auto place = calls_.find(key);
@@ -223,6 +234,7 @@ void InvocationStream::Cancel(const pb::InvocationCancel& cancel) {
 }
 
 void InvocationStream::OnResult(const Key& key, const std::string& space, const Batch* batch,
+                                const std::function<std::string(const Outcome&)>& reply_of,
                                 const InvokeResult& result) {
   pb::InvocationResult message;
   message.set_delivery_id(std::get<0>(key));
@@ -240,7 +252,7 @@ void InvocationStream::OnResult(const Key& key, const std::string& space, const 
     }
     *message.mutable_duration() = ToProto(result.duration);
     message.set_http_status(result.outcome.http_status);
-    message.set_reply(ReplyOf(result.outcome));
+    message.set_reply(reply_of(result.outcome));
   }
   Add(std::move(message), key);
 }

@@ -74,6 +74,7 @@ class InvocationStream : public std::enable_shared_from_this<InvocationStream> {
   void Start(const internal::v1::Invocation& invocation);
   void Cancel(const internal::v1::InvocationCancel& cancel);
   void OnResult(const Key& key, const std::string& space, const Batch* batch,
+                const std::function<std::string(const Outcome&)>& reply_of,
                 const InvokeResult& result);
   // Answers without a call.
   void Refuse(const internal::v1::Invocation& invocation, const absl::Status& status);

@@ -95,7 +95,10 @@ absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
   parts_->egress->Exchange(std::make_shared<const http::EgressPolicy>(std::move(policy)));
   const bool is_same = next.egress_allow == config_.egress_allow &&
                        next.egress_denied_ports == config_.egress_denied_ports;
-  if (!is_same) parts_->client->RenewConnections();
+  if (!is_same) {
+    parts_->client->RenewConnections();
+    parts_->middleware_services.RenewConnections();
+  }
   config_ = std::move(next);
   return std::vector<std::string>();
 }

@@ -11,11 +11,12 @@ constexpr std::array<std::string_view, 5> kResultNames = {
 
 }  // namespace
 
-CallMetrics::CallMetrics(metrics::Registry& registry)
+CallMetrics::CallMetrics(metrics::Registry& registry, std::size_t function_series_max)
     : in_flight_(
           registry.Gauge("penstock_executor_calls_in_flight", "Calls that a driver works on.")),
       queued_(registry.Gauge("penstock_executor_calls_queued",
-                             "Calls that wait for their function's concurrency limit.")) {
+                             "Calls that wait for their function's concurrency limit.")),
+      functions_(registry, function_series_max) {
   auto& calls = registry.CounterFamily("penstock_executor_calls_total", "Calls of functions.",
                                        {"trigger", "result"});
   auto& durations =
@@ -36,6 +37,11 @@ void CallMetrics::OnEnd(TriggerKind trigger, CallResult result, Microseconds dur
   const auto index = static_cast<std::size_t>(trigger);
   calls_[index][static_cast<std::size_t>(result)]->Increment();
   durations_[index]->Observe(static_cast<double>(duration.count()) / 1e6);
+}
+
+void CallMetrics::OnMetrics(const FunctionSpec& function,
+                            const std::vector<FunctionMetric>& metrics) {
+  functions_.Add(function, metrics);
 }
 
 void CallMetrics::OnRefused(TriggerKind trigger) {

@@ -21,11 +21,20 @@ struct ProcessSettings {
   std::string launcher;
   std::string python = "python3";
   std::string node = "node";
+  std::string user;  // Whom workers run as; empty: the executor's own user.
+};
+
+// Of the jq programs of middleware.
+struct TransformSettings {
+  int workers = 2;
+  std::size_t memory_bytes_max = 256U << 20;  // Of each worker.
+  Microseconds time_max{1'000'000};           // Of one transformation.
 };
 
 struct ExecutionSettings {
   Microseconds retention_age{7LL * 24 * 3600 * 1'000'000};
   std::int64_t retention_count = 1'000'000;
+  std::size_t retention_bytes = std::size_t{4} << 30;
   std::size_t body_bytes_max = 8 * 1024;
 };
 
@@ -37,6 +46,8 @@ struct Config {
   std::string data_dir = "./penstock-data/function-executor";
   // "host:port" or "inproc:function-manager".
   std::string function_manager_address = "127.0.0.1:9030";
+  // "host:port" or "inproc:event-broker": where asynchronous invocations wait.
+  std::string event_broker_address = "127.0.0.1:9020";
   // The token that services show each other; created when it is missing.
   std::string peer_token_file = "./penstock-data/peer.token";
   // Networks that functions may be called in although they are not public.
@@ -46,7 +57,10 @@ struct Config {
   // The largest answer of an HTTP function.
   std::size_t http_answer_bytes_max = 1U << 20;
   ProcessSettings process;
+  TransformSettings transform;
   ExecutionSettings executions;
+  // Series of the metrics that functions emit.
+  std::int64_t function_series_max = 1000;
   // Deliveries that one stream of a broker may have in flight.
   int deliveries_credit = 256;
   // "host:port" whose addresses are all executors; empty: there is no other.

@@ -15,20 +15,27 @@
 #include "libs/rpc/peer_auth.h"
 #include "libs/rpc/replica_set.h"
 #include "libs/rpc/server_host.h"
+#include "services/function-executor/api/async_calls.h"
 #include "services/function-executor/api/execution_directory.h"
 #include "services/function-executor/api/execution_reader.h"
 #include "services/function-executor/api/function_executor_api.h"
 #include "services/function-executor/api/invocation_api.h"
 #include "services/function-executor/app/app.h"
 #include "services/function-executor/app/call_metrics.h"
+#include "services/function-executor/app/process_user.h"
 #include "services/function-executor/domain/broker_fence.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
+#include "services/function-executor/domain/middleware/catalog.h"
 #include "services/function-executor/domain/schema_checks.h"
 #include "services/function-executor/drivers/http/http_driver.h"
 #include "services/function-executor/drivers/noop/noop_driver.h"
 #include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/middleware/grpc/service_clients.h"
+#include "services/function-executor/middleware/transform/jq_pool.h"
+#include "services/function-executor/queue/broker_invocation_queue.h"
 #include "services/function-executor/registry/function_watcher.h"
+#include "services/function-executor/registry/source_client.h"
 #include "services/function-executor/storage/sqlite_execution_store.h"
 #include "services/function-executor/timers/loop_timers.h"
 
@@ -45,6 +52,7 @@ struct App::Parts {
     std::unique_ptr<http::PerLoop<http::EgressPolicy>> egress;
     std::unique_ptr<http::Client> client;
     std::unique_ptr<SqliteExecutionStore> store;
+    ProcessUser process_user;
   };
 
   // `lock` is the one of the data folder.
@@ -70,7 +78,12 @@ struct App::Parts {
   CallMetrics calls;
   NoopDriver noop;
   HttpDriver http_driver;
+  SourceClient sources;
   std::unique_ptr<ProcessDriver> process;  // Null when process functions are switched off.
+  // What steps of the middleware use.
+  JqPool jq;
+  ServiceClients middleware_services;
+  MiddlewareCatalog middleware;
   FunctionRegistry registry;
   FunctionWatcher watcher;
   ExecutionJournal journal;
@@ -84,6 +97,8 @@ struct App::Parts {
   std::unique_ptr<rpc::ReplicaSet> peers;  // Null when there are none.
   ExecutionReader reader;
   ExecutionDirectory directory;
+  BrokerInvocationQueue queue;
+  AsyncCalls async;
   FunctionExecutorApi executor_api;
   InvocationApi invocation_api;
   metrics::Registration revision_gauge;

@@ -34,7 +34,7 @@ DeliveryVerdict Classify(const Outcome& outcome) {
   DeliveryVerdict verdict{DeliveryOutcome::kSucceeded, outcome.error, outcome.retry_after,
                           outcome.timed_out};
   if (!outcome.error) return verdict;
-  if (IsBusy(outcome)) {
+  if (IsBusy(outcome) || outcome.refusal == absl::StatusCode::kResourceExhausted) {
     verdict.outcome = DeliveryOutcome::kRejected;
     if (!verdict.retry_after) verdict.retry_after = kRetryAfterRefusal;
   } else if (outcome.error->category == ErrorCategory::kInput) {

@@ -29,6 +29,19 @@ struct RecordedBody {
 std::optional<RecordedBody> RecordBody(const Bytes& payload, const std::string& content_type,
                                        std::size_t bytes_max);
 
+enum class StepPhase { kBefore, kAfter };
+
+// What one step of the middleware did with a call.
+struct StepRecord {
+  std::string name;
+  StepPhase phase = StepPhase::kBefore;
+  Microseconds duration{0};
+  std::string effect;
+  bool is_of_space = false;
+
+  friend bool operator==(const StepRecord&, const StepRecord&) = default;
+};
+
 // One run. Ids are bare: the space they lie in is `space`.
 struct ExecutionRecord {
   std::string id;  // Begins with the instance.
@@ -39,6 +52,10 @@ struct ExecutionRecord {
   ExecutionState state = ExecutionState::kRunning;
   WallTime start;
   Microseconds duration{0};
+  // Its parts: before it began, around the driver, and in it. `duration` holds the last two.
+  Microseconds queue{0};
+  Microseconds middleware{0};
+  Microseconds driver{0};
   int attempt = 0;  // 0 when it is no delivery; so are the next six when it is no event.
   std::string delivery_id;
   std::vector<std::string> delivery_ids;  // Of a batch: all of them; the first is `delivery_id`.
@@ -53,6 +70,7 @@ struct ExecutionRecord {
   Logs logs;
   std::string instance;
   std::string traceparent;
+  std::vector<StepRecord> steps;  // In order of time.
 };
 
 // A place in the order of records: newest first, and the greater id first among those that started

@@ -33,7 +33,8 @@ void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
   record.state = outcome.error ? ExecutionState::kFailed : ExecutionState::kSucceeded;
   if (outcome.error)
     record.error = CutError(*outcome.error, std::max(options_.body_bytes_max, kErrorBytesMin));
-  const bool is_below_rate = IsBelowRate(record.space, record.function);
+  const bool is_below_rate =
+      IsBelowRate(record.space, record.function, options_.bodies_per_second, &rates_);
   if (outcome.error || is_below_rate) {
     record.input = RecordBody(input, input_type, options_.body_bytes_max);
     record.output = RecordBody(outcome.payload, outcome.content_type, options_.body_bytes_max);
@@ -43,13 +44,18 @@ void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
   store_.Append(std::move(record), std::move(taken));
 }
 
-bool ExecutionJournal::IsBelowRate(const std::string& space, const std::string& function) {
+bool ExecutionJournal::TakesRefusal(const std::string& space, const std::string& function) {
+  return IsBelowRate(space, function, options_.refusals_per_second, &refusals_);
+}
+
+bool ExecutionJournal::IsBelowRate(const std::string& space, const std::string& function, int limit,
+                                   std::vector<Rate>* rates) {
   const std::hash<std::string> hash;
   const std::int64_t second = clock_.Monotonic().time_since_epoch().count() / 1'000'000;
   const std::lock_guard lock(rate_mutex_);
-  Rate& rate = rates_[(hash(space) * 31 + hash(function)) % kRates];
+  Rate& rate = (*rates)[(hash(space) * 31 + hash(function)) % kRates];
   if (rate.second != second) rate = {second, 0};
-  return rate.calls++ < options_.bodies_per_second;
+  return rate.calls++ < limit;
 }
 
 void ExecutionJournal::Tell(const ExecutionRecord& record) {

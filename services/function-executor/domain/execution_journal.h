@@ -21,6 +21,9 @@ struct JournalOptions {
   std::size_t body_bytes_max = 8 * 1024;
   // Calls of one function in one second whose bodies are all kept; of those beyond, only failures'.
   int bodies_per_second = 100;
+  // Records of calls that middleware refused, of one function in one second: a flood of them would
+  // push those of real runs out.
+  int refusals_per_second = 10;
 };
 
 // Thread-safe. `store` and `clock` must outlive it.
@@ -36,6 +39,9 @@ class ExecutionJournal {
   // answered; `taken` runs as ExecutionStore::Append says.
   void End(ExecutionRecord record, const Bytes& input, const std::string& input_type,
            const Outcome& outcome, std::function<void()> taken);
+
+  // Whether a record of a call that middleware refused is to be kept. Counts it.
+  bool TakesRefusal(const std::string& space, const std::string& function);
 
   // Calls `follower` with each record of `space` (and of `function`, unless empty) from now on,
   // until the result dies. It may still be running in another thread then.
@@ -56,7 +62,9 @@ class ExecutionJournal {
   };
   static constexpr std::size_t kRates = 4096;
 
-  bool IsBelowRate(const std::string& space, const std::string& function);
+  // Counts a call of the function in `rates`.
+  bool IsBelowRate(const std::string& space, const std::string& function, int limit,
+                   std::vector<Rate>* rates);
   void Tell(const ExecutionRecord& record);
 
   ExecutionStore& store_;
@@ -64,6 +72,7 @@ class ExecutionJournal {
   const Options options_;
   std::mutex rate_mutex_;
   std::vector<Rate> rates_{kRates};
+  std::vector<Rate> refusals_{kRates};
   std::mutex followers_mutex_;
   std::vector<std::weak_ptr<const Subscription>> followers_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -55,6 +56,9 @@ struct FunctionRegistry::Entry {
   std::map<std::string, std::int64_t> aliases;
   // What each version that names secrets is given: those and no others.
   std::map<std::int64_t, std::shared_ptr<const Secrets>> secrets_of;
+  std::vector<StepSpec> space_middleware;
+  // Of the versions that have any.
+  std::map<std::int64_t, std::shared_ptr<const Chain>> chains;
 
   void ShareSecrets(const std::shared_ptr<const Secrets>& all) {
     secrets_of.clear();
@@ -100,6 +104,25 @@ struct FunctionRegistry::Entry {
     return lowest;
   }
 
+  std::vector<std::shared_ptr<const FunctionSpec>> Reached() const {
+    std::set<std::int64_t> numbers;
+    if (traffic.empty()) numbers.insert(newest);
+    for (const TrafficShare& share : traffic) numbers.insert(share.version);
+    for (const auto& [name, version] : aliases) numbers.insert(version);
+    std::vector<std::shared_ptr<const FunctionSpec>> specs;
+    for (const std::int64_t version : numbers) {
+      if (auto spec = Find(version)) specs.push_back(std::move(spec));
+    }
+    return specs;
+  }
+
+  bool KeepsWorkers() const {
+    return std::any_of(versions.begin(), versions.end(), [](const auto& version) {
+      const auto* process = std::get_if<ProcessTarget>(&version.second->target);
+      return process != nullptr && process->workers_min > 0;
+    });
+  }
+
   absl::Status NothingFor(const FunctionChoice& choice) const {
     const std::string name = fmt::format("spaces/{}/functions/{}", choice.space, choice.id);
     std::string known;
@@ -115,8 +138,11 @@ struct FunctionRegistry::Entry {
   }
 };
 
-FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget)
-    : timers_(timers), forget_(std::move(forget)) {
+FunctionRegistry::FunctionRegistry(Timers& timers, Forget forget, Keep keep, MakeChain make_chain)
+    : timers_(timers),
+      forget_(std::move(forget)),
+      keep_(std::move(keep)),
+      make_chain_(std::move(make_chain)) {
   for (auto& shard : shards_) shard.store(std::make_shared<const Map>());
 }
 
@@ -168,8 +194,12 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::Resolve(const FunctionChoice&
                                      : Mix(HashOf(entry->uid, choice.sticky_key));
     version = entry->PickVersion(static_cast<int>(number % kWholePercent));
   }
-  ResolvedFunction resolved{entry->Find(version), nullptr};
+  ResolvedFunction resolved{entry->Find(version), nullptr, nullptr};
   if (resolved.spec == nullptr) return entry->NothingFor(choice);
+  if (!entry->chains.empty()) {
+    const auto chain = entry->chains.find(version);
+    if (chain != entry->chains.end()) resolved.chain = chain->second;
+  }
   if (resolved.spec->secrets.empty()) return resolved;
   const auto secrets = entry->secrets_of.find(version);
   if (secrets != entry->secrets_of.end()) resolved.secrets = secrets->second;
@@ -248,7 +278,27 @@ void FunctionRegistry::Publish(std::int64_t revision) {
   }
 }
 
-void FunctionRegistry::Apply(const FunctionUpdate& update, const std::string& key, Map* map) {
+void FunctionRegistry::MakeChains(const Entry* before, Entry* entry) const {
+  entry->chains.clear();
+  if (!make_chain_) return;
+  const bool is_same_space =
+      before != nullptr && before->space_middleware == entry->space_middleware;
+  for (const auto& [version, spec] : entry->versions) {
+    std::shared_ptr<const Chain> chain;
+    const auto known = is_same_space ? before->Find(version) : nullptr;
+    // A version never changes, so its chain is made once, whatever becomes of the traffic.
+    if (known != nullptr && known->middleware == spec->middleware) {
+      const auto made = before->chains.find(version);
+      if (made != before->chains.end()) chain = made->second;
+    } else {
+      chain = make_chain_(entry->space_middleware, *spec);
+    }
+    if (chain != nullptr) entry->chains.emplace(version, std::move(chain));
+  }
+}
+
+void FunctionRegistry::Apply(const FunctionUpdate& update, const std::string& key,
+                             const Entry* known, Map* map) const {
   const auto found = map->find(key);
   const Entry* const before =
       found == map->end() || found->second->uid != update.uid ? nullptr : found->second.get();
@@ -272,6 +322,8 @@ void FunctionRegistry::Apply(const FunctionUpdate& update, const std::string& ke
              std::find(update.kept.begin(), update.kept.end(), version.first) == update.kept.end();
     });
     entry->ShareSecrets(update.secrets);
+    entry->space_middleware = update.space_middleware;
+    MakeChains(known != nullptr && known->uid == entry->uid ? known : nullptr, entry.get());
   }
   map->insert_or_assign(key, std::move(entry));
 }
@@ -283,6 +335,18 @@ void FunctionRegistry::ForgetReplaced(const Entry* before, const Entry* after) c
   }
   if (after->LowestReached() > before->LowestReached()) {
     forget_(after->uid, after->LowestReached());
+  }
+}
+
+void FunctionRegistry::KeepReached(const Entry* before, const Entry* after) const {
+  if (!keep_) return;
+  if (before != nullptr && before->KeepsWorkers() &&
+      (after == nullptr || after->uid != before->uid)) {
+    keep_(before->uid, {});
+  }
+  if (after == nullptr || after->newest == 0) return;
+  if (after->KeepsWorkers() || (before != nullptr && before->KeepsWorkers())) {
+    keep_(after->uid, after->Reached());
   }
 }
 
@@ -299,11 +363,12 @@ void FunctionRegistry::ApplyChanges(std::vector<FunctionUpdate> changes, std::in
       return found == map.end() ? nullptr : found->second;
     };
     const std::shared_ptr<const Entry> before = entry_of();
-    Apply(change, key, &map);
+    Apply(change, key, before.get(), &map);
     const std::shared_ptr<const Entry> after = entry_of();
     if (after != nullptr && before == nullptr) ++size_;
     if (after == nullptr && before != nullptr) --size_;
     ForgetReplaced(before.get(), after.get());
+    KeepReached(before.get(), after.get());
   }
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     if (changed[shard]) shards_[shard].store(std::move(changed[shard]), std::memory_order_release);
@@ -317,14 +382,24 @@ void FunctionRegistry::ApplySnapshot(std::vector<FunctionUpdate> functions, std:
   for (auto& map : fresh) map = std::make_shared<Map>();
   for (const FunctionUpdate& function : functions) {
     const std::string key = KeyOf(function.space, function.id);
-    Apply(function, key, fresh[ShardOf(key)].get());
+    const std::size_t shard = ShardOf(key);
+    const std::shared_ptr<const Map> before = shards_[shard].load();
+    const auto known = before->find(key);
+    Apply(function, key, known == before->end() ? nullptr : known->second.get(),
+          fresh[shard].get());
   }
   std::size_t count = 0;
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     const std::shared_ptr<const Map> before = shards_[shard].load();
     for (const auto& [key, entry] : *before) {
       const auto now = fresh[shard]->find(key);
-      ForgetReplaced(entry.get(), now == fresh[shard]->end() ? nullptr : now->second.get());
+      const Entry* const after = now == fresh[shard]->end() ? nullptr : now->second.get();
+      ForgetReplaced(entry.get(), after);
+      if (after == nullptr) KeepReached(entry.get(), nullptr);
+    }
+    for (const auto& [key, entry] : *fresh[shard]) {
+      const auto known = before->find(key);
+      KeepReached(known == before->end() ? nullptr : known->second.get(), entry.get());
     }
     count += fresh[shard]->size();
     shards_[shard].store(std::move(fresh[shard]), std::memory_order_release);

@@ -37,12 +37,17 @@ struct FunctionUpdate {
   std::vector<std::int64_t> kept{};  // The versions that stay; empty: only the newest.
   // Those that the kept versions name, as far as they exist; null for none.
   std::shared_ptr<const Secrets> secrets{};
+  // The steps of its space.
+  std::vector<StepSpec> space_middleware{};
 };
 
-// A version to call, with the secrets that it names; null for none.
+class Chain;
+
+// A version to call, with the secrets that it names and its middleware; null for none.
 struct ResolvedFunction {
   std::shared_ptr<const FunctionSpec> spec;
   std::shared_ptr<const Secrets> secrets;
+  std::shared_ptr<const Chain> chain;
 };
 
 // Which version of a function is called.
@@ -62,9 +67,18 @@ class FunctionRegistry {
   // Is told when versions of `uid` below `version` are no longer called by the function's name or
   // an alias.
   using Forget = std::function<void(const std::string& uid, std::int64_t version)>;
+  // Is told, with each change of a function whose versions have workers to be kept, which versions
+  // calls by its name or an alias reach now; none when it is gone.
+  using Keep = std::function<void(const std::string& uid,
+                                  std::vector<std::shared_ptr<const FunctionSpec>> reached)>;
   using WaitDone = std::function<void(const absl::Status&)>;
+  // Makes the middleware of a version, the space's before its own; null when there is none.
+  using MakeChain = std::function<std::shared_ptr<const Chain>(
+      const std::vector<StepSpec>& of_space, const FunctionSpec& function)>;
 
-  explicit FunctionRegistry(Timers& timers, Forget forget = {});
+  // Without `make_chain` no call passes middleware.
+  explicit FunctionRegistry(Timers& timers, Forget forget = {}, Keep keep = {},
+                            MakeChain make_chain = {});
   // Calls that still wait are ended with UNAVAILABLE.
   ~FunctionRegistry();
   FunctionRegistry(const FunctionRegistry&) = delete;
@@ -117,14 +131,20 @@ class FunctionRegistry {
   static std::size_t ShardOf(const std::string& key);
   void Publish(std::int64_t revision);
   std::shared_ptr<const Entry> FindEntry(std::string_view space, std::string_view id) const;
-  // Brings `map` up to `update`.
-  static void Apply(const FunctionUpdate& update, const std::string& key, Map* map);
+  // Brings `map` up to `update`. `known` is what is known of the function so far, or null.
+  void Apply(const FunctionUpdate& update, const std::string& key, const Entry* known,
+             Map* map) const;
+  // Makes the middleware of all versions of `entry` that cannot be taken over from `before`.
+  void MakeChains(const Entry* before, Entry* entry) const;
   // Tells of the versions that calls no longer reach by the function's name or an alias.
   void ForgetReplaced(const Entry* before, const Entry* after) const;
+  void KeepReached(const Entry* before, const Entry* after) const;
   absl::Status NotYet(std::int64_t min_revision) const;
 
   Timers& timers_;
   const Forget forget_;
+  const Keep keep_;
+  const MakeChain make_chain_;
   std::array<std::atomic<std::shared_ptr<const Map>>, kShards> shards_;
   std::atomic<std::int64_t> revision_{0};
   std::atomic<bool> ready_{false};

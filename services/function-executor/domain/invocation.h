@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "libs/base/time.h"
 #include "libs/jsonschema/schema.h"
 
@@ -52,21 +53,70 @@ struct HttpTarget {
   std::map<std::string, std::string> headers;  // Added to each request.
 };
 
+// What a worker process is kept from.
+struct ProcessIsolation {
+  bool no_network = false;
+  bool own_namespaces = false;
+  bool own_user = false;     // It must not run as the executor's own user.
+  bool best_effort = false;  // What the system does not allow is left out.
+
+  bool any() const { return no_network || own_namespaces || own_user; }
+};
+
 struct ProcessTarget {
   std::string runtime;               // "python3", "node" or "exec".
   std::string source;                // The program text, or a script to run for "exec".
+  std::string source_digest;         // Of a source that is fetched, instead.
+  std::string entry;                 // The file in an archive that is loaded, or run.
   std::string handler = "handle";    // The function to call in `source`.
   std::vector<std::string> command;  // Program and arguments; "exec" without a source.
   int workers_max = 4;
   Microseconds idle_timeout{300'000'000};
   std::int64_t memory_bytes_max = 512LL << 20;
   std::int64_t output_bytes_max = 1LL << 20;  // Of one answer.
+  int workers_min = 0;                        // Kept although there are no calls.
+  std::int64_t calls_max = 0;    // A worker ends after so many; 0: as the driver's options say.
+  Microseconds cpu_time_max{0};  // Of one call; 0: no limit of its own.
+  int files_max = 0;             // Open files; 0: as the driver's options say.
+  ProcessIsolation isolation;
+
+  // Whether `source_digest` names a folder as archive, and not one file.
+  bool source_is_archive() const { return !entry.empty() || !command.empty(); }
 };
 
 // Answers at once with the payload it was given. For tests and benchmarks.
 struct NoopTarget {};
 
 using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
+
+// A middleware as it was set: its kind, the name of the field in
+// `penstock.functions.v1.Middleware`, and the JSON form of that field's message.
+struct StepSpec {
+  std::string kind;
+  std::string settings;
+
+  friend bool operator==(const StepSpec&, const StepSpec&) = default;
+};
+
+// Where the result of an asynchronous invocation goes: a function of the same space, or an event;
+// both empty for nowhere.
+struct AsyncDestination {
+  std::string function;
+  std::string event_type;
+
+  bool empty() const { return function.empty() && event_type.empty(); }
+};
+
+// What asynchronous invocations do; what is 0 or not set is as the broker does it.
+struct AsyncPolicy {
+  int attempts_max = 0;
+  std::optional<Microseconds> delay_initial;
+  std::optional<Microseconds> delay_max;
+  std::optional<Microseconds> age_max;
+  AsyncDestination on_success;
+  AsyncDestination on_failure;
+  std::string callback_url;
+};
 
 // An immutable version of a function, as the function-manager announced it.
 struct FunctionSpec {
@@ -82,6 +132,8 @@ struct FunctionSpec {
   // What it takes and answers; null for anything.
   std::shared_ptr<const jsonschema::Schema> input_schema;
   std::shared_ptr<const jsonschema::Schema> output_schema;
+  std::vector<StepSpec> middleware;  // In their order on the way in.
+  AsyncPolicy async;
   Target target;
 };
 
@@ -139,9 +191,19 @@ struct Invocation {
   // CloudEvents JSON batch format; `event` and `delivery_id` are the first one's.
   std::shared_ptr<const Batch> batch;
   std::string traceparent;
+  // Only for a call that middleware sees. The principal, and the caller's key for one run.
+  std::string caller;
+  std::string idempotency_key;
   MonotonicTime
       deadline;  // The driver has answered by then, with an error of type "Timeout" if need be.
   WallTime deadline_wall;  // The same moment for the function's context.
+};
+
+// What a function measured: `value` is added to a counter of its name and labels.
+struct FunctionMetric {
+  std::string name;
+  double value = 1;
+  std::map<std::string, std::string> labels;
 };
 
 // What became of an invocation. `error` empty means success.
@@ -153,6 +215,9 @@ struct Outcome {
   int http_status = 0;                      // Of an HTTP function's answer; 0 for others.
   std::optional<Microseconds> retry_after;  // From a Retry-After header.
   bool timed_out = false;                   // The error is that the deadline passed.
+  // Not OK when a middleware refused the call before any driver had it: what the caller is told.
+  absl::StatusCode refusal = absl::StatusCode::kOk;
+  std::vector<FunctionMetric> metrics;
 };
 
 }  // namespace penstock::executor

@@ -43,7 +43,14 @@ struct InvokeOrder {
   int attempt = 1;
   bool replay = false;                 // As in Invocation, like the next.
   std::shared_ptr<const Batch> batch;  // Null unless it is one.
+  // The record's id, where it is known before; else one is made.
+  std::string execution_id;
+  // The event asks for a call: the record tells of it, the function gets its data alone.
+  bool event_is_call = false;
+  // What is called instead of the function that the names say; null for that function.
+  std::shared_ptr<const FunctionSpec> instead;
   std::string caller;
+  std::string idempotency_key;
   std::string traceparent;
   // The call ends within this time; the function's own limit counts too.
   std::optional<Microseconds> timeout;

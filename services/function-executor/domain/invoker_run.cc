@@ -7,36 +7,18 @@
 #include <utility>
 
 #include "libs/base/status.h"
-#include "services/function-executor/domain/classify.h"
-#include "services/function-executor/domain/redactor.h"
+#include "services/function-executor/domain/middleware/middleware.h"
 
 namespace penstock::executor {
 namespace {
 
 constexpr absl::Duration kRetryAfterFull = absl::Seconds(1);
 
-CallResult ResultOf(const Outcome& outcome) {
-  if (!outcome.error) return CallResult::kSucceeded;
-  switch (outcome.error->category) {
-    case ErrorCategory::kInput: return CallResult::kInputError;
-    case ErrorCategory::kSystem: return CallResult::kSystemError;
-    case ErrorCategory::kFunction: break;
-  }
-  return CallResult::kFunctionError;
-}
-
-Outcome Failed(FunctionError error) {
-  Outcome outcome;
-  outcome.payload = std::make_shared<const std::string>();
-  outcome.error = std::move(error);
-  return outcome;
-}
-
 Outcome ProcessDisabled() {
-  return Failed({ErrorCategory::kSystem,
-                 "Disabled",
-                 "process functions are switched off here (process.enabled)",
-                 {}});
+  return FailedOutcome({ErrorCategory::kSystem,
+                        "Disabled",
+                        "process functions are switched off here (process.enabled)",
+                        {}});
 }
 
 }  // namespace
@@ -72,11 +54,13 @@ void Invoker::Run::Begin() {
 
 void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
+  if (order_.instead) return EnterGate(order_.instead);
   FunctionRegistry& registry = invoker_.parts_.registry;
   if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
   auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
   if (!function.ok()) return Refuse(function.status());
   secrets_ = std::move(function->secrets);
+  chain_ = std::move(function->chain);
   EnterGate(std::move(function->spec));
 }
 
@@ -146,7 +130,7 @@ void Invoker::Run::OnAdmitted() {
 
 void Invoker::Run::StartRun() {
   const Parts& parts = invoker_.parts_;
-  record_.id = parts.ids.Next();
+  record_.id = order_.execution_id.empty() ? parts.ids.Next() : order_.execution_id;
   record_.space = order_.space;
   record_.function = order_.function;
   record_.function_version = function_->version;
@@ -167,6 +151,7 @@ void Invoker::Run::StartRun() {
   record_.instance = parts.ids.instance();
   record_.traceparent = order_.traceparent;
   started_ = parts.clock.Monotonic();
+  record_.queue = started_ - arrival_;
   bool is_cancelled = false;
   {
     const std::lock_guard lock(mutex_);
@@ -180,32 +165,83 @@ void Invoker::Run::StartRun() {
   }
   invoker_.Add(record_.id, shared_from_this());
   parts.observer.OnStart();
-  if (function_->input_schema == nullptr) return StartDriver();
-  parts.schemas.CheckInput(function_->input_schema, order_.payload, order_.content_type,
-                           order_.batch,
-                           [self = shared_from_this()](std::optional<FunctionError> error) {
-                             if (!error) return self->StartDriver();
-                             self->End(Failed(*std::move(error)));
-                           });
+  if (function_->input_schema == nullptr) return StartChain();
+  parts.schemas.CheckInput(
+      function_->input_schema, order_.payload, order_.content_type, order_.batch,
+      [self = shared_from_this()](std::optional<FunctionError> error) {
+        self->AddStep("validate", StepPhase::kBefore, error ? "refused" : "passed", self->started_);
+        if (!error) return self->StartChain();
+        self->End(FailedOutcome(*std::move(error)));
+      });
 }
 
-void Invoker::Run::StartDriver() {
+void Invoker::Run::StartChain() {
   const auto self = shared_from_this();
+  if (secrets_ != nullptr) {
+    AddStep("secrets", StepPhase::kBefore, "given", invoker_.parts_.clock.Monotonic());
+  }
+  if (chain_ == nullptr) {
+    driver_started_ = invoker_.parts_.clock.Monotonic();
+    return StartDriver(MakeInvocation(), [self](Outcome outcome) {
+      self->CountDriver(self->driver_started_);
+      self->OnAnswer(std::move(outcome));
+    });
+  }
+  Invocation invocation = MakeInvocation();
+  invocation.caller = order_.caller;
+  invocation.idempotency_key = order_.idempotency_key;
+  auto run = std::make_shared<ChainRun>(
+      chain_, std::move(invocation), invoker_.parts_.clock,
+      [self](Invocation given, Driver::Done done) {
+        const MonotonicTime since = self->invoker_.parts_.clock.Monotonic();
+        self->StartDriver(std::move(given), [self, since, done = std::move(done)](Outcome outcome) {
+          self->CountDriver(since);
+          done(std::move(outcome));
+        });
+      },
+      [self](Outcome outcome) {
+        // The run and its chain hold each other until here.
+        std::shared_ptr<ChainRun> ended;
+        {
+          const std::lock_guard lock(self->mutex_);
+          ended = std::move(self->chain_run_);
+          if (ended != nullptr) {
+            for (StepRecord& record : ended->Records()) {
+              self->record_.steps.push_back(std::move(record));
+            }
+          }
+        }
+        self->OnAnswer(std::move(outcome));
+      });
   bool is_cancelled = false;
   {
     const std::lock_guard lock(mutex_);
+    chain_run_ = run;
     is_cancelled = cancelled_;
   }
-  if (is_cancelled) {
-    return End(Failed({ErrorCategory::kSystem, "Cancelled", "the call was cancelled", {}}));
-  }
-  Driver* const driver = invoker_.DriverOf(*function_);
-  if (driver == nullptr) return End(ProcessDisabled());
-  auto call = driver->Start(MakeInvocation(),
-                            [self](Outcome outcome) { self->OnDriverDone(std::move(outcome)); });
+  if (is_cancelled) run->Cancel();
+  run->Start();
+}
+
+void Invoker::Run::CountDriver(MonotonicTime since) {
+  driver_micros_ += (invoker_.parts_.clock.Monotonic() - since).count();
+}
+
+void Invoker::Run::StartDriver(Invocation invocation, Driver::Done done) {
+  bool is_cancelled = false;
+  std::uint64_t start = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (stage_ != Stage::kRunning) return;
+    is_cancelled = cancelled_;
+    start = ++driver_starts_;
+  }
+  if (is_cancelled) return done(CancelledOutcome());
+  Driver* const driver = invoker_.DriverOf(*function_);
+  if (driver == nullptr) return done(ProcessDisabled());
+  auto call = driver->Start(std::move(invocation), std::move(done));
+  {
+    const std::lock_guard lock(mutex_);
+    if (stage_ != Stage::kRunning || driver_starts_ != start) return;
     driver_call_ = call;
     is_cancelled = cancelled_;
   }
@@ -219,7 +255,7 @@ Invocation Invoker::Run::MakeInvocation() const {
   invocation.trigger = order_.trigger;
   invocation.payload = order_.payload;
   invocation.content_type = order_.content_type;
-  invocation.event = order_.event;
+  if (!order_.event_is_call) invocation.event = order_.event;
   invocation.http = order_.http;
   invocation.secrets = secrets_;
   invocation.delivery_id = order_.delivery_id;
@@ -234,6 +270,7 @@ Invocation Invoker::Run::MakeInvocation() const {
 
 void Invoker::Run::Cancel() {
   std::shared_ptr<Driver::Call> call;
+  std::shared_ptr<ChainRun> chain;
   Stage stage = Stage::kDone;
   {
     const std::lock_guard lock(mutex_);
@@ -241,8 +278,10 @@ void Invoker::Run::Cancel() {
     cancelled_ = true;
     stage = stage_;
     call = driver_call_;
+    chain = chain_run_;
   }
   if (stage == Stage::kRunning) {
+    if (chain) chain->Cancel();
     if (call) call->Cancel();
     return;
   }
@@ -274,61 +313,18 @@ void Invoker::Run::LeaveGate() {
   if (has_slot_) invoker_.gates_.Release(function_->uid);
 }
 
-void Invoker::Run::OnDriverDone(Outcome outcome) {
+void Invoker::Run::OnAnswer(Outcome outcome) {
   if (outcome.payload == nullptr) outcome.payload = std::make_shared<const std::string>();
   if (outcome.error || function_->output_schema == nullptr) return End(std::move(outcome));
   const auto answer = std::make_shared<Outcome>(std::move(outcome));
+  const MonotonicTime since = invoker_.parts_.clock.Monotonic();
   invoker_.parts_.schemas.CheckOutput(
       function_->output_schema, answer->payload, answer->content_type,
-      [self = shared_from_this(), answer](std::optional<FunctionError> error) {
+      [self = shared_from_this(), answer, since](std::optional<FunctionError> error) {
+        self->AddStep("validate", StepPhase::kAfter, error ? "refused" : "passed", since);
         answer->error = std::move(error);
         self->End(std::move(*answer));
       });
-}
-
-void Invoker::Run::End(Outcome outcome) {
-  if (!TakeEnd()) return;
-  const Parts& parts = invoker_.parts_;
-  // What a function is trusted with does not go on in its logs and errors.
-  if (secrets_ != nullptr) Redactor(*secrets_).CleanWords(&outcome);
-  const Microseconds duration = parts.clock.Monotonic() - started_;
-  parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
-  auto result = std::make_shared<InvokeResult>();
-  result->function_version = function_->version;
-  result->duration = duration;
-  result->outcome = std::move(outcome);
-  if (IsBusy(result->outcome)) {
-    // It was not started, so there is nothing to tell of it: a record for each refusal would push
-    // those of real runs out.
-    invoker_.Remove(record_.id);
-    LeaveGate();
-    const Done done = std::move(done_);
-    return done(std::move(*result));
-  }
-  result->execution_id = record_.id;
-  std::optional<Outcome> recorded;
-  if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
-  ExecutionRecord record = record_;
-  record.duration = duration;
-  parts.journal.End(std::move(record), order_.payload, order_.content_type,
-                    recorded ? *recorded : result->outcome, [self = shared_from_this(), result] {
-                      self->invoker_.Remove(self->record_.id);
-                      self->LeaveGate();
-                      const Done done = std::move(self->done_);
-                      done(std::move(*result));
-                    });
-}
-
-ExecutionRecord Invoker::Run::Snapshot() const {
-  ExecutionRecord record = record_;
-  record.duration = invoker_.parts_.clock.Monotonic() - started_;
-  record.input = RecordBody(order_.payload, order_.content_type,
-                            invoker_.parts_.journal.options().body_bytes_max);
-  return record;
-}
-
-bool Invoker::Run::Matches(const ExecutionQuery& query) const {
-  return executor::Matches(record_, query);
 }
 
 }  // namespace penstock::executor

@@ -79,6 +79,9 @@ void Redactor::CleanWords(Outcome* outcome) const {
   };
   for (std::string& line : outcome->logs.out) clean(line);
   for (std::string& line : outcome->logs.err) clean(line);
+  for (FunctionMetric& metric : outcome->metrics) {
+    for (auto& [label, value] : metric.labels) clean(value);
+  }
   if (!outcome->error) return;
   clean(outcome->error->type);
   clean(outcome->error->message);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "libs/base/time.h"
 #include "services/function-executor/domain/invocation.h"
@@ -23,6 +24,9 @@ class CallObserver {
   // A driver was given a call; OnEnd follows.
   virtual void OnStart() = 0;
   virtual void OnEnd(TriggerKind trigger, CallResult result, Microseconds duration) = 0;
+  // What a function emitted with its answer; not empty.
+  virtual void OnMetrics(const FunctionSpec& function,
+                         const std::vector<FunctionMetric>& metrics) = 0;
   // No driver was given the call.
   virtual void OnRefused(TriggerKind trigger) = 0;
   // The number of calls that wait for their function's concurrency limit changed by `by`.

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "libs/base/names.h"
 #include "libs/base/status.h"
@@ -42,13 +43,53 @@ ProcessTarget FromProto(const pb::ProcessDriver& driver) {
   if (driver.has_idle_timeout()) target.idle_timeout = ToMicros(driver.idle_timeout());
   if (driver.max_memory_bytes() > 0) target.memory_bytes_max = driver.max_memory_bytes();
   if (driver.max_output_bytes() > 0) target.output_bytes_max = driver.max_output_bytes();
+  target.source_digest = driver.source_digest();
+  target.entry = driver.entry();
+  target.workers_min = driver.min_workers();
+  target.calls_max = driver.max_calls();
+  if (driver.has_max_cpu_time()) target.cpu_time_max = ToMicros(driver.max_cpu_time());
+  target.files_max = driver.max_open_files();
+  const pb::ProcessIsolation& isolation = driver.isolation();
+  target.isolation = {.no_network = isolation.network() == pb::ProcessIsolation::NONE,
+                      .own_namespaces = isolation.own_namespaces(),
+                      .own_user = isolation.own_user(),
+                      .best_effort = isolation.best_effort()};
   return target;
+}
+
+AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
+  AsyncPolicy policy;
+  policy.attempts_max = message.max_attempts();
+  if (message.has_initial_delay()) policy.delay_initial = ToMicros(message.initial_delay());
+  if (message.has_max_delay()) policy.delay_max = ToMicros(message.max_delay());
+  if (message.has_max_age()) policy.age_max = ToMicros(message.max_age());
+  policy.on_success = {message.on_success().function(), message.on_success().event_type()};
+  policy.on_failure = {message.on_failure().function(), message.on_failure().event_type()};
+  policy.callback_url = message.callback_url();
+  return policy;
 }
 
 absl::StatusOr<std::shared_ptr<const jsonschema::Schema>> SchemaOf(
     std::string_view field, const google::protobuf::Struct& message) {
   ASSIGN_OR_RETURN(const std::string text, protojson::PrintJson(message));
   return jsonschema::Schema::Parse(text, field);
+}
+
+// A kind that is newer than this executor has an empty name, which no middleware is registered for.
+absl::StatusOr<std::vector<StepSpec>> StepsOf(
+    const google::protobuf::RepeatedPtrField<pb::Middleware>& messages) {
+  std::vector<StepSpec> steps;
+  for (const pb::Middleware& message : messages) {
+    StepSpec step;
+    const google::protobuf::Reflection& reflection = *message.GetReflection();
+    const auto* const kind = message.GetDescriptor()->FindOneofByName("kind");
+    if (const auto* const field = reflection.GetOneofFieldDescriptor(message, kind)) {
+      step.kind = field->name();
+      ASSIGN_OR_RETURN(step.settings, protojson::PrintJson(reflection.GetMessage(message, field)));
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
 }
 
 }  // namespace
@@ -70,6 +111,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
     }
     update.secrets = std::move(secrets);
   }
+  ASSIGN_OR_RETURN(update.space_middleware, StepsOf(change.space_middleware()));
   update.kept.assign(change.kept_versions().begin(), change.kept_versions().end());
   const bool is_callable =
       !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
@@ -85,6 +127,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   spec->concurrency_max = function.max_concurrency();
   spec->secrets.assign(function.secrets().begin(), function.secrets().end());
   spec->environment.insert(function.environment().begin(), function.environment().end());
+  if (function.has_async()) spec->async = FromProto(function.async());
   if (function.has_http()) {
     spec->target = FromProto(function.http());
   } else if (function.has_process()) {
@@ -98,6 +141,7 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   if (function.has_output_schema()) {
     ASSIGN_OR_RETURN(spec->output_schema, SchemaOf("output_schema", function.output_schema()));
   }
+  ASSIGN_OR_RETURN(spec->middleware, StepsOf(function.middleware()));
   update.spec = std::move(spec);
   return update;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -21,7 +22,7 @@ constexpr char kColumns[] =
     "attempt, delivery_id, subscription, event_id, event_type, event_source, caller, "
     "input_type, input, input_size, output_type, output, output_size, error_category, error_type, "
     "error_message, error_stack, log_out, log_err, log_truncated, instance, traceparent, "
-    "delivery_ids";
+    "delivery_ids, steps, queue_micros, middleware_micros, driver_micros";
 
 // Lines hold no line end, so one separates them.
 std::string Join(const std::vector<std::string>& lines) {
@@ -38,6 +39,39 @@ std::vector<std::string> Split(std::string_view text) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
   return lines;
+}
+
+// A step a line: phase, space, microseconds, name and effect, with tabs between them.
+std::string JoinSteps(const std::vector<StepRecord>& steps) {
+  std::string text;
+  for (const StepRecord& step : steps) {
+    text += fmt::format("{}\t{}\t{}\t{}\t{}\n", static_cast<int>(step.phase),
+                        step.is_of_space ? 1 : 0, step.duration.count(), step.name, step.effect);
+  }
+  return text;
+}
+
+std::vector<StepRecord> SplitSteps(std::string_view text) {
+  std::vector<StepRecord> steps;
+  for (const std::string& line : Split(text)) {
+    std::string_view rest = line;
+    const auto next = [&rest] {
+      const std::size_t end = std::min(rest.find('\t'), rest.size());
+      const std::string_view part = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      return part;
+    };
+    StepRecord& step = steps.emplace_back();
+    step.phase = next() == "0" ? StepPhase::kBefore : StepPhase::kAfter;
+    step.is_of_space = next() == "1";
+    const std::string_view micros = next();
+    std::int64_t count = 0;
+    std::from_chars(micros.data(), micros.data() + micros.size(), count);
+    step.duration = Microseconds(count);
+    step.name = next();
+    step.effect = rest;
+  }
+  return steps;
 }
 
 // What is empty is NULL, which costs neither a byte nor an entry in a partial index.
@@ -92,6 +126,10 @@ ExecutionRecord ReadRecord(const sqlite::Statement& row) {
   record.instance = row.String(28);
   record.traceparent = row.String(29);
   record.delivery_ids = Split(row.Text(30));
+  record.steps = SplitSteps(row.Text(31));
+  record.queue = Microseconds(row.Int(32));
+  record.middleware = Microseconds(row.Int(33));
+  record.driver = Microseconds(row.Int(34));
   return record;
 }
 
@@ -198,6 +236,16 @@ sqlite::Schema ExecutionSchema() {
             BEGIN
               DELETE FROM batch_deliveries WHERE seq = old.seq;
             END;
+          )sql",
+           // What the middleware did, a step a line; NULL where there was none.
+           R"sql(
+            ALTER TABLE executions ADD COLUMN steps TEXT;
+           )sql",
+           // Timings by stage.
+           R"sql(
+            ALTER TABLE executions ADD COLUMN queue_micros INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE executions ADD COLUMN middleware_micros INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE executions ADD COLUMN driver_micros INTEGER NOT NULL DEFAULT 0;
           )sql"}};
 }
 
@@ -219,7 +267,7 @@ absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& reco
   static const std::string sql = fmt::format(
       "INSERT OR IGNORE INTO executions ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
       "?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       kColumns);
   ASSIGN_OR_RETURN(sqlite::Statement statement, db.Prepare(sql));
   statement.BindAll(record.id, record.space, record.function, record.function_version,
@@ -243,6 +291,11 @@ absl::Status InsertExecution(sqlite::Connection& db, const ExecutionRecord& reco
   statement.Bind(30, OrNull(record.traceparent));
   const std::string delivery_ids = Join(record.delivery_ids);
   statement.Bind(31, OrNull(delivery_ids));
+  const std::string steps = JoinSteps(record.steps);
+  statement.Bind(32, OrNull(steps));
+  statement.Bind(33, record.queue.count());
+  statement.Bind(34, record.middleware.count());
+  statement.Bind(35, record.driver.count());
   RETURN_IF_ERROR(statement.Run());
   if (record.delivery_ids.empty() || db.changes() == 0) return absl::OkStatus();
   return InsertBatch(db, record);
@@ -280,13 +333,42 @@ absl::StatusOr<std::vector<ExecutionRecord>> SelectExecutions(sqlite::Connection
   return records;
 }
 
-absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db, WallTime oldest_kept,
-                                                 std::int64_t count_max, std::int64_t slice) {
+namespace {
+
+// What the records take in the file, without pages that are free for new ones.
+absl::StatusOr<std::int64_t> BytesUsed(sqlite::Connection& db) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   db.Prepare("SELECT (c.page_count - f.freelist_count) * s.page_size FROM "
+                              "pragma_page_count c, pragma_freelist_count f, pragma_page_size s"));
+  ASSIGN_OR_RETURN(const bool found, statement.Step());
+  return found ? statement.Int(0) : 0;
+}
+
+// The oldest, as many as the bytes above the limit are likely to be of; the next time sees what is
+// left.
+absl::StatusOr<std::int64_t> DeleteAboveBytes(sqlite::Connection& db, std::int64_t bytes_max,
+                                              std::int64_t first, std::int64_t count,
+                                              std::int64_t slice) {
+  if (bytes_max <= 0) return 0;
+  ASSIGN_OR_RETURN(const std::int64_t used, BytesUsed(db));
+  if (used <= bytes_max) return 0;
+  const double share = static_cast<double>(used - bytes_max) / static_cast<double>(used);
+  const auto wanted = static_cast<std::int64_t>(share * static_cast<double>(count)) + 1;
+  RETURN_IF_ERROR(db.Run("DELETE FROM executions WHERE seq < ?", first + std::min(wanted, slice)));
+  return db.changes();
+}
+
+}  // namespace
+
+absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db,
+                                                 const RetentionLimits& limits,
+                                                 std::int64_t slice) {
+  const std::int64_t count_max = limits.count_max;
   RETURN_IF_ERROR(
       db.Run("DELETE FROM executions WHERE seq IN (SELECT seq FROM (SELECT seq, start_micros FROM "
              "executions "
              "ORDER BY seq LIMIT ?) WHERE start_micros < ?)",
-             slice, ToUnixMicros(oldest_kept)));
+             slice, ToUnixMicros(limits.oldest_kept)));
   std::int64_t deleted = db.changes();
   // Rows go from the front, so the span of seq is their number, but for rare gaps: it never counts
   // too few.
@@ -305,8 +387,11 @@ absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db, WallTim
     RETURN_IF_ERROR(
         db.Run("DELETE FROM executions WHERE seq < ?", first + std::min(count - count_max, slice)));
     deleted += db.changes();
+    return deleted;
   }
-  return deleted;
+  ASSIGN_OR_RETURN(const std::int64_t large,
+                   DeleteAboveBytes(db, limits.bytes_max, first, count, slice));
+  return deleted + large;
 }
 
 }  // namespace penstock::executor

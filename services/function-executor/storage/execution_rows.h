@@ -25,9 +25,15 @@ absl::StatusOr<ExecutionRecord> SelectExecution(sqlite::Connection& db, const st
 absl::StatusOr<std::vector<ExecutionRecord>> SelectExecutions(sqlite::Connection& db,
                                                               const ExecutionQuery& query);
 
-// Deletes records that were written first: those that started before `oldest_kept`, and those above
-// `count_max`; at most `slice` of each. Returns how many.
-absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db, WallTime oldest_kept,
-                                                 std::int64_t count_max, std::int64_t slice);
+struct RetentionLimits {
+  WallTime oldest_kept{};  // Records that started before go.
+  std::int64_t count_max = 0;
+  std::int64_t bytes_max = 0;  // Of the file, without free pages; 0: no limit.
+};
+
+// Deletes records that were written first, as far as they are beyond a limit; at most `slice` for
+// each limit. Returns how many.
+absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db,
+                                                 const RetentionLimits& limits, std::int64_t slice);
 
 }  // namespace penstock::executor

@@ -185,8 +185,11 @@ void SqliteExecutionStore::WriteBatch(const std::deque<ExecutionRecord>& batch) 
     for (const ExecutionRecord& record : batch) RETURN_IF_ERROR(InsertExecution(*writer_, record));
     const auto slice =
         std::max<std::int64_t>(kRetentionSliceMin, 2 * static_cast<std::int64_t>(batch.size()));
-    ASSIGN_OR_RETURN(deleted, DeleteOldExecutions(*writer_, clock_.Wall() - options_.retention_age,
-                                                  options_.retention_count, slice));
+    ASSIGN_OR_RETURN(deleted,
+                     DeleteOldExecutions(*writer_,
+                                         {clock_.Wall() - options_.retention_age,
+                                          options_.retention_count, options_.retention_bytes},
+                                         slice));
     return absl::OkStatus();
   });
   if (status.ok()) {

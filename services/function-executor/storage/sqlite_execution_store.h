@@ -23,9 +23,11 @@ namespace penstock::executor {
 
 struct SqliteExecutionStoreOptions {
   std::string path;
-  // Records that started longer ago are deleted, and so are the oldest beyond the count.
+  // Records that started longer ago are deleted, and so are the oldest beyond the count and the
+  // bytes.
   Microseconds retention_age{7LL * 24 * 3600 * 1'000'000};
   std::int64_t retention_count = 1'000'000;
+  std::int64_t retention_bytes = 0;  // 0: no limit.
   // How long a record may wait to be written with others.
   Microseconds write_interval{100'000};
   // Records that may wait; from half of it on they lose bodies and logs.

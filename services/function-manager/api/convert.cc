@@ -106,6 +106,16 @@ ProcessDriver FromProto(const pb::ProcessDriver& message) {
   if (message.has_idle_timeout()) process.idle_timeout = FromProto(message.idle_timeout());
   if (message.max_memory_bytes() != 0) process.max_memory_bytes = message.max_memory_bytes();
   if (message.max_output_bytes() != 0) process.max_output_bytes = message.max_output_bytes();
+  process.source_digest = message.source_digest();
+  process.entry = message.entry();
+  process.min_workers = message.min_workers();
+  if (message.max_calls() != 0) process.max_calls = message.max_calls();
+  if (message.has_max_cpu_time()) process.max_cpu_time = FromProto(message.max_cpu_time());
+  if (message.max_open_files() != 0) process.max_open_files = message.max_open_files();
+  process.isolation = {.no_network = message.isolation().network() == pb::ProcessIsolation::NONE,
+                       .own_namespaces = message.isolation().own_namespaces(),
+                       .own_user = message.isolation().own_user(),
+                       .best_effort = message.isolation().best_effort()};
   return process;
 }
 
@@ -124,6 +134,21 @@ void ToProto(const ProcessDriver& process, pb::ProcessDriver* message) {
   ToProto(process.idle_timeout, message->mutable_idle_timeout());
   message->set_max_memory_bytes(process.max_memory_bytes);
   message->set_max_output_bytes(process.max_output_bytes);
+  message->set_source_digest(process.source_digest);
+  message->set_entry(process.entry);
+  message->set_min_workers(process.min_workers);
+  message->set_max_calls(process.max_calls);
+  if (process.max_cpu_time.count() != 0) {
+    ToProto(process.max_cpu_time, message->mutable_max_cpu_time());
+  }
+  message->set_max_open_files(process.max_open_files);
+  if (process.isolation == ProcessIsolation{}) return;
+  pb::ProcessIsolation* const isolation = message->mutable_isolation();
+  isolation->set_network(process.isolation.no_network ? pb::ProcessIsolation::NONE
+                                                      : pb::ProcessIsolation::HOST);
+  isolation->set_own_namespaces(process.isolation.own_namespaces);
+  isolation->set_own_user(process.isolation.own_user);
+  isolation->set_best_effort(process.isolation.best_effort);
 }
 
 // As JSON. A value that has no JSON form, like a number without end, is left for the check to
@@ -138,6 +163,46 @@ void SchemaToProto(const std::string& schema, google::protobuf::Struct* message)
   protojson::ParseJson(schema, message).IgnoreError();
 }
 
+// Sets a field of repeated Middleware.
+void StepsToProto(const std::string& steps, const char* field, google::protobuf::Message* message) {
+  if (steps.empty()) return;
+  // It was made by StepsFromProto.
+  protojson::ParseJsonField(steps, message->GetDescriptor()->FindFieldByName(field), message)
+      .IgnoreError();
+}
+
+AsyncDestination FromProto(const pb::AsyncDestination& message) {
+  return {message.function(), message.event_type()};
+}
+
+// Zero and what is not set mean the default, as elsewhere.
+AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
+  AsyncPolicy policy;
+  if (message.max_attempts() != 0) policy.max_attempts = message.max_attempts();
+  if (message.has_initial_delay()) policy.initial_delay = FromProto(message.initial_delay());
+  if (message.has_max_delay()) policy.max_delay = FromProto(message.max_delay());
+  if (message.has_max_age()) policy.max_age = FromProto(message.max_age());
+  policy.on_success = FromProto(message.on_success());
+  policy.on_failure = FromProto(message.on_failure());
+  policy.callback_url = message.callback_url();
+  return policy;
+}
+
+void ToProto(const AsyncDestination& destination, pb::AsyncDestination* message) {
+  message->set_function(destination.function);
+  message->set_event_type(destination.event_type);
+}
+
+void ToProto(const AsyncPolicy& policy, pb::AsyncPolicy* message) {
+  message->set_max_attempts(policy.max_attempts);
+  ToProto(policy.initial_delay, message->mutable_initial_delay());
+  ToProto(policy.max_delay, message->mutable_max_delay());
+  ToProto(policy.max_age, message->mutable_max_age());
+  if (!policy.on_success.empty()) ToProto(policy.on_success, message->mutable_on_success());
+  if (!policy.on_failure.empty()) ToProto(policy.on_failure, message->mutable_on_failure());
+  message->set_callback_url(policy.callback_url);
+}
+
 void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   ToProto(spec.metadata, message->mutable_metadata());
   message->set_description(spec.description);
@@ -149,6 +214,8 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
   if (!spec.output_schema.empty()) {
     SchemaToProto(spec.output_schema, message->mutable_output_schema());
   }
+  StepsToProto(spec.middleware, "middleware", message);
+  if (spec.async != AsyncPolicy()) ToProto(spec.async, message->mutable_async());
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     ToProto(*http, message->mutable_http());
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {
@@ -159,6 +226,25 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
 }
 
 }  // namespace
+
+std::string StepsFromProto(const google::protobuf::RepeatedPtrField<pb::Middleware>& steps) {
+  if (steps.empty()) return {};
+  std::string text = "[";
+  for (const pb::Middleware& step : steps) {
+    if (text.size() > 1) text += ',';
+    // What has no JSON form, like a number without end, is left for the check to refuse.
+    const auto printed = protojson::PrintJson(step);
+    text += printed.ok() ? *printed : "not JSON";
+  }
+  return text + "]";
+}
+
+void ToProto(const SpaceMiddleware& middleware, pb::SpaceMiddleware* message) {
+  message->set_name(middleware.Name());
+  message->set_etag(middleware.Etag());
+  if (middleware.generation > 0) ToProto(middleware.update_time, message->mutable_update_time());
+  StepsToProto(middleware.steps, "middleware", message);
+}
 
 SpecInput FromProto(const pb::Function& message) {
   SpecInput input;
@@ -183,6 +269,12 @@ SpecInput FromProto(const pb::Function& message) {
   if (message.has_output_schema()) {
     input.spec.output_schema = SchemaFromProto(message.output_schema());
     input.fields_set |= kOutputSchema;
+  }
+  input.spec.middleware = StepsFromProto(message.middleware());
+  if (message.middleware_size() > 0) input.fields_set |= kMiddleware;
+  if (message.has_async()) {
+    input.spec.async = FromProto(message.async());
+    input.fields_set |= kAsync;
   }
   switch (message.driver_case()) {
     case pb::Function::kHttp:
@@ -278,6 +370,7 @@ penstock::internal::v1::WatchFunctionsResponse ToProto(const WatchBatch& batch,
       added->set_older_version(change.function.is_version);
       for (const std::int64_t version : change.kept) added->add_kept_versions(version);
       AddSecrets(change.secrets, cipher, added);
+      StepsToProto(change.space_middleware, "space_middleware", added);
     }
   }
   message.set_snapshot_begin(batch.is_snapshot_begin);

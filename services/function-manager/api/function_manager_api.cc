@@ -1,11 +1,8 @@
 #include "services/function-manager/api/function_manager_api.h"
 
-#include <fmt/format.h>
-
 #include <map>
 #include <utility>
 
-#include "libs/rpc/status.h"
 #include "services/function-manager/api/convert.h"
 #include "services/function-manager/api/revision.h"
 
@@ -14,19 +11,7 @@ namespace {
 
 namespace pb = penstock::functions::v1;
 
-// A stream that is refused at once.
-template <typename Base>
-class RefusedStream final : public Base {
- public:
-  explicit RefusedStream(const absl::Status& status) { this->Finish(rpc::ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
-
-absl::Status FunctionManagerApi::Unavailable(std::string_view rpc) {
-  return absl::UnimplementedError(fmt::format("{} is not part of this release", rpc));
-}
 
 std::string FunctionManagerApi::PrincipalOf(const rpc::CallContext& context) const {
   if (context.principal().empty() || !peer_auth_->Check(context).ok()) return {};
@@ -155,20 +140,6 @@ grpc::ServerUnaryReactor* FunctionManagerApi::ListFunctionVersions(
               counted(absl::OkStatus());
             });
       });
-}
-
-grpc::ServerReadReactor<pb::UploadSourceRequest>* FunctionManagerApi::UploadSource(
-    grpc::CallbackServerContext*, pb::UploadSourceResponse*) {
-  const absl::Status status = Unavailable("UploadSource");
-  metrics_.Count("UploadSource", status);
-  return new RefusedStream<grpc::ServerReadReactor<pb::UploadSourceRequest>>(status);
-}
-
-grpc::ServerWriteReactor<pb::DownloadSourceResponse>* FunctionManagerApi::DownloadSource(
-    grpc::CallbackServerContext*, const pb::DownloadSourceRequest*) {
-  const absl::Status status = Unavailable("DownloadSource");
-  metrics_.Count("DownloadSource", status);
-  return new RefusedStream<grpc::ServerWriteReactor<pb::DownloadSourceResponse>>(status);
 }
 
 }  // namespace penstock::functions

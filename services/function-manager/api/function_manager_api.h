@@ -4,29 +4,36 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "libs/base/worker_pool.h"
 #include "libs/rpc/call_context.h"
 #include "libs/rpc/peer_auth.h"
 #include "penstock/functions/v1/manager_service.grpc.pb.h"
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/domain/function_catalog.h"
 #include "services/function-manager/domain/secret_catalog.h"
+#include "services/function-manager/domain/source_keeper.h"
+#include "services/function-manager/domain/space_middleware.h"
 #include "services/function-manager/domain/traffic_catalog.h"
 
 namespace penstock::functions {
 
-// Serves FunctionManagerService. RPCs that this release has no rules for answer UNIMPLEMENTED,
-// naming the RPC. Thread-safe; all that it is given must outlive the server.
+// Serves FunctionManagerService. Thread-safe; all that it is given must outlive the server.
 class FunctionManagerApi final
     : public penstock::functions::v1::FunctionManagerService::CallbackService {
  public:
-  // The caller's principal is believed only next to a token that `peer_auth` accepts.
+  // The caller's principal is believed only next to a token that `peer_auth` accepts. Files of
+  // sources are read and written on `source_pool`.
   FunctionManagerApi(FunctionCatalog& catalog, TrafficCatalog& traffic, SecretCatalog& secrets,
-                     CallMetrics& metrics, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+                     SpaceMiddlewareCatalog& middleware, SourceKeeper& sources,
+                     WorkerPool& source_pool, CallMetrics& metrics,
+                     std::shared_ptr<const rpc::PeerAuth> peer_auth)
       : catalog_(catalog),
         traffic_(traffic),
         secrets_(secrets),
+        middleware_(middleware),
+        sources_(sources),
+        source_pool_(source_pool),
         metrics_(metrics),
         peer_auth_(std::move(peer_auth)) {}
 
@@ -98,16 +105,23 @@ class FunctionManagerApi final
       const penstock::functions::v1::RotateSecretKeyRequest* request,
       penstock::functions::v1::RotateSecretKeyResponse* response) override;
 
-  // The RPCs that this release refuses.
+  grpc::ServerUnaryReactor* GetSpaceMiddleware(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::GetSpaceMiddlewareRequest* request,
+      penstock::functions::v1::SpaceMiddleware* response) override;
+  grpc::ServerUnaryReactor* UpdateSpaceMiddleware(
+      grpc::CallbackServerContext* context,
+      const penstock::functions::v1::UpdateSpaceMiddlewareRequest* request,
+      penstock::functions::v1::SpaceMiddleware* response) override;
+
   grpc::ServerReadReactor<penstock::functions::v1::UploadSourceRequest>* UploadSource(
       grpc::CallbackServerContext* context,
       penstock::functions::v1::UploadSourceResponse* response) override;
-  grpc::ServerWriteReactor<penstock::functions::v1::DownloadSourceResponse>* DownloadSource(
+  grpc::ServerWriteReactor<google::api::HttpBody>* DownloadSource(
       grpc::CallbackServerContext* context,
       const penstock::functions::v1::DownloadSourceRequest* request) override;
 
  private:
-  static absl::Status Unavailable(std::string_view rpc);
   // Empty without a valid peer token.
   std::string PrincipalOf(const rpc::CallContext& context) const;
   // Answers a change: the revision goes into the trailing metadata; `fill` writes the response.
@@ -117,6 +131,9 @@ class FunctionManagerApi final
   FunctionCatalog& catalog_;
   TrafficCatalog& traffic_;
   SecretCatalog& secrets_;
+  SpaceMiddlewareCatalog& middleware_;
+  SourceKeeper& sources_;
+  WorkerPool& source_pool_;
   CallMetrics& metrics_;
   const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
 };

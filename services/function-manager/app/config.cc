@@ -49,6 +49,11 @@ void Bind(config::Binder& binder, Config& config) {
                 "file of mode 0600 with the keys that encrypt secrets; the first is the current");
   binder.Secret("secrets.key", &config.secrets_key,
                 "the keys in place of a file; meant for the environment");
+  binder.Bytes("sources.bytes_max", &config.sources_bytes_max, "largest source of a function",
+               {1024, std::size_t{1} << 30});
+  binder.Duration("sources.grace", &config.sources_grace,
+                  "how long a source stays that no version of a function names",
+                  {Microseconds(1'000'000), Microseconds(400LL * 86'400 * 1'000'000)});
 }
 
 }  // namespace penstock::functions

@@ -1,10 +1,12 @@
 // The settings of the function-manager.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "libs/base/time.h"
 #include "libs/config/binder.h"
 #include "libs/log/secret.h"
 
@@ -26,6 +28,9 @@ struct Config {
   // The keys that encrypt secrets: in a file, or, from the environment, in place of it.
   std::string secrets_key_file;
   log::Secret secrets_key;
+  // The largest source that can be uploaded, and how long one stays that no version names.
+  std::size_t sources_bytes_max = std::size_t{64} << 20;
+  Microseconds sources_grace{3600 * 1'000'000LL};
   // Not a key: whether the file is made when it is missing.
   bool makes_secrets_key = false;
 
@@ -36,8 +41,8 @@ struct Config {
   bool HasListener() const { return !grpc_listen.empty() && grpc_listen != "inproc:"; }
 };
 
-// Binds grpc.listen, data_dir, peer.token_file, spaces.allowed, functions.versions_kept and
-// secrets.*.
+// Binds grpc.listen, data_dir, peer.token_file, spaces.allowed, functions.versions_kept, secrets.*
+// and sources.*.
 void Bind(config::Binder& binder, Config& config);
 
 }  // namespace penstock::functions

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "libs/base/sha256.h"
 #include "services/function-manager/domain/check_spec.h"
 #include "services/function-manager/domain/text.h"
 
@@ -26,6 +27,12 @@ constexpr std::size_t kCommandBytesMax = 32 << 10;
 constexpr std::int32_t kWorkersMax = 64;
 constexpr std::int64_t kMemoryMin = std::int64_t{16} << 20;
 constexpr std::int64_t kOutputMax = std::int64_t{6} << 20;
+constexpr std::int64_t kMaxCallsMax = 1'000'000;
+constexpr Microseconds kCpuTimeMin{10'000};
+// The bootstraps keep their own descriptors at 100 and above.
+constexpr std::int32_t kOpenFilesMin = 128;
+constexpr std::int32_t kOpenFilesMax = 65'536;
+constexpr std::size_t kEntryMax = 256;
 constexpr Microseconds kIdleTimeoutMax{24 * 3600 * 1'000'000LL};
 
 // Headers that belong to one connection, or that frame the body: the executor's to set.
@@ -35,7 +42,8 @@ constexpr std::array<std::string_view, 10> kHopByHop = {
 
 using Violations = std::vector<FieldViolation>;
 
-// Why `text` is not a URL that can be called, or empty.
+}  // namespace
+
 std::string UrlProblem(std::string_view text) {
   if (text.empty()) return "is required: expected an absolute http or https URL";
   if (text.size() > kUrlMax) {
@@ -56,6 +64,8 @@ std::string UrlProblem(std::string_view text) {
   if (url.has_fragment()) return fmt::format("{} has a fragment: expected none", Quoted(text));
   return {};
 }
+
+namespace {
 
 void CheckHeaders(const HttpDriver& http, Violations& violations) {
   if (http.headers.size() > kHeadersMax) {
@@ -90,6 +100,51 @@ void CheckHttp(const HttpDriver& http, Violations& violations) {
   CheckHeaders(http, violations);
 }
 
+// Whether `path` stays below the folder that it starts from.
+bool IsInnerPath(std::string_view path) {
+  if (path.empty() || path.size() > kEntryMax || path.find('\0') != std::string_view::npos) {
+    return false;
+  }
+  while (!path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string_view part = path.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    path.remove_prefix(slash + 1);
+  }
+  return false;
+}
+
+void CheckSource(const ProcessDriver& process, Violations& violations) {
+  if (process.source.size() > kSourceBytesMax) {
+    violations.push_back(
+        {"process.source",
+         fmt::format("has {} bytes: expected at most {} (512 KiB), or an upload and its "
+                     "source_digest",
+                     process.source.size(), kSourceBytesMax)});
+  }
+  if (!process.source_digest.empty() && !IsSha256Hex(process.source_digest)) {
+    violations.push_back({"process.source_digest",
+                          fmt::format("{} is not what UploadSource gives: expected 64 lower-case "
+                                      "hexadecimal digits",
+                                      Quoted(process.source_digest))});
+  }
+  if (!process.source_digest.empty() && !process.source.empty()) {
+    violations.push_back({"process.source_digest", "must not be set together with source"});
+  }
+  if (process.entry.empty()) return;
+  if (process.source_digest.empty()) {
+    violations.push_back(
+        {"process.entry", "names a file of an archive: expected a source_digest beside it"});
+  }
+  if (!IsInnerPath(process.entry)) {
+    violations.push_back(
+        {"process.entry", fmt::format("{} is not a path inside the archive: expected one like "
+                                      "\"src/main.py\", at most {} characters",
+                                      Quoted(process.entry), kEntryMax)});
+  }
+}
+
 void CheckCommand(const ProcessDriver& process, Violations& violations) {
   std::size_t bytes = 0;
   bool has_zero = false;
@@ -114,8 +169,13 @@ void CheckCommand(const ProcessDriver& process, Violations& violations) {
 
 // The rules for programs that are run as they are.
 void CheckExec(const ProcessDriver& process, Violations& violations) {
-  if (process.source.empty() == process.command.empty()) {
+  const bool has_source = !process.source.empty();
+  const bool has_command = !process.command.empty();
+  if (process.source_digest.empty() && has_source == has_command) {
     violations.push_back({"process", "runtime \"exec\" needs exactly one of source and command"});
+  } else if (!process.entry.empty() && has_command) {
+    violations.push_back(
+        {"process.entry", "must not be set together with command, which may name the file itself"});
   }
   if (!process.source.empty() && !process.source.starts_with("#!")) {
     violations.push_back(
@@ -129,7 +189,7 @@ void CheckExec(const ProcessDriver& process, Violations& violations) {
 
 // The rules for source that one of our bootstraps loads.
 void CheckScript(const ProcessDriver& process, Violations& violations) {
-  if (process.source.empty()) {
+  if (process.source.empty() && process.source_digest.empty()) {
     violations.push_back(
         {"process.source", fmt::format("is required for runtime {}: expected the program text",
                                        Quoted(process.runtime))});
@@ -164,14 +224,29 @@ void CheckProcessLimits(const ProcessDriver& process, Violations& violations) {
         {"process.max_output_bytes",
          fmt::format("is {}: expected 1 to {} (6 MiB)", process.max_output_bytes, kOutputMax)});
   }
+  // 0 is never too many, whatever is wrong with max_workers.
+  if (process.min_workers < 0 || process.min_workers > std::max(process.max_workers, 0)) {
+    violations.push_back(
+        {"process.min_workers", fmt::format("is {}: expected 0 to max_workers, which is {}",
+                                            process.min_workers, process.max_workers)});
+  }
+  if (process.max_calls < 1 || process.max_calls > kMaxCallsMax) {
+    violations.push_back({"process.max_calls",
+                          fmt::format("is {}: expected 1 to {}", process.max_calls, kMaxCallsMax)});
+  }
+  if (process.max_cpu_time != Microseconds(0) &&
+      (process.max_cpu_time < kCpuTimeMin || process.max_cpu_time > kTimeoutMax)) {
+    violations.push_back({"process.max_cpu_time", "expected 10ms to 15m"});
+  }
+  if (process.max_open_files < kOpenFilesMin || process.max_open_files > kOpenFilesMax) {
+    violations.push_back(
+        {"process.max_open_files", fmt::format("is {}: expected {} to {}", process.max_open_files,
+                                               kOpenFilesMin, kOpenFilesMax)});
+  }
 }
 
 void CheckProcess(const ProcessDriver& process, Violations& violations) {
-  if (process.source.size() > kSourceBytesMax) {
-    violations.push_back(
-        {"process.source", fmt::format("has {} bytes: expected at most {} (512 KiB)",
-                                       process.source.size(), kSourceBytesMax)});
-  }
+  CheckSource(process, violations);
   if (process.runtime == "exec") {
     CheckExec(process, violations);
   } else if (process.runtime == "python3" || process.runtime == "node") {

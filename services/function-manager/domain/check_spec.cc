@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,6 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/jsonschema/schema.h"
 #include "services/function-manager/domain/check_driver.h"
+#include "services/function-manager/domain/check_middleware.h"
 #include "services/function-manager/domain/text.h"
 
 namespace penstock::functions {
@@ -24,6 +27,7 @@ constexpr std::size_t kDescriptionMax = 1024;
 constexpr std::size_t kVariablesMax = 128;
 constexpr std::size_t kSecretsMax = 16;
 constexpr std::size_t kEnvironmentBytesMax = 32 << 10;
+constexpr std::size_t kEventTypeMax = 255;
 constexpr std::size_t kSchemaBytesMax = 64 << 10;
 
 using Violations = std::vector<FieldViolation>;
@@ -121,6 +125,53 @@ void CheckSecrets(const FunctionSpec& spec, Violations& violations) {
   }
 }
 
+void CheckDestination(const char* field, const AsyncDestination& destination,
+                      Violations& violations) {
+  if (destination.empty()) return;
+  if (!destination.function.empty() && !destination.event_type.empty()) {
+    violations.push_back({field, "expected exactly one of function and event_type"});
+    return;
+  }
+  if (!destination.function.empty()) {
+    for (FieldViolation& violation : FieldViolationsOf(
+             CheckResourceId(fmt::format("{}.function", field), destination.function))) {
+      violations.push_back(std::move(violation));
+    }
+    return;
+  }
+  const std::string& type = destination.event_type;
+  const bool is_text =
+      std::all_of(type.begin(), type.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (type.size() > kEventTypeMax || !is_text || type.find('*') != std::string::npos) {
+    violations.push_back({fmt::format("{}.event_type", field),
+                          "expected a type of at most 255 printable characters, without \"*\""});
+  } else if (type.starts_with("penstock.")) {
+    violations.push_back(
+        {fmt::format("{}.event_type", field), "types that begin with \"penstock.\" are reserved"});
+  }
+}
+
+void CheckAsync(const AsyncPolicy& policy, Violations& violations) {
+  const auto check = [&](bool holds, const char* field, const char* expected) {
+    if (!holds) violations.push_back({field, expected});
+  };
+  check(policy.max_attempts >= 1 && policy.max_attempts <= 1000, "async.max_attempts",
+        "expected 1 to 1000");
+  check(policy.initial_delay >= std::chrono::milliseconds(1) &&
+            policy.initial_delay <= std::chrono::hours(1),
+        "async.initial_delay", "expected 1ms to 1h");
+  check(policy.max_delay >= policy.initial_delay && policy.max_delay <= std::chrono::hours(24),
+        "async.max_delay", "expected initial_delay to 24h");
+  check(policy.max_age >= std::chrono::seconds(1) && policy.max_age <= std::chrono::hours(24 * 30),
+        "async.max_age", "expected 1s to 30 days");
+  CheckDestination("async.on_success", policy.on_success, violations);
+  CheckDestination("async.on_failure", policy.on_failure, violations);
+  if (policy.callback_url.empty()) return;
+  if (std::string problem = UrlProblem(policy.callback_url); !problem.empty()) {
+    violations.push_back({"async.callback_url", std::move(problem)});
+  }
+}
+
 }  // namespace
 
 void FillDefaults(FunctionSpec& spec) {
@@ -132,6 +183,7 @@ void FillDefaults(FunctionSpec& spec) {
 absl::Status CheckSpec(const FunctionSpec& spec) {
   Violations violations;
   CheckMetadata(spec, violations);
+  CheckAsync(spec.async, violations);
   if (CharacterCount(spec.description) > kDescriptionMax) {
     violations.push_back(
         {"description", fmt::format("has {} characters: expected at most {}",
@@ -152,6 +204,7 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
   CheckSchema("input_schema", spec.input_schema, violations);
   CheckSchema("output_schema", spec.output_schema, violations);
   CheckDriver(spec.driver, violations);
+  CheckMiddleware("middleware", spec.middleware, violations);
   return UnderField("function", FieldErrors(violations));
 }
 

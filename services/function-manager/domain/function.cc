@@ -51,8 +51,9 @@ std::size_t ByteSize(const Function& function) {
   for (const auto& [alias, target] : function.aliases) names += alias.size() + 2 * kEntryBytes;
   return kFixedBytes + names + function.traffic.size() * kEntryBytes + function.name.space.size() +
          function.name.id.size() + function.creator.size() + function.state_reason.size() +
-         function.spec.description.size() + BytesOf(function.spec.metadata) +
-         BytesOf(function.spec.environment) + BytesOf(function.spec.driver);
+         function.spec.description.size() + function.spec.middleware.size() +
+         BytesOf(function.spec.metadata) + BytesOf(function.spec.environment) +
+         BytesOf(function.spec.driver);
 }
 
 }  // namespace penstock::functions

@@ -39,22 +39,41 @@ struct HttpDriver {
   friend bool operator==(const HttpDriver&, const HttpDriver&) = default;
 };
 
+// What a process function's workers are kept from.
+struct ProcessIsolation {
+  bool no_network = false;
+  bool own_namespaces = false;
+  bool own_user = false;
+  bool best_effort = false;
+
+  friend bool operator==(const ProcessIsolation&, const ProcessIsolation&) = default;
+};
+
 // A function that runs as a local worker process of the executor.
 struct ProcessDriver {
   static constexpr std::int32_t kMaxWorkersDefault = 4;
   static constexpr Microseconds kIdleTimeoutDefault{300'000'000};
   static constexpr std::int64_t kMaxMemoryDefault = std::int64_t{512} << 20;
   static constexpr std::int64_t kMaxOutputDefault = std::int64_t{1} << 20;
+  static constexpr std::int64_t kMaxCallsDefault = 10'000;
+  static constexpr std::int32_t kMaxOpenFilesDefault = 1024;
   static constexpr std::string_view kHandlerDefault = "handle";
 
   std::string runtime;
   std::string source;
-  std::string handler;  // Empty for runtime "exec", else filled by FillDefaults.
+  std::string source_digest;  // In place of `source`.
+  std::string entry;          // The file in the archive that `source_digest` then is.
+  std::string handler;        // Empty for runtime "exec", else filled by FillDefaults.
   std::vector<std::string> command;
   std::int32_t max_workers = kMaxWorkersDefault;
   Microseconds idle_timeout = kIdleTimeoutDefault;
   std::int64_t max_memory_bytes = kMaxMemoryDefault;
   std::int64_t max_output_bytes = kMaxOutputDefault;
+  std::int32_t min_workers = 0;
+  std::int64_t max_calls = kMaxCallsDefault;
+  Microseconds max_cpu_time{0};  // 0: as the timeout allows.
+  std::int32_t max_open_files = kMaxOpenFilesDefault;
+  ProcessIsolation isolation;
 
   friend bool operator==(const ProcessDriver&, const ProcessDriver&) = default;
 };
@@ -66,6 +85,28 @@ struct NoopDriver {
 
 // std::monostate means that none was given.
 using Driver = std::variant<std::monostate, HttpDriver, ProcessDriver, NoopDriver>;
+
+// Where the result of an asynchronous invocation goes; both empty for nowhere.
+struct AsyncDestination {
+  std::string function;
+  std::string event_type;
+
+  bool empty() const { return function.empty() && event_type.empty(); }
+  friend bool operator==(const AsyncDestination&, const AsyncDestination&) = default;
+};
+
+// What asynchronous invocations do.
+struct AsyncPolicy {
+  std::int32_t max_attempts = 10;
+  Microseconds initial_delay{1'000'000};
+  Microseconds max_delay{300'000'000};
+  Microseconds max_age{86'400'000'000};
+  AsyncDestination on_success;
+  AsyncDestination on_failure;
+  std::string callback_url;
+
+  friend bool operator==(const AsyncPolicy&, const AsyncPolicy&) = default;
+};
 
 // What a user decides about a function; each change of it is a new version.
 struct FunctionSpec {
@@ -79,6 +120,9 @@ struct FunctionSpec {
   std::vector<std::string> secrets;  // Ids in the function's space.
   std::string input_schema;          // JSON; empty for none.
   std::string output_schema;         // The same.
+  // A JSON array of the steps, each in the JSON form of its message; empty for none.
+  std::string middleware;
+  AsyncPolicy async;
   Driver driver;
 
   friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;

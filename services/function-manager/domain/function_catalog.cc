@@ -57,8 +57,40 @@ struct FunctionCatalog::Plan {
 };
 
 FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
-                                 std::size_t versions_kept)
-    : store_(store), clock_(clock), spaces_(spaces), versions_kept_(versions_kept) {}
+                                 std::size_t versions_kept, SourceStore* sources,
+                                 const ProgramChecks* programs)
+    : store_(store),
+      clock_(clock),
+      spaces_(spaces),
+      versions_kept_(versions_kept),
+      sources_(sources),
+      programs_(programs) {}
+
+// A sweep of sources is a job of the store too: between this and the end of the job that stores
+// the function no source goes.
+absl::Status FunctionCatalog::CheckSourceExists(const FunctionName& name,
+                                                const FunctionSpec& spec) const {
+  const auto* process = std::get_if<ProcessDriver>(&spec.driver);
+  if (process == nullptr || process->source_digest.empty()) return absl::OkStatus();
+  bool exists = false;
+  if (sources_ != nullptr) {
+    ASSIGN_OR_RETURN(exists, sources_->Exists({name.space, process->source_digest}));
+  }
+  if (exists) return absl::OkStatus();
+  return FieldError(
+      "process.source_digest",
+      fmt::format("is not there: upload the source to space \"{}\" first", name.space));
+}
+
+void FunctionCatalog::CompileThen(const std::string& steps, Done<Mutation> done,
+                                  std::function<void(Done<Mutation>)> next) {
+  if (programs_ == nullptr) return next(std::move(done));
+  programs_->Check("function.middleware", steps,
+                   [done = std::move(done), next = std::move(next)](const absl::Status& status) {
+                     if (!status.ok()) return done(status);
+                     next(done);
+                   });
+}
 
 absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
                                                      const FunctionName& name,
@@ -71,6 +103,7 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
         kReasonFunctionExists, {{"function", name.ToString()}});
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, spec));
+  RETURN_IF_ERROR(CheckSourceExists(name, spec));
   Function function;
   function.name = name;
   function.create_time = clock_.Wall();
@@ -89,11 +122,17 @@ void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
     return FunctionName{std::move(space), command.function_id};
   }();
   if (!checked.ok()) return done(checked.status());
+  const std::string steps = command.input.spec.middleware;
+  CompileThen(steps, std::move(done),
+              [this, name = *std::move(checked), command = std::move(command)](
+                  Done<Mutation> then) { CreateChecked(name, command, std::move(then)); });
+}
 
+void FunctionCatalog::CreateChecked(const FunctionName& name, const CreateCommand& command,
+                                    Done<Mutation> done) {
   auto result = std::make_shared<Mutation>();
   const bool is_validate_only = command.is_validate_only;
-  auto plan = [this, result, name = *std::move(checked),
-               command = std::move(command)](FunctionReader& reader) -> absl::Status {
+  auto plan = [this, result, name, command](FunctionReader& reader) -> absl::Status {
     ASSIGN_OR_RETURN(result->function,
                      PlanCreate(reader, name, command.input.spec, command.principal));
     return absl::OkStatus();
@@ -185,6 +224,7 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     return plan;
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, changed));
+  RETURN_IF_ERROR(CheckSourceExists(name, changed));
   plan.function.spec = std::move(changed);
   ++plan.function.version;
   ++plan.function.generation;
@@ -198,11 +238,19 @@ void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
   if (auto fields = FieldsToChange(command.mask, command.input); !fields.ok()) {
     return done(fields.status());
   }
+  const std::string steps = command.input.spec.middleware;
+  CompileThen(steps, std::move(done),
+              [this, name = *std::move(name), command = std::move(command)](Done<Mutation> then) {
+                UpdateChecked(name, command, std::move(then));
+              });
+}
+
+void FunctionCatalog::UpdateChecked(const FunctionName& name, const UpdateCommand& command,
+                                    Done<Mutation> done) {
   auto result = std::make_shared<Mutation>();
   if (command.is_validate_only) {
     return store_.Read(
-        [this, result, name = *name,
-         command = std::move(command)](FunctionReader& reader) -> absl::Status {
+        [this, result, name, command](FunctionReader& reader) -> absl::Status {
           ASSIGN_OR_RETURN(Plan plan, PlanUpdate(reader, name, command));
           result->function = std::move(plan.function);
           return absl::OkStatus();
@@ -210,8 +258,7 @@ void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
         DeliverResult(result, std::move(done)));
   }
   store_.Write(
-      [this, result, name = *name,
-       command = std::move(command)](FunctionWriter& writer) -> absl::Status {
+      [this, result, name, command](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(Plan plan, PlanUpdate(writer, name, command));
         if (plan.function.uid.empty()) plan.function.uid = NewUuid();
         if (!plan.is_unchanged) {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kMaskField[] = "update_mask";
 
-constexpr std::array<std::pair<std::string_view, SpecField>, 11> kPaths = {{
+constexpr std::array<std::pair<std::string_view, SpecField>, 13> kPaths = {{
     {"metadata", kMetadata},
     {"description", kDescription},
     {"timeout", kTimeout},
@@ -24,6 +24,8 @@ constexpr std::array<std::pair<std::string_view, SpecField>, 11> kPaths = {{
     {"secrets", kSecrets},
     {"input_schema", kInputSchema},
     {"output_schema", kOutputSchema},
+    {"middleware", kMiddleware},
+    {"async", kAsync},
     {"http", kHttp},
     {"process", kProcess},
     {"noop", kNoop},
@@ -50,7 +52,7 @@ absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
       kMaskField,
       fmt::format("{} is not a field that can be changed: expected metadata, "
                   "description, timeout, max_concurrency, environment, secrets, input_schema, "
-                  "output_schema, http, process, noop or *",
+                  "output_schema, middleware, async, http, process, noop or *",
                   Quoted(path)));
 }
 
@@ -86,6 +88,8 @@ FunctionSpec Merge(FunctionSpec current, const SpecInput& input, SpecFields fiel
   if ((fields & kSecrets) != 0) current.secrets = input.spec.secrets;
   if ((fields & kInputSchema) != 0) current.input_schema = input.spec.input_schema;
   if ((fields & kOutputSchema) != 0) current.output_schema = input.spec.output_schema;
+  if ((fields & kMiddleware) != 0) current.middleware = input.spec.middleware;
+  if ((fields & kAsync) != 0) current.async = input.spec.async;
   if ((fields & kDriverFields) != 0) current.driver = input.spec.driver;
   return current;
 }

@@ -25,7 +25,9 @@ enum SpecField : std::uint32_t {
   kSecrets = 1U << 8U,
   kInputSchema = 1U << 9U,
   kOutputSchema = 1U << 10U,
-  kAllFields = (1U << 11U) - 1,
+  kMiddleware = 1U << 11U,
+  kAsync = 1U << 12U,
+  kAllFields = (1U << 13U) - 1,
 };
 using SpecFields = std::uint32_t;
 inline constexpr SpecFields kDriverFields = kHttp | kProcess | kNoop;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "absl/status/statusor.h"
 #include "services/function-manager/domain/function.h"
 #include "services/function-manager/domain/secret.h"
+#include "services/function-manager/domain/space_middleware.h"
+#include "services/function-manager/ports/source_store.h"
 
 namespace penstock::functions {
 
@@ -65,6 +68,7 @@ struct Change {
   Function function;                   // A version when it is one: Function::is_version.
   std::vector<std::int64_t> kept{};    // Of a function: its versions, rising.
   std::vector<SecretValue> secrets{};  // Of the secrets that these name, as far as they exist.
+  std::string space_middleware{};      // Of a function: the steps of its space.
 
   friend bool operator==(const Change&, const Change&) = default;
 };
@@ -112,6 +116,9 @@ class FunctionReader {
   virtual absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) = 0;
   virtual absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) = 0;
 
+  // The sources that kept versions name.
+  virtual absl::StatusOr<std::set<SourceName>> SourcesInUse() = 0;
+
   virtual absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) = 0;
   // By id, and whether there are more.
   virtual absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
@@ -122,6 +129,9 @@ class FunctionReader {
   // At most `count_max` values that another key than `key_id` encrypts.
   virtual absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
                                                                      std::size_t count_max) = 0;
+
+  // One without steps where none were set.
+  virtual absl::StatusOr<SpaceMiddleware> GetSpaceMiddleware(const std::string& space) = 0;
 };
 
 // What writes do, in one transaction. Valid only inside a job, on the job's thread.
@@ -152,6 +162,10 @@ class FunctionWriter : public FunctionReader {
   virtual absl::Status RemoveSecret(const SecretName& name) = 0;
   // Gives a function, which is as it was, the next revision: what it names has changed.
   virtual absl::StatusOr<std::int64_t> Touch(const FunctionName& name) = 0;
+
+  // Stores the steps of a space and touches each of its functions. Gives the last revision of that,
+  // or 0 when there is no function.
+  virtual absl::StatusOr<std::int64_t> PutSpaceMiddleware(const SpaceMiddleware& middleware) = 0;
 };
 
 // The store. Thread-safe. Read and Write never block; a job runs once, on a thread that may block,

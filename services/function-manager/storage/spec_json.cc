@@ -65,14 +65,28 @@ HttpDriver HttpFromJson(const json::object& object) {
 json::object ProcessToJson(const ProcessDriver& process) {
   json::array command;
   for (const std::string& argument : process.command) command.emplace_back(argument);
-  return {{"runtime", process.runtime},
-          {"source", process.source},
-          {"handler", process.handler},
-          {"command", std::move(command)},
-          {"maxWorkers", process.max_workers},
-          {"idleTimeoutMicros", process.idle_timeout.count()},
-          {"maxMemoryBytes", process.max_memory_bytes},
-          {"maxOutputBytes", process.max_output_bytes}};
+  json::object object{{"runtime", process.runtime},
+                      {"source", process.source},
+                      {"handler", process.handler},
+                      {"command", std::move(command)},
+                      {"maxWorkers", process.max_workers},
+                      {"idleTimeoutMicros", process.idle_timeout.count()},
+                      {"maxMemoryBytes", process.max_memory_bytes},
+                      {"maxOutputBytes", process.max_output_bytes}};
+  // The store looks for this one by its name.
+  if (!process.source_digest.empty()) object.emplace("sourceDigest", process.source_digest);
+  if (!process.entry.empty()) object.emplace("entry", process.entry);
+  object.emplace("minWorkers", process.min_workers);
+  object.emplace("maxCalls", process.max_calls);
+  object.emplace("maxCpuTimeMicros", process.max_cpu_time.count());
+  object.emplace("maxOpenFiles", process.max_open_files);
+  if (process.isolation != ProcessIsolation{}) {
+    object.emplace("isolation", json::object{{"noNetwork", process.isolation.no_network},
+                                             {"ownNamespaces", process.isolation.own_namespaces},
+                                             {"ownUser", process.isolation.own_user},
+                                             {"bestEffort", process.isolation.best_effort}});
+  }
+  return object;
 }
 
 ProcessDriver ProcessFromJson(const json::object& object) {
@@ -87,7 +101,59 @@ ProcessDriver ProcessFromJson(const json::object& object) {
   process.idle_timeout = Microseconds(json::value_to<std::int64_t>(object.at("idleTimeoutMicros")));
   process.max_memory_bytes = json::value_to<std::int64_t>(object.at("maxMemoryBytes"));
   process.max_output_bytes = json::value_to<std::int64_t>(object.at("maxOutputBytes"));
+  // What was stored before there was this has none of the following.
+  if (const json::value* digest = object.if_contains("sourceDigest")) {
+    process.source_digest = TextOf(*digest);
+  }
+  if (const json::value* entry = object.if_contains("entry")) process.entry = TextOf(*entry);
+  if (object.contains("minWorkers")) {
+    process.min_workers = json::value_to<std::int32_t>(object.at("minWorkers"));
+    process.max_calls = json::value_to<std::int64_t>(object.at("maxCalls"));
+    process.max_cpu_time =
+        Microseconds(json::value_to<std::int64_t>(object.at("maxCpuTimeMicros")));
+    process.max_open_files = json::value_to<std::int32_t>(object.at("maxOpenFiles"));
+  }
+  if (const json::value* isolation = object.if_contains("isolation")) {
+    const json::object& of = isolation->as_object();
+    process.isolation = {.no_network = of.at("noNetwork").as_bool(),
+                         .own_namespaces = of.at("ownNamespaces").as_bool(),
+                         .own_user = of.at("ownUser").as_bool(),
+                         .best_effort = of.at("bestEffort").as_bool()};
+  }
   return process;
+}
+
+json::object DestinationToJson(const AsyncDestination& destination) {
+  return {{"function", destination.function}, {"eventType", destination.event_type}};
+}
+
+AsyncDestination DestinationFromJson(const json::value& value) {
+  return {TextOf(value.as_object().at("function")), TextOf(value.as_object().at("eventType"))};
+}
+
+json::object AsyncToJson(const AsyncPolicy& policy) {
+  return {{"maxAttempts", policy.max_attempts},
+          {"initialDelayMicros", policy.initial_delay.count()},
+          {"maxDelayMicros", policy.max_delay.count()},
+          {"maxAgeMicros", policy.max_age.count()},
+          {"onSuccess", DestinationToJson(policy.on_success)},
+          {"onFailure", DestinationToJson(policy.on_failure)},
+          {"callbackUrl", policy.callback_url}};
+}
+
+AsyncPolicy AsyncFromJson(const json::object& object) {
+  const auto micros = [&](const char* name) {
+    return Microseconds(json::value_to<std::int64_t>(object.at(name)));
+  };
+  AsyncPolicy policy;
+  policy.max_attempts = json::value_to<std::int32_t>(object.at("maxAttempts"));
+  policy.initial_delay = micros("initialDelayMicros");
+  policy.max_delay = micros("maxDelayMicros");
+  policy.max_age = micros("maxAgeMicros");
+  policy.on_success = DestinationFromJson(object.at("onSuccess"));
+  policy.on_failure = DestinationFromJson(object.at("onFailure"));
+  policy.callback_url = TextOf(object.at("callbackUrl"));
+  return policy;
 }
 
 FunctionSpec SpecFrom(const json::object& object) {
@@ -105,6 +171,12 @@ FunctionSpec SpecFrom(const json::object& object) {
   }
   if (const json::value* schema = object.if_contains("outputSchema")) {
     spec.output_schema = TextOf(*schema);
+  }
+  if (const json::value* steps = object.if_contains("middleware")) {
+    spec.middleware = TextOf(*steps);
+  }
+  if (const json::value* async = object.if_contains("async")) {
+    spec.async = AsyncFromJson(async->as_object());
   }
   if (const json::value* http = object.if_contains("http")) {
     spec.driver = HttpFromJson(http->as_object());
@@ -138,6 +210,8 @@ std::string SpecToJson(const FunctionSpec& spec) {
   if (!spec.secrets.empty()) object.emplace("secrets", json::value_from(spec.secrets));
   if (!spec.input_schema.empty()) object.emplace("inputSchema", spec.input_schema);
   if (!spec.output_schema.empty()) object.emplace("outputSchema", spec.output_schema);
+  if (!spec.middleware.empty()) object.emplace("middleware", spec.middleware);
+  if (spec.async != AsyncPolicy()) object.emplace("async", AsyncToJson(spec.async));
   if (const auto* http = std::get_if<HttpDriver>(&spec.driver)) {
     object.emplace("http", HttpToJson(*http));
   } else if (const auto* process = std::get_if<ProcessDriver>(&spec.driver)) {

@@ -227,9 +227,12 @@ absl::StatusOr<ChangePage> SqliteFunctionSession::Changes(const ChangeQuery& que
       ASSIGN_OR_RETURN(change.function, FunctionOf(changed));
       ASSIGN_OR_RETURN(change.kept, VersionsOf(change.function.uid));
       ASSIGN_OR_RETURN(change.secrets, SecretsOf(change.function));
+      ASSIGN_OR_RETURN(const SpaceMiddleware of_space,
+                       GetSpaceMiddleware(change.function.name.space));
+      change.space_middleware = of_space.steps;
       ASSIGN_OR_RETURN(has_changed, changed.Step());
     }
-    std::size_t bytes = ByteSize(change.function);
+    std::size_t bytes = ByteSize(change.function) + change.space_middleware.size();
     for (const SecretValue& value : change.secrets) bytes += value.sealed.ciphertext.size();
     budget.Take(bytes);
     page.changes.push_back(std::move(change));
@@ -298,6 +301,20 @@ absl::StatusOr<std::int64_t> SqliteFunctionSession::CountFunctions() {
                    connection_.Prepare("SELECT COUNT(*) FROM functions"));
   ASSIGN_OR_RETURN(const bool has_row, statement.Step());
   return has_row ? statement.Int(0) : 0;
+}
+
+absl::StatusOr<std::set<SourceName>> SqliteFunctionSession::SourcesInUse() {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement statement,
+      connection_.Prepare("SELECT DISTINCT f.space, json_extract(v.spec, '$.process.sourceDigest') "
+                          "FROM versions v JOIN functions f ON f.uid = v.uid "
+                          "WHERE json_extract(v.spec, '$.process.sourceDigest') IS NOT NULL"));
+  std::set<SourceName> sources;
+  RETURN_IF_ERROR(statement.ForEach([&sources](const sqlite::Statement& row) {
+    sources.insert({row.String(0), row.String(1)});
+    return absl::OkStatus();
+  }));
+  return sources;
 }
 
 }  // namespace penstock::functions

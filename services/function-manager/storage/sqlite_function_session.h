@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) override;
   absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) override;
 
+  absl::StatusOr<std::set<SourceName>> SourcesInUse() override;
+
   absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override;
   absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
       const SecretQuery& query) override;
@@ -44,6 +47,7 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override;
   absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
                                                              std::size_t count_max) override;
+  absl::StatusOr<SpaceMiddleware> GetSpaceMiddleware(const std::string& space) override;
 
   absl::Status Put(Function& function) override;
   absl::Status Save(Function& function) override;
@@ -57,6 +61,7 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::Status RemoveSecretValue(const SecretName& name, const std::string& key) override;
   absl::Status RemoveSecret(const SecretName& name) override;
   absl::StatusOr<std::int64_t> Touch(const FunctionName& name) override;
+  absl::StatusOr<std::int64_t> PutSpaceMiddleware(const SpaceMiddleware& middleware) override;
 
   absl::StatusOr<std::int64_t> CountFunctions();
   // Sets the counters of a new store, and leaves those of another as they are.

@@ -94,6 +94,15 @@ CREATE TABLE secret_values (
   PRIMARY KEY (space, id, key));
 )sql";
 
+// The steps of spaces that have any, or had. `steps` is JSON.
+constexpr char kMigrationSpaceMiddleware[] = R"sql(
+CREATE TABLE space_middleware (
+  space TEXT PRIMARY KEY,
+  generation INTEGER NOT NULL,
+  update_time INTEGER NOT NULL,
+  steps TEXT NOT NULL) WITHOUT ROWID;
+)sql";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteFunctionStore>> SqliteFunctionStore::Open(Options options,
@@ -107,8 +116,9 @@ absl::Status SqliteFunctionStore::Init(const Clock& clock) {
   sqlite::Database::Options options;
   options.open.path = options_.path;
   options.open.synchronous = sqlite::Synchronous::kFull;
-  options.schema = {.application_id = kApplicationId,
-                    .migrations = {kMigration1, kMigration2, kMigration3}};
+  options.schema = {
+      .application_id = kApplicationId,
+      .migrations = {kMigration1, kMigration2, kMigration3, kMigrationSpaceMiddleware}};
   options.writer.name = "fm-writer";
   options.readers.name = "fm-reader";
   options.readers.connections = 2;

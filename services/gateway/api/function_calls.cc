@@ -1,5 +1,6 @@
 #include "services/gateway/api/function_calls.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/base/names.h"
@@ -9,6 +10,7 @@
 #include "libs/rpc/generic_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
+#include "services/gateway/api/http_metadata.h"
 #include "services/gateway/api/payload_type.h"
 
 namespace penstock::gateway {
@@ -17,6 +19,8 @@ namespace {
 namespace pb = executions::v1;
 
 constexpr char kStickyKey[] = "Penstock-Sticky-Key";
+constexpr char kIdempotencyKey[] = "Idempotency-Key";
+constexpr char kTimeout[] = "Grpc-Timeout";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 
 // The header's value or else the query's.
@@ -56,9 +60,20 @@ void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeReques
   if (!protojson::IsValidUtf8(request.sticky_key())) {
     return call->Fail(FieldError(kStickyKey, "expected printable characters"));
   }
+  if (request.idempotency_key().empty()) {
+    request.set_idempotency_key(std::string(call->request.headers.Get(kIdempotencyKey)));
+  }
+  if (!protojson::IsValidUtf8(request.idempotency_key())) {
+    return call->Fail(FieldError(kIdempotencyKey, "expected printable characters"));
+  }
   auto options = options_.For(*call, SpaceInName(request.name()));
   if (!options.ok()) return call->Fail(options.status());
   options->timeout = timeout_;
+  if (const auto given = call->request.headers.Find(kTimeout)) {
+    const auto asked = ParseGrpcTimeout(*given);
+    if (!asked.ok()) return call->Fail(asked.status());
+    options->timeout = std::min(timeout_, *asked);
+  }
   const auto sent = std::make_shared<pb::InvokeRequest>(std::move(request));
   const auto answer = std::make_shared<pb::InvokeResponse>();
   const auto respond = [call, answer](const absl::Status& status) {

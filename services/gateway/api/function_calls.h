@@ -16,7 +16,8 @@ namespace penstock::gateway {
 // Thread-safe. `backends` and `options` must outlive it.
 class FunctionCalls {
  public:
-  // `timeout` limits every call; the functions' own timeouts are shorter.
+  // `timeout` limits every call, and so does a request's `Grpc-Timeout`; the functions' own
+  // timeouts are shorter.
   FunctionCalls(Backends& backends, const CallOptionsMaker& options,
                 std::chrono::milliseconds timeout)
       : backends_(backends), options_(options), timeout_(timeout) {}

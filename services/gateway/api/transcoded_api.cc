@@ -32,6 +32,12 @@ constexpr std::array kServices = {"penstock.events.v1.EventBrokerService",
 // The function's answer is the HTTP answer, unlike with every other method.
 constexpr std::string_view kInvoke = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 
+// Its answer says that something will happen.
+constexpr std::string_view kInvokeAsync =
+    "/penstock.executions.v1.FunctionExecutorService/InvokeAsync";
+
+constexpr int kAccepted = 202;
+
 // With GET its path gives the same events as a stream.
 constexpr std::string_view kPullEvents = "/penstock.events.v1.EventBrokerService/PullEvents";
 
@@ -87,15 +93,16 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
     if (IsPublishPath(request.path())) methods.emplace_back("POST");
     return call->Respond(MethodNotAllowed(request, methods));
   }
-  const bool is_invoke = match.route->full_method == kInvoke;
-  if (!is_invoke) {
+  const bool takes_any =
+      match.route->full_method == kInvoke || match.route->full_method == kInvokeAsync;
+  if (!takes_any) {
     const absl::Status checked = CheckContentType(*match.route, request);
     if (!checked.ok()) return call->Respond(ErrorAnswer(415, checked));
   }
   if (PassOn(call, *match.route)) return;
   auto requests =
       RequestsOf(match, request,
-                 is_invoke ? PayloadContentType(request) : request.headers.Get("Content-Type"));
+                 takes_any ? PayloadContentType(request) : request.headers.Get("Content-Type"));
   if (!requests.ok()) return call->Fail(requests.status());
   Call(call, *match.route, *std::move(requests));
 }
@@ -183,9 +190,12 @@ void TranscodedApi::Call(const std::shared_ptr<HttpCall>& call, const transcode:
   const Message* first = order.requests.empty() ? nullptr : order.requests.front().get();
   const auto* deletes = DynamicCastToGenerated<events::v1::DeleteSubscriptionRequest>(first);
   std::string deleted = deletes == nullptr ? std::string() : deletes->name();
-  CallForOne(std::move(order), [this, call, deleted = std::move(deleted)](OneAnswer answer) {
-    Finish(call, deleted, std::move(answer));
-  });
+  const bool is_accepted = route.full_method == kInvokeAsync;
+  CallForOne(std::move(order),
+             [this, call, is_accepted, deleted = std::move(deleted)](OneAnswer answer) {
+               if (is_accepted) answer.response.status = kAccepted;
+               Finish(call, deleted, std::move(answer));
+             });
 }
 
 void TranscodedApi::Finish(const std::shared_ptr<HttpCall>& call, const std::string& deleted,

@@ -138,6 +138,7 @@ int Run(const std::string& result_file) {
     }
   }
   const double direct = rows[0].Median().calls_per_second;
+  const double direct_cpu = rows[0].ends_cpu_seconds / rows[0].calls;
   std::string json;
   std::puts("                                               CPU us a call:");
   std::puts(

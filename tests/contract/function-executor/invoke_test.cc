@@ -1,7 +1,10 @@
 // Direct calls.
+#include <atomic>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/rpc/status.h"
@@ -170,14 +173,49 @@ TEST_P(InvokeTest, ALimitOfConcurrencyHoldsCallsBack) {
   EXPECT_EQ(first.get().payload().data(), "released");
 }
 
-TEST_P(InvokeTest, InvokeAsyncSaysThatItIsNotServed) {
+TEST_P(InvokeTest, AThousandCallsAgainstALimitOfTen) {
+  functions::v1::Function function = HttpTo(Url("/hang"));
+  function.set_max_concurrency(10);
+  manager_->Put("narrow", std::move(function));
   StartNode();
-  grpc::ClientContext context;
-  pb::InvokeAsyncResponse response;
-  const grpc::Status status =
-      pb::FunctionExecutorService::NewStub(ChannelTo(*node_))->InvokeAsync(&context, {}, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_NE(status.error_message().find("InvokeAsync"), std::string::npos);
+  constexpr int kCalls = 1'000;
+  // The invoker's default queue.
+  constexpr int kTaken = 10 + 256;
+  const auto stub = pb::FunctionExecutorService::NewStub(ChannelTo(*node_));
+  struct Call {
+    grpc::ClientContext context;
+    pb::InvokeRequest request;
+    pb::InvokeResponse response;
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  std::atomic<int> answered{0};
+  std::atomic<int> refused{0};
+  std::atomic<int> other{0};
+  std::atomic<int> without_wait{0};
+  for (int i = 0; i < kCalls; ++i) {
+    Call& call = *calls.emplace_back(std::make_unique<Call>());
+    call.request.set_name("spaces/default/functions/narrow");
+    stub->async()->Invoke(&call.context, &call.request, &call.response,
+                          [&](const grpc::Status& status) {
+                            const absl::Status got = rpc::FromGrpcStatus(status);
+                            if (got.ok()) {
+                              ++answered;
+                            } else if (absl::IsResourceExhausted(got)) {
+                              if (RetryAfterOf(got) <= absl::ZeroDuration()) ++without_wait;
+                              ++refused;
+                            } else {
+                              ++other;
+                            }
+                          });
+  }
+  EXPECT_TRUE(Eventually([&] { return refused == kCalls - kTaken; })) << refused;
+  EXPECT_TRUE(Eventually([&] {
+    Release();
+    return answered + refused + other == kCalls;
+  }));
+  EXPECT_EQ(answered, kTaken);
+  EXPECT_EQ(other, 0);
+  EXPECT_EQ(without_wait, 0) << "each refusal says when to come back";
 }
 
 TEST_P(InvokeTest, ManyCallersAtOnce) {

@@ -32,6 +32,8 @@ Config FunctionManagerTest::TestConfig() const {
   config.grpc_listen = GetParam() == Transport::kTcp ? "127.0.0.1:0" : "inproc:";
   config.data_dir = folder_.File("data");
   config.peer_token_file = folder_.File("peer.token");
+  config.sources_bytes_max = sources_bytes_max_;
+  config.sources_grace = sources_grace_;
   return config;
 }
 

@@ -95,6 +95,9 @@ class FunctionManagerTest : public testing::TestWithParam<Transport> {
   static pb::Function Http(const std::string& url = "http://127.0.0.1:9999/");
   static pb::Function Python(const std::string& source = "def handle(c, p): return p\n");
 
+  // Of the configuration, for tests that need others.
+  std::size_t sources_bytes_max_ = std::size_t{64} << 20;
+  Microseconds sources_grace_{3600 * 1'000'000LL};
   TestFolder folder_;
   metrics::Registry metrics_;
   lifecycle::Readiness readiness_;

@@ -340,24 +340,5 @@ TEST_P(FunctionManagerTest, TakesNoSecretWithoutAKeyAndSaysWhatToDo) {
   EXPECT_EQ(Call(*manager_, &Manager::GetSecret, get).status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_P(FunctionManagerTest, NamesTheRpcThatIsNotServed) {
-  const auto expect_refused = [](const absl::Status& status, const std::string& rpc) {
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << rpc;
-    EXPECT_EQ(status.message(), rpc + " is not part of this release");
-  };
-  {
-    auto context = NewContext();
-    pb::UploadSourceResponse response;
-    auto writer = manager_->UploadSource(context.get(), &response);
-    writer->WritesDone();
-    expect_refused(rpc::FromGrpcStatus(writer->Finish()), "UploadSource");
-  }
-  auto context = NewContext();
-  auto reader = manager_->DownloadSource(context.get(), pb::DownloadSourceRequest());
-  pb::DownloadSourceResponse response;
-  EXPECT_FALSE(reader->Read(&response));
-  expect_refused(rpc::FromGrpcStatus(reader->Finish()), "DownloadSource");
-}
-
 }  // namespace
 }  // namespace penstock::functions

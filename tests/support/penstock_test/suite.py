@@ -71,6 +71,7 @@ class Suite:
                 f"--grpc.listen={at('executor')}",
                 f"--admin.listen={at('executor-admin')}",
                 manager,
+                f"--event_broker.address={at('broker')}",
                 "--egress.allow=127.0.0.0/8",
             ],
             "event-broker": [

@@ -23,7 +23,9 @@ struct Options {
   std::string trigger;
   std::string event_id;
   std::string subscription;
+  std::string delivery_id;
   std::string since;
+  std::string until;
   int limit = 50;
 };
 
@@ -51,6 +53,17 @@ std::string ToUpper(std::string text) {
   return text;
 }
 
+// What the flags --state and --trigger say; both were checked.
+template <typename Request>
+void SetKinds(const Options& options, Request& request) {
+  pb::Execution::State state = pb::Execution::STATE_UNSPECIFIED;
+  if (pb::Execution::State_Parse(ToUpper(options.state), &state)) request.set_state(state);
+  pb::Execution::Trigger trigger = pb::Execution::TRIGGER_UNSPECIFIED;
+  if (pb::Execution::Trigger_Parse(ToUpper(options.trigger), &trigger)) {
+    request.set_trigger(trigger);
+  }
+}
+
 absl::StatusOr<pb::ListExecutionsRequest> MakeListRequest(const Options& options,
                                                           Context& context) {
   pb::ListExecutionsRequest request;
@@ -58,16 +71,17 @@ absl::StatusOr<pb::ListExecutionsRequest> MakeListRequest(const Options& options
   request.set_function(options.function);
   request.set_event_id(options.event_id);
   request.set_subscription(options.subscription);
-  pb::Execution::State state = pb::Execution::STATE_UNSPECIFIED;
-  if (pb::Execution::State_Parse(ToUpper(options.state), &state)) request.set_state(state);
-  pb::Execution::Trigger trigger = pb::Execution::TRIGGER_UNSPECIFIED;
-  if (pb::Execution::Trigger_Parse(ToUpper(options.trigger), &trigger)) {
-    request.set_trigger(trigger);
-  }
+  request.set_delivery_id(options.delivery_id);
+  SetKinds(options, request);
   if (!options.since.empty()) {
     ASSIGN_OR_RETURN(const WallTime since,
                      ParseTime("--since", options.since, context.clock.Wall()));
     *request.mutable_start_time_from() = ToTimestamp(since);
+  }
+  if (!options.until.empty()) {
+    ASSIGN_OR_RETURN(const WallTime until,
+                     ParseTime("--until", options.until, context.clock.Wall()));
+    *request.mutable_start_time_to() = ToTimestamp(until);
   }
   return request;
 }
@@ -122,6 +136,7 @@ absl::Status Tail(const Options& options, Context& context) {
   pb::TailExecutionsRequest request;
   request.set_parent(context.Parent());
   request.set_function(options.function);
+  SetKinds(options, request);
   const Format format = context.FormatOr(Format::kTable);
   int printed = 0;
   return context.client().Stream<pb::Execution>(
@@ -130,6 +145,16 @@ absl::Status Tail(const Options& options, Context& context) {
         ++printed;
         return context.io.out.good() && (options.limit == 0 || printed < options.limit);
       });
+}
+
+absl::Status Cancel(const Options& options, Context& context) {
+  pb::CancelExecutionRequest request;
+  request.set_name(context.NameOf("executions", options.id));
+  ASSIGN_OR_RETURN(const auto execution,
+                   context.client().Call<pb::Execution>(kCancelExecution, request));
+  Table table = MakeTable();
+  AddRow(execution, context.clock.Wall(), table);
+  return context.PrintOne(execution, table);
 }
 
 void AddList(Cli& cli, CLI::App* parent) {
@@ -144,6 +169,8 @@ void AddList(Cli& cli, CLI::App* parent) {
       ->check(CLI::IsMember({"call", "event", "http"}, CLI::ignore_case));
   list->add_option("--event-id", options->event_id, "only of the event with this id");
   list->add_option("--subscription", options->subscription, "only of this subscription");
+  list->add_option("--delivery-id", options->delivery_id, "only the attempts of this delivery");
+  list->add_option("--until", options->until, "only before this time or age, like 10m");
   list->add_option("--since", options->since, "only since this time or age, like 10m");
   list->add_option("--limit", options->limit, "at most so many; 0: all")
       ->check(CLI::NonNegativeNumber)
@@ -170,8 +197,19 @@ void AddExecutionCommands(Cli& cli) {
   CLI::App* const tail = Cli::Add(parent, "tail", "Follows runs as they end, until Ctrl-C",
                                   "  penstock executions tail --function hello");
   tail->add_option("--function", tailed->function, "only of this function");
+  tail->add_option("--state", tailed->state, "succeeded or failed")
+      ->check(CLI::IsMember({"succeeded", "failed"}, CLI::ignore_case));
+  tail->add_option("--trigger", tailed->trigger, "call, event or http")
+      ->check(CLI::IsMember({"call", "event", "http"}, CLI::ignore_case));
   tail->add_option("--limit", tailed->limit, "end after so many")->check(CLI::NonNegativeNumber);
   cli.SetAction(tail, [tailed](Context& context) { return Tail(*tailed, context); });
+
+  const auto cancelled = std::make_shared<Options>();
+  CLI::App* const cancel =
+      Cli::Add(parent, "cancel", "Ends a run early; an asynchronous one is not tried again",
+               "  penstock executions cancel async-1f0c2a3b0190-17");
+  cancel->add_option("id", cancelled->id, "the record's id")->required();
+  cli.SetAction(cancel, [cancelled](Context& context) { return Cancel(*cancelled, context); });
 }
 
 }  // namespace penstock::cli

@@ -197,6 +197,8 @@ void AddFlags(CLI::App* command, Options* options) {
                       "file with the JSON Schema of what it takes; - reads standard input");
   command->add_option("--output-schema", flags.output_schema,
                       "file with the JSON Schema of what it answers");
+  command->add_option("--middleware", flags.middleware,
+                      "file with a JSON list of steps around it; - reads standard input");
   command->add_option("--max-workers", flags.max_workers, "worker processes at the same time")
       ->check(CLI::Range(1, 64));
   command->add_option("--max-concurrency", flags.max_concurrency, "calls at the same time")
@@ -252,6 +254,7 @@ void AddFunctionCommands(Cli& cli) {
   remove->add_flag("--ignore-missing", options->is_missing_ok, "succeed when there is none");
   cli.SetAction(remove, [options](Context& context) { return Delete(*options, context); });
 
+  AddDeployCommand(cli, function);
   AddInvokeCommand(cli, function);
   AddLogsCommand(cli, function);
   AddVersionCommands(cli, function);

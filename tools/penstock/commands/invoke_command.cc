@@ -28,6 +28,10 @@ struct Options {
   std::string content_type;
   std::string sticky_key;
   bool has_logs = true;
+  bool is_async = false;
+  std::string on_success;
+  std::string on_failure;
+  std::string callback;
 };
 
 void PrintLogs(const pb::Logs& logs, std::ostream& err) {
@@ -89,16 +93,65 @@ absl::StatusOr<std::string> AnswerJson(const pb::InvokeResponse& answer) {
   return json;
 }
 
-absl::Status Invoke(const Options& options, Context& context) {
-  pb::InvokeRequest request;
-  request.set_name(context.NameOf("functions", options.id));
-  request.set_sticky_key(options.sticky_key);
+template <typename Request>
+absl::Status ReadPayload(const Options& options, Context& context, Request& request) {
   ASSIGN_OR_RETURN(const std::string data, ReadData(options.data, context.io.in));
   if (!data.empty()) {
     request.mutable_payload()->set_data(data);
     request.mutable_payload()->set_content_type(
         options.content_type.empty() ? GuessContentType(data) : options.content_type);
   }
+  return absl::OkStatus();
+}
+
+// "function:{id}" or "type:{event type}".
+absl::Status ReadDestination(const char* flag, const std::string& text,
+                             pb::AsyncDestination* destination) {
+  constexpr std::string_view kFunction = "function:";
+  constexpr std::string_view kType = "type:";
+  if (text.starts_with(kFunction)) {
+    destination->set_function(text.substr(kFunction.size()));
+  } else if (text.starts_with(kType)) {
+    destination->set_event_type(text.substr(kType.size()));
+  } else {
+    return UsageError(fmt::format("{}: expected function:NAME or type:EVENT_TYPE", flag));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InvokeAsync(const Options& options, Context& context) {
+  pb::InvokeAsyncRequest request;
+  request.set_name(context.NameOf("functions", options.id));
+  request.set_sticky_key(options.sticky_key);
+  request.set_callback_url(options.callback);
+  if (!options.on_success.empty()) {
+    RETURN_IF_ERROR(
+        ReadDestination("--on-success", options.on_success, request.mutable_on_success()));
+  }
+  if (!options.on_failure.empty()) {
+    RETURN_IF_ERROR(
+        ReadDestination("--on-failure", options.on_failure, request.mutable_on_failure()));
+  }
+  RETURN_IF_ERROR(ReadPayload(options, context, request));
+  ASSIGN_OR_RETURN(const auto answer,
+                   context.client().Call<pb::InvokeAsyncResponse>(kInvokeAsync, request));
+  const Format format = context.FormatOr(Format::kTable);
+  if (format != Format::kTable) return context.Print(answer, format);
+  context.io.out << IdOf(answer.execution()) << "\n";
+  context.io.err << fmt::format("hint: `penstock executions get {}` shows what became of it\n",
+                                IdOf(answer.execution()));
+  return absl::OkStatus();
+}
+
+absl::Status Invoke(const Options& options, Context& context) {
+  if (options.is_async) return InvokeAsync(options, context);
+  if (!options.on_success.empty() || !options.on_failure.empty() || !options.callback.empty()) {
+    return UsageError("--on-success, --on-failure and --callback need --async");
+  }
+  pb::InvokeRequest request;
+  request.set_name(context.NameOf("functions", options.id));
+  request.set_sticky_key(options.sticky_key);
+  RETURN_IF_ERROR(ReadPayload(options, context, request));
   std::chrono::milliseconds wait = kWaitMax;
   if (context.timeout) {
     *request.mutable_timeout() = ToProtoDuration(*context.timeout);
@@ -133,6 +186,7 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
                "  penstock function invoke hello --data '{\"a\": 1}'\n"
                "  penstock function invoke hello --data @request.json --no-logs\n"
                "  echo hi | penstock function invoke hello --data - --content-type text/plain\n"
+               "  penstock function invoke report --async --on-failure type:report.failed\n"
                "Exit code 4 means that the function failed.");
   command->add_option("name", options->id, "the function's id; id@3 or id@prod for a version")
       ->required();
@@ -142,6 +196,13 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
                       "the payload; @FILE reads a file, - standard input");
   command->add_option("--content-type", options->content_type,
                       "of the payload (default: what it looks like)");
+  command->add_flag("--async", options->is_async,
+                    "do not wait: print the execution's id once the call is durable");
+  command->add_option("--on-success", options->on_success,
+                      "with --async: where the answer goes, function:NAME or type:EVENT_TYPE");
+  command->add_option("--on-failure", options->on_failure,
+                      "with --async: where a call goes that failed for good, likewise");
+  command->add_option("--callback", options->callback, "with --async: a URL for the result");
   command->add_flag("!--no-logs", options->has_logs, "leave out what the function wrote");
   cli.SetAction(command, [options](Context& context) { return Invoke(*options, context); });
 }

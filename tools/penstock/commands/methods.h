@@ -12,6 +12,10 @@ inline constexpr char kUpdateFunction[] =
     "/penstock.functions.v1.FunctionManagerService/UpdateFunction";
 inline constexpr char kDeleteFunction[] =
     "/penstock.functions.v1.FunctionManagerService/DeleteFunction";
+inline constexpr char kUploadSource[] =
+    "/penstock.functions.v1.FunctionManagerService/UploadSource";
+inline constexpr char kDownloadSource[] =
+    "/penstock.functions.v1.FunctionManagerService/DownloadSource";
 inline constexpr char kListFunctionVersions[] =
     "/penstock.functions.v1.FunctionManagerService/ListFunctionVersions";
 inline constexpr char kSetTraffic[] = "/penstock.functions.v1.FunctionManagerService/SetTraffic";
@@ -23,6 +27,10 @@ inline constexpr char kDeleteFunctionAlias[] =
     "/penstock.functions.v1.FunctionManagerService/DeleteFunctionAlias";
 inline constexpr char kListFunctionAliases[] =
     "/penstock.functions.v1.FunctionManagerService/ListFunctionAliases";
+inline constexpr char kGetSpaceMiddleware[] =
+    "/penstock.functions.v1.FunctionManagerService/GetSpaceMiddleware";
+inline constexpr char kUpdateSpaceMiddleware[] =
+    "/penstock.functions.v1.FunctionManagerService/UpdateSpaceMiddleware";
 inline constexpr char kCreateSecret[] =
     "/penstock.functions.v1.FunctionManagerService/CreateSecret";
 inline constexpr char kListSecrets[] = "/penstock.functions.v1.FunctionManagerService/ListSecrets";
@@ -34,6 +42,10 @@ inline constexpr char kRotateSecretKey[] =
     "/penstock.functions.v1.FunctionManagerService/RotateSecretKey";
 
 inline constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+inline constexpr char kInvokeAsync[] =
+    "/penstock.executions.v1.FunctionExecutorService/InvokeAsync";
+inline constexpr char kCancelExecution[] =
+    "/penstock.executions.v1.FunctionExecutorService/CancelExecution";
 inline constexpr char kGetExecution[] =
     "/penstock.executions.v1.FunctionExecutorService/GetExecution";
 inline constexpr char kListExecutions[] =

@@ -5,6 +5,7 @@ namespace penstock::cli {
 void AddClientCommands(Cli& cli) {
   AddFunctionCommands(cli);
   AddSecretCommands(cli);
+  AddMiddlewareCommands(cli);
   AddSubscriptionCommands(cli);
   AddReplayCommands(cli);
   AddEmitCommand(cli);

@@ -12,10 +12,14 @@ void AddClientCommands(Cli& cli);
 void AddFunctionCommands(Cli& cli);
 void AddInvokeCommand(Cli& cli, CLI::App* function);
 void AddLogsCommand(Cli& cli, CLI::App* function);
+// `function deploy`.
+void AddDeployCommand(Cli& cli, CLI::App* function);
 // `function versions|traffic|rollback|alias`.
 void AddVersionCommands(Cli& cli, CLI::App* function);
 // `secret set|list|delete|rotate-key`.
 void AddSecretCommands(Cli& cli);
+// `middleware get|set`.
+void AddMiddlewareCommands(Cli& cli);
 // `subscription create|update|list|get|status|pause|resume|drain|delete`.
 void AddSubscriptionCommands(Cli& cli);
 // `replay start|list|get|pause|resume|cancel`.

@@ -106,7 +106,7 @@ absl::StatusOr<Envelope> Open(Value root) {
 }
 
 // The kind that `kind` says, or that a full name says.
-absl::StatusOr<Kind> KindOf(const Envelope& envelope) {
+absl::StatusOr<Kind> KindOf(const Envelope& envelope, std::optional<Kind> default_kind) {
   const std::string none;
   const std::string& kind = TextOr(envelope.kind ? &*envelope.kind : nullptr, none);
   const std::string& name = TextOr(envelope.name ? &*envelope.name : nullptr, none);
@@ -115,6 +115,7 @@ absl::StatusOr<Kind> KindOf(const Envelope& envelope) {
     const bool is_named = name.find(fmt::format("/{}/", CollectionOf(known))) != std::string::npos;
     if (kind.empty() && is_named) return known;
   }
+  if (kind.empty() && default_kind) return *default_kind;
   const Place& place = envelope.kind ? envelope.kind->place : envelope.place;
   return ErrorAt(place, fmt::format("kind: expected Function or Subscription, but {}",
                                     kind.empty() ? "there is none" : "this is \"" + kind + "\""));
@@ -171,11 +172,12 @@ absl::Status ReadSourceFile(const std::string& folder, Value& fields) {
 }
 
 absl::StatusOr<Document> MakeDocument(Value root, const std::string& folder,
-                                      std::string_view default_space) {
+                                      std::string_view default_space,
+                                      std::optional<Kind> default_kind) {
   ASSIGN_OR_RETURN(Envelope envelope, Open(std::move(root)));
   Document document;
   document.place = envelope.place.ToString();
-  ASSIGN_OR_RETURN(document.kind, KindOf(envelope));
+  ASSIGN_OR_RETURN(document.kind, KindOf(envelope, default_kind));
   RETURN_IF_ERROR(NameDocument(envelope, default_space, &document));
   RETURN_IF_ERROR(ReadSourceFile(folder, envelope.fields));
   if (document.kind == Kind::kFunction) {
@@ -257,8 +259,8 @@ void AppendJson(const Value& value, protojson::JsonWriter& writer) {
 }
 
 void AddDocument(Value root, const std::string& folder, std::string_view default_space,
-                 Documents* out) {
-  auto document = MakeDocument(std::move(root), folder, default_space);
+                 std::optional<Kind> default_kind, Documents* out) {
+  auto document = MakeDocument(std::move(root), folder, default_space, default_kind);
   if (document.ok()) {
     out->documents.push_back(*std::move(document));
   } else {
@@ -282,7 +284,8 @@ std::string Document::Label(std::string_view default_space) const {
 }
 
 void ParseDocuments(std::string_view text, const std::string& source, const std::string& folder,
-                    std::string_view default_space, Documents* out) {
+                    std::string_view default_space, Documents* out,
+                    std::optional<Kind> default_kind) {
   for (const std::string& part : SplitStream(text)) {
     config::Problems problems;
     Value root = config::ParseYaml(part, source, problems);
@@ -291,10 +294,12 @@ void ParseDocuments(std::string_view text, const std::string& source, const std:
     }
     if (!problems.empty() || root.is_null()) continue;
     if (!root.is_list()) {
-      AddDocument(std::move(root), folder, default_space, out);
+      AddDocument(std::move(root), folder, default_space, default_kind, out);
       continue;
     }
-    for (Value& item : root.items) AddDocument(std::move(item), folder, default_space, out);
+    for (Value& item : root.items) {
+      AddDocument(std::move(item), folder, default_space, default_kind, out);
+    }
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include <istream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,9 +54,10 @@ struct Documents {
 };
 
 // Reads documents from text; `source` names it in errors, `folder` is where a `sourceFile` is
-// looked for. `default_space` is for documents that name none.
+// looked for. `default_space` and `default_kind` are for documents that name none.
 void ParseDocuments(std::string_view text, const std::string& source, const std::string& folder,
-                    std::string_view default_space, Documents* out);
+                    std::string_view default_space, Documents* out,
+                    std::optional<Kind> default_kind = std::nullopt);
 
 // Reads a file, a folder (its .yaml, .yml and .json files by name, not those of inner folders), or
 // "-" for `in`. An error when nothing can be read at all.

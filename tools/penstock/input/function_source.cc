@@ -90,6 +90,16 @@ absl::Status ApplyDriver(const FunctionFlags& flags, std::istream& in, Function*
 
 }  // namespace
 
+absl::Status ReadMiddleware(std::string_view flag, const std::string& path, std::istream& in,
+                            google::protobuf::Message* message) {
+  ASSIGN_OR_RETURN(const std::string text, ReadInput(path, in));
+  const absl::Status parsed = protojson::ParseJsonField(
+      text, message->GetDescriptor()->FindFieldByName("middleware"), message);
+  if (parsed.ok()) return parsed;
+  return UsageError(fmt::format("{}: expected a JSON list of steps in {}: {}", flag, path,
+                                std::string(parsed.message())));
+}
+
 absl::StatusOr<std::string> DetectRuntime(std::string_view path, std::string_view source) {
   if (path.ends_with(".py")) return "python3";
   for (const std::string_view ending : {".js", ".mjs", ".cjs"}) {
@@ -139,6 +149,10 @@ absl::Status ApplyFunctionFlags(const FunctionFlags& flags, std::istream& in, Fu
     RETURN_IF_ERROR(
         ReadSchema("--output-schema", flags.output_schema, in, function->mutable_output_schema()));
     paths->push_back("output_schema");
+  }
+  if (!flags.middleware.empty()) {
+    RETURN_IF_ERROR(ReadMiddleware("--middleware", flags.middleware, in, function));
+    paths->push_back("middleware");
   }
   if (flags.max_concurrency > 0) {
     function->set_max_concurrency(flags.max_concurrency);

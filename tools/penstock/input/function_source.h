@@ -29,9 +29,15 @@ struct FunctionFlags {
   std::string description;
   std::string input_schema;   // A file, or "-".
   std::string output_schema;  // The same.
+  std::string middleware;     // The same.
   int max_workers = 0;
   int max_concurrency = 0;
 };
+
+// Reads a JSON list of steps from a file, or from `in` for "-", into the field `middleware` of
+// `message`. UsageError naming `flag` for anything else.
+absl::Status ReadMiddleware(std::string_view flag, const std::string& path, std::istream& in,
+                            google::protobuf::Message* message);
 
 // The runtime for a source file: by its ending (.py python3; .js, .mjs, .cjs node), else `exec` for
 // a text that starts with "#!". The error says what to give.

@@ -131,6 +131,7 @@ std::vector<std::string> SettingsOf(const UpOptions& options) {
     set(fmt::format("gateway.{}.address", section), fmt::format("inproc:{}", folder));
   }
   set("function_executor.function_manager.address", "inproc:function-manager");
+  set("function_executor.event_broker.address", "inproc:event-broker");
   set("event_broker.function_manager.address", "inproc:function-manager");
   set("event_broker.function_executor.address", "inproc:function-executor");
   return flags;

@@ -8,6 +8,12 @@
 
 namespace penstock::broker {
 
+LanePurpose Subscription::purpose() const {
+  if (id.starts_with(kCallsIdPrefix)) return LanePurpose::kCalls;
+  if (id.starts_with(kCallbacksIdPrefix)) return LanePurpose::kCallbacks;
+  return LanePurpose::kEvents;
+}
+
 std::vector<std::string> Subscription::Targets() const {
   if (pull) return {};
   if (group) return group->functions;
@@ -15,6 +21,7 @@ std::vector<std::string> Subscription::Targets() const {
 }
 
 std::vector<std::string> Subscription::FunctionsHeld() const {
+  if (purpose() != LanePurpose::kEvents) return {};
   std::vector<std::string> held = Targets();
   if (!dead_letter_sink.function.empty()) held.push_back(dead_letter_sink.function);
   std::sort(held.begin(), held.end());

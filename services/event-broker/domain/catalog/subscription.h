@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,6 +17,19 @@
 namespace penstock::broker {
 
 enum class Backoff { kExponential, kLinear, kSchedule };
+
+// The events of asynchronous invocations; nobody else can publish types that begin with
+// "penstock.".
+inline constexpr char kInvocationRequested[] = "penstock.invocation.requested";
+inline constexpr char kInvocationCompleted[] = "penstock.invocation.completed";
+
+// Subscriptions whose ids begin so are the broker's own (invocation_lanes.h), by what they deliver.
+inline constexpr std::string_view kOwnIdPrefix = "penstock.";
+inline constexpr std::string_view kCallsIdPrefix = "penstock.async.";
+inline constexpr std::string_view kCallbacksIdPrefix = "penstock.callback.";
+
+// What a subscription delivers: events, asynchronous invocations, or their results to URLs.
+enum class LanePurpose { kEvents, kCalls, kCallbacks };
 
 // How a failed delivery is tried again.
 struct RetryPolicy {
@@ -135,6 +149,7 @@ struct Subscription {
   // While draining, and after that until it is resumed: nothing above is delivered.
   Sequence drain_to = kNoSequence;
 
+  LanePurpose purpose() const;
   std::string Name() const { return "spaces/" + space + "/subscriptions/" + id; }
   // The name of a function of this space.
   std::string FunctionName(const std::string& function_id) const {
@@ -143,6 +158,7 @@ struct Subscription {
   // Ids of the functions that get events, in order: none for pull, several for a group.
   std::vector<std::string> Targets() const;
   // Ids of all functions that must not vanish: targets and the dead-letter sink, each once, sorted.
+  // None of the broker's own subscriptions.
   std::vector<std::string> FunctionsHeld() const;
   // The first sequence that this revision meets, once it is known: where it took effect, or, for
   // the first revision of a subscription that starts in the past, its start.

@@ -91,6 +91,9 @@ class DeliveryEngine {
   // Dead letters were purged.
   void Purged(const std::string& lane, std::uint64_t letters, std::uint64_t bytes, EngineTime now,
               EngineOutput& out);
+  // Gives one delivery up, without a dead letter: what waits at once, what an executor has when its
+  // attempt ends with anything but success. Also of a paused lane.
+  CancelVerdict Cancel(const DeliveryKey& key, EngineTime now, EngineOutput& out);
   // Of these letters those that made their keys fail were purged or are gone: the keys go on.
   void FreeKeys(const std::string& lane, const std::vector<Sequence>& letters, EngineTime now,
                 EngineOutput& out);
@@ -170,6 +173,9 @@ class DeliveryEngine {
   void MoveToSink(Lane& lane, RetryRow row, DeadReason reason, EngineTime now);
   void Bury(Lane& lane, RetryRow row, DeadReason reason, EngineTime now);
   void Settle(Lane& lane, const Position& position, EngineTime now);
+
+  // engine_cancel.cc
+  bool CancelWaiting(Lane& lane, Sequence sequence, EngineTime now);
 
   // engine.cc
   void Touch(Lane& lane);

@@ -42,8 +42,13 @@ void DeliveryEngine::FinishOne(const DeliveryResult& result, EngineTime now) {
   lane->in_flight.erase(at);
   --in_flight_;
   EndCall(*lane, flight, TargetReport::Of(result), now);
+  const bool is_cancelled = lane->cancelled.erase(result.key.sequence) > 0;
   if (result.outcome == DeliveryOutcome::kSucceeded) {
     Succeed(*lane, flight, now);
+  } else if (is_cancelled) {
+    const Row* row = lane->FindRow(result.key.sequence);
+    if (row != nullptr && row->state.redrives > 0) dead_removed_.push_back(result.key);
+    Settle(*lane, flight.position, now);
   } else {
     Fail(*lane, flight, result, now);
   }

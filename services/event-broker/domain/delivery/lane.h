@@ -110,6 +110,7 @@ struct Lane {
   std::size_t redriven = 0;                          // Of `rows`: not counted against the limit.
   std::set<std::pair<WallTime, Sequence>> expiries;  // Of rows that are scheduled.
   std::map<Sequence, Flight> in_flight;
+  std::set<Sequence> cancelled;     // Of `in_flight`: not to be tried again.
   std::map<Sequence, int> batches;  // By their first event: members that have not ended.
   int calls = 0;                    // Under way; a batch is one.
 

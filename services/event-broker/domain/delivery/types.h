@@ -269,6 +269,16 @@ struct SubscriptionProgress {
   std::uint64_t dead = 0;
 };
 
+// What became of the wish to give a delivery up.
+enum class CancelVerdict : std::uint8_t {
+  kCancelled,   // It waited.
+  kInFlight,    // Its attempt was told to end, and is the last one.
+  kNotReached,  // The lane has not come to it.
+  kOver,        // Nothing was left to do.
+  kUnknown,     // No such lane.
+  kOrdered,     // Of a lane that keeps an order: not possible.
+};
+
 // Where one delivery is.
 enum class DeliveryPlace : std::uint8_t {
   kDone,

@@ -18,18 +18,29 @@
 #include "libs/cloudevents/json_format.h"
 #include "libs/protojson/json_writer.h"
 #include "libs/protojson/utf8.h"
+#include "services/function-executor/domain/metric_text.h"
 
 namespace penstock::executor {
 namespace {
 
 constexpr std::size_t kQuotedBytesMax = 500;
+constexpr char kMetricsHeader[] = "penstock-metrics";
 constexpr Microseconds kRetryAfterMax{86'400'000'000};
 
 // Fields that say nothing to who sent an HTTP event: about the connection, or about the function's
-// server.
-constexpr std::array<std::string_view, 11> kNotPassedOn = {
-    "connection", "content-length", "date",    "keep-alive",        "proxy-connection", "server",
-    "te",         "trailer",        "upgrade", "transfer-encoding", "content-type"};
+// server, or for the executor.
+constexpr std::array<std::string_view, 12> kNotPassedOn = {"connection",
+                                                           "content-length",
+                                                           "date",
+                                                           "keep-alive",
+                                                           "proxy-connection",
+                                                           "server",
+                                                           "te",
+                                                           "trailer",
+                                                           "upgrade",
+                                                           "transfer-encoding",
+                                                           "content-type",
+                                                           "penstock-metrics"};
 
 bool IsPassedOn(std::string_view name) {
   return std::none_of(kNotPassedOn.begin(), kNotPassedOn.end(),
@@ -175,6 +186,9 @@ Outcome ReadHttpAnswer(http::ClientResponse response, TriggerKind trigger, WallT
   Outcome outcome;
   outcome.http_status = response.status;
   outcome.retry_after = ParseRetryAfter(response.headers.Get("retry-after"), now);
+  if (const auto metrics = response.headers.Find(kMetricsHeader)) {
+    outcome.metrics = ParseMetrics(*metrics);
+  }
   const bool is_http_event = trigger == TriggerKind::kHttp;
   // Who sent an HTTP event gets what the function says, a refusal or a redirection too. All others
   // expect a result, and a status other than 2xx is none.

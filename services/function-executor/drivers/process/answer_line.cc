@@ -8,6 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "services/function-executor/domain/content_type.h"
+#include "services/function-executor/domain/metric_text.h"
 #include "services/function-executor/drivers/process/json_text.h"
 
 namespace penstock::executor {
@@ -172,6 +173,7 @@ AnswerLine ParseAnswerLine(std::string_view line) {
   Outcome& outcome = answer.outcome;
   outcome.payload = std::make_shared<const std::string>();
   if (!logs.empty()) outcome.logs = ParseLogs(logs);
+  outcome.metrics = ParseMetrics(JsonMember(*members, "metrics"));
   answer.execution_id = DecodeJsonString(JsonMember(*members, "executionId")).value_or("");
   if (!error.empty() && error != "null") {
     outcome.error = ParseError(error);

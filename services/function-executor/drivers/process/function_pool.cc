@@ -16,7 +16,8 @@ FunctionPool::FunctionPool(const PoolServices& services,
       function_(std::move(function)),
       program_(std::make_shared<Program>(services.options, function_)),
       on_ended_(std::move(on_ended)),
-      idle_timer_(services.loop) {}
+      idle_timer_(services.loop),
+      kept_timer_(services.loop) {}
 
 FunctionPool::~FunctionPool() = default;
 
@@ -24,6 +25,11 @@ std::size_t FunctionPool::workers_max() const {
   int max = std::max(1, target().workers_max);
   if (function_->concurrency_max > 0) max = std::min(max, function_->concurrency_max);
   return static_cast<std::size_t>(max);
+}
+
+std::size_t FunctionPool::workers_min() const {
+  if (!kept_ || retired_) return 0;
+  return std::min(static_cast<std::size_t>(std::max(0, target().workers_min)), workers_max());
 }
 
 bool FunctionPool::BackingOff() const {
@@ -136,9 +142,21 @@ void FunctionPool::StartWorker() {
   const auto worker = std::make_shared<Worker>(*this);
   workers_.push_back(worker);
   ++services_.workers;
-  const bool queued =
-      services_.files.TryPost([self = shared_from_this(), worker, program = program_] {
-        const absl::Status prepared = program->Prepare();
+  if (target().source_digest.empty()) return SpawnWorker(worker, nullptr);
+  services_.sources.Acquire(
+      function_, [self = shared_from_this(), worker](absl::StatusOr<SourceCache::Held> source) {
+        auto shared = std::make_shared<absl::StatusOr<SourceCache::Held>>(std::move(source));
+        self->services_.loop.Post(
+            [self, worker, shared] { self->SpawnWorker(worker, std::move(*shared)); });
+      });
+}
+
+void FunctionPool::SpawnWorker(const std::shared_ptr<Worker>& worker,
+                               absl::StatusOr<SourceCache::Held> source) {
+  if (!source.ok()) return OnSpawned(worker, source.status());
+  const bool queued = services_.files.TryPost(
+      [self = shared_from_this(), worker, program = program_, source = *std::move(source)] {
+        const absl::Status prepared = program->Prepare(source);
         auto shared = std::make_shared<absl::StatusOr<SpawnedProcess>>(
             prepared.ok() ? SpawnProcess(program->Plan()) : prepared);
         self->services_.loop.Post(
@@ -214,6 +232,28 @@ void FunctionPool::Abort(const std::shared_ptr<PendingCall>& call, FunctionError
   AfterWork();
 }
 
+void FunctionPool::SetKept(bool kept) {
+  kept_ = kept;
+  if (!kept) {
+    for (const std::shared_ptr<Worker>& worker : workers_) worker->WaitForIdleEnd();
+  }
+  AfterWork();
+}
+
+void FunctionPool::StartKept() {
+  if (CountUsable() >= workers_min()) return;
+  if (BackingOff()) {
+    const Microseconds delay(backoff_until_ - services_.clock.Monotonic());
+    // Not the pool itself: it would live as long as its own timer.
+    kept_timer_.Set(std::max(delay, Microseconds(1)), [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->AfterWork();
+    });
+    return;
+  }
+  idle_timer_.Cancel();
+  while (CountUsable() < workers_min()) StartWorker();
+}
+
 void FunctionPool::RemoveWorker(const Worker& worker) {
   --services_.workers;
   workers_.erase(std::find_if(workers_.begin(), workers_.end(),
@@ -246,6 +286,7 @@ void FunctionPool::Stop() {
 // Brings the pool into its next state after anything has changed.
 void FunctionPool::AfterWork() {
   if (!queue_.empty()) Schedule();
+  StartKept();
   if (retired_ && queue_.empty()) {
     for (const std::shared_ptr<Worker>& worker : workers_) {
       if (worker->state() == Worker::State::kIdle) worker->End();
@@ -253,6 +294,7 @@ void FunctionPool::AfterWork() {
   }
   if (!workers_.empty() || !queue_.empty() || ended_) return;
   if (!retired_) {
+    if (workers_min() > 0) return;  // The kept timer runs.
     // What is remembered about a failed start must outlast its delay.
     Microseconds delay = target().idle_timeout;
     if (BackingOff())
@@ -262,6 +304,7 @@ void FunctionPool::AfterWork() {
   }
   ended_ = true;
   idle_timer_.Cancel();
+  kept_timer_.Cancel();
   // Behind the jobs of this pool and before those of a successor in the same folder. Should the
   // queue ever be full, the next start of the driver removes the folder.
   (void)services_.files.TryPost([program = program_] { program->Remove(); });

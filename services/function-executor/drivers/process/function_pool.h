@@ -14,6 +14,7 @@
 #include "services/function-executor/drivers/process/pending_call.h"
 #include "services/function-executor/drivers/process/process_driver.h"
 #include "services/function-executor/drivers/process/program.h"
+#include "services/function-executor/drivers/process/source_cache.h"
 #include "services/function-executor/drivers/process/worker_process.h"
 
 namespace penstock::executor {
@@ -23,7 +24,8 @@ struct PoolServices {
   const ProcessDriverOptions& options;
   const Clock& clock;
   EventLoop& loop;
-  WorkerPool& files;          // One thread: starts processes, writes and removes folders.
+  WorkerPool& files;  // One thread: starts processes, writes and removes folders.
+  SourceCache& sources;
   std::atomic<int>& workers;  // Processes alive, over all pools.
 };
 
@@ -43,6 +45,9 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   // Gives `call` up: it ends with `error`, and its worker with it.
   void Abort(const std::shared_ptr<PendingCall>& call, FunctionError error);
 
+  // Whether the function's workers_min are to run without calls.
+  void SetKept(bool kept);
+
   // Serves what has been submitted, then ends.
   void Retire();
 
@@ -57,6 +62,9 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void FillWorkers();
   void StartWorkers();
   void StartWorker();
+  void SpawnWorker(const std::shared_ptr<Worker>& worker, absl::StatusOr<SourceCache::Held> source);
+  // Starts what is missing of the workers that are kept, now or when the back-off ends.
+  void StartKept();
   void OnSpawned(const std::shared_ptr<Worker>& worker, absl::StatusOr<SpawnedProcess> process);
   std::shared_ptr<Worker> TakeIdle();
   void Dispatch(Worker& worker, const std::shared_ptr<PendingCall>& call);
@@ -67,6 +75,7 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
 
   const ProcessTarget& target() const { return std::get<ProcessTarget>(function_->target); }
   std::size_t workers_max() const;
+  std::size_t workers_min() const;
   bool BackingOff() const;
   // Workers that may take a call now or soon, and those that have shown that they can.
   std::size_t CountUsable() const;
@@ -81,9 +90,11 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   std::vector<std::shared_ptr<Worker>> workers_;
   std::uint64_t uses_ = 0;       // Orders idle workers by when they were last used.
   EventLoop::Timer idle_timer_;  // Retires a pool that has neither workers nor calls.
+  EventLoop::Timer kept_timer_;  // Starts workers again that failed to start.
   FunctionError start_error_;    // Of the last start that failed.
   int start_failures_ = 0;       // Without a success in between.
   MonotonicTime backoff_until_;
+  bool kept_ = false;
   bool retired_ = false;
   bool stopping_ = false;
   bool ended_ = false;

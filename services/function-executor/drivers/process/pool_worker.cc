@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "fmt/format.h"
@@ -13,6 +14,8 @@ namespace {
 
 // Room in a line for what is not the payload: an error with its stack trace, or logs.
 constexpr std::size_t kEnvelopeBytes = 64U << 10;
+// Between two looks at a worker's CPU time.
+constexpr Microseconds kCpuLookMin{5'000};
 
 // What runtimes say when they die for want of memory.
 bool SaysOutOfMemory(std::string_view text) {
@@ -27,7 +30,10 @@ bool SaysOutOfMemory(std::string_view text) {
 }  // namespace
 
 FunctionPool::Worker::Worker(FunctionPool& pool)
-    : pool_(pool), abort_timer_(pool.services_.loop), timer_(pool.services_.loop) {}
+    : pool_(pool),
+      abort_timer_(pool.services_.loop),
+      timer_(pool.services_.loop),
+      cpu_timer_(pool.services_.loop) {}
 
 bool FunctionPool::Worker::Trustworthy() const {
   // A program may answer its first request without having read it; later ones it has to wait for.
@@ -63,7 +69,33 @@ void FunctionPool::Worker::Adopt(SpawnedProcess process) {
 void FunctionPool::Worker::BecomeIdle() {
   state_ = State::kIdle;
   last_use_ = ++pool_.uses_;
-  timer_.Set(pool_.target().idle_timeout, [this] { End(); });
+  WaitForIdleEnd();
+}
+
+void FunctionPool::Worker::WaitForIdleEnd() {
+  if (state_ != State::kIdle) return;
+  timer_.Set(pool_.target().idle_timeout, [this] { OnIdleTimeout(); });
+}
+
+void FunctionPool::Worker::OnIdleTimeout() {
+  // Of the workers that are kept none has a time to end: it ends when it is not kept any more.
+  if (pool_.CountUsable() > pool_.workers_min()) End();
+}
+
+void FunctionPool::Worker::WatchCpuTime() {
+  const Microseconds limit = pool_.target().cpu_time_max;
+  if (limit == Microseconds(0)) return;
+  const Microseconds used = process_->CpuTime() - cpu_time_before_;
+  if (used >= limit) {
+    AbortCall(
+        {.type = "CpuTimeExceeded",
+         .message = fmt::format("the call used up its CPU time of {}", FormatDuration(limit))});
+    pool_.AfterWork();
+    return;
+  }
+  // All cores at once use it up the fastest.
+  const auto cores = std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  cpu_timer_.Set(std::max((limit - used) / cores, kCpuLookMin), [this] { WatchCpuTime(); });
 }
 
 void FunctionPool::Worker::Run(const std::shared_ptr<PendingCall>& call, std::string line) {
@@ -71,10 +103,15 @@ void FunctionPool::Worker::Run(const std::shared_ptr<PendingCall>& call, std::st
   state_ = State::kBusy;
   call_ = call;
   ++calls_;
+  if (pool_.target().cpu_time_max != Microseconds(0)) {
+    cpu_time_before_ = process_->CpuTime();
+    WatchCpuTime();
+  }
   process_->Send(std::move(line));
 }
 
 void FunctionPool::Worker::AbortCall(FunctionError error) {
+  cpu_timer_.Cancel();
   aborted_ = std::exchange(call_, nullptr);
   aborted_->deadline_timer.reset();
   abort_error_ = std::move(error);
@@ -167,11 +204,15 @@ void FunctionPool::Worker::OnAnswer(const std::string& line, bool more) {
     more = true;  // The worker may still hold the memory: it ends below.
   }
   ++answers_;
+  cpu_timer_.Cancel();
   pool_.start_failures_ = 0;
   const std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
+  const std::int64_t calls_max = pool_.target().calls_max > 0
+                                     ? pool_.target().calls_max
+                                     : pool_.services_.options.calls_per_worker_max;
   if (!answer.valid || more) {
     Kill();
-  } else if (calls_ >= pool_.services_.options.calls_per_worker_max) {
+  } else if (calls_ >= calls_max) {
     End();
   } else {
     BecomeIdle();
@@ -192,11 +233,15 @@ void FunctionPool::Worker::OnLineTooLong() {
 
 void FunctionPool::Worker::OnExit() {
   timer_.Cancel();
+  cpu_timer_.Cancel();
   FinishAborted();
   const State state = std::exchange(state_, State::kEnding);
   if (state == State::kBusy) {
     CallCrashed();
   } else if (state == State::kLoading) {
+    pool_.StartFailed(Crash(), TakeLogs({}));
+  } else if (state == State::kIdle && answers_ == 0 && pool_.workers_min() > 0) {
+    // A program without a handshake that ends at once would be started again and again.
     pool_.StartFailed(Crash(), TakeLogs({}));
   }
   const std::shared_ptr<FunctionPool> pool = pool_.shared_from_this();

@@ -36,6 +36,8 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   // Kills the process, and ends the call with `error` and the log once it is gone: until then the
   // function may still do something.
   void AbortCall(FunctionError error);
+  // Lets an idle worker's time run that was kept beyond it.
+  void WaitForIdleEnd();
   // Asks an idle worker to end; kills it when it takes too long.
   void End();
   void Kill();
@@ -49,6 +51,9 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   void OnAnswer(const std::string& line, bool more);
   bool RefusedToStart(const std::string& line);
   void BecomeIdle();
+  void OnIdleTimeout();
+  // Ends the call when its process has used up its CPU time; looks again when it could have.
+  void WatchCpuTime();
   void CallCrashed();
   void FinishAborted();
   void FailStart(FunctionError error);
@@ -65,7 +70,9 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   FunctionError abort_error_;
   EventLoop::Timer abort_timer_;  // For a process that the kernel does not let die.
   EventLoop::Timer timer_;        // Of the start, of being idle, or of the grace while ending.
-  int calls_ = 0;
+  EventLoop::Timer cpu_timer_;    // While a call runs that has a limit.
+  Microseconds cpu_time_before_{0};
+  std::int64_t calls_ = 0;
   int answers_ = 0;
   std::uint64_t last_use_ = 0;
 };

@@ -16,6 +16,7 @@
 #include "services/function-executor/drivers/process/function_pool.h"
 #include "services/function-executor/drivers/process/pending_call.h"
 #include "services/function-executor/drivers/process/program.h"
+#include "services/function-executor/drivers/process/source_cache.h"
 
 namespace penstock::executor {
 namespace {
@@ -23,6 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kLauncherName[] = "penstock-launch";
+// No uid begins with a dot (Program).
+constexpr char kSourcesFolder[] = ".sources";
 
 std::string FindLauncher() {
   std::error_code error;
@@ -76,13 +79,15 @@ class ProcessDriver::Core : public std::enable_shared_from_this<ProcessDriver::C
         clock_(clock),
         loop_("process-io"),
         files_({.name = "process-files", .threads = 1, .queue_max = 1U << 20}),
-        services_{options_, clock_, loop_, files_, workers_} {
+        sources_(options_.work_dir + "/" + kSourcesFolder, options_.sources),
+        services_{options_, clock_, loop_, files_, sources_, workers_} {
     (void)files_.TryPost([work_dir = options_.work_dir] { RemoveLeftovers(work_dir); });
   }
 
   void Start(std::shared_ptr<PendingCall> call);
   void Cancel(const std::shared_ptr<PendingCall>& call);
   void Forget(const std::string& uid, std::int64_t version);
+  void Keep(const std::string& uid, std::vector<std::shared_ptr<const FunctionSpec>> versions);
   void Stop();
   int workers() const { return workers_.load(); }
 
@@ -99,6 +104,7 @@ class ProcessDriver::Core : public std::enable_shared_from_this<ProcessDriver::C
   std::atomic<int> workers_{0};
   EventLoop loop_;
   WorkerPool files_;
+  SourceCache sources_;
   const PoolServices services_;
 
   // On the loop's thread.
@@ -163,12 +169,27 @@ void ProcessDriver::Core::Forget(const std::string& uid, std::int64_t version) {
     }
     for (const auto& pool : old) pool->Retire();
   });
+  sources_.Forget(uid, version);
+}
+
+void ProcessDriver::Core::Keep(const std::string& uid,
+                               std::vector<std::shared_ptr<const FunctionSpec>> versions) {
+  (void)Post([this, uid, versions = std::move(versions)] {
+    std::map<Key, std::shared_ptr<FunctionPool>> others(pools_.lower_bound({uid, INT64_MIN}),
+                                                        pools_.upper_bound({uid, INT64_MAX}));
+    for (const auto& version : versions) {
+      others.erase({version->uid, version->version});
+      PoolOf(version).SetKept(true);
+    }
+    for (const auto& [key, pool] : others) pool->SetKept(false);
+  });
 }
 
 void ProcessDriver::Core::Stop() {
   AssertMayBlock("ProcessDriver::Stop");
   const std::lock_guard stop_lock(stop_mutex_);
   if (std::exchange(stopped_, true)) return;
+  sources_.EndFetches();  // Pools wait for the starts that they have begun.
   std::promise<void> ended;
   {
     const std::lock_guard lock(post_mutex_);
@@ -185,6 +206,7 @@ void ProcessDriver::Core::Stop() {
     });
   }
   ended.get_future().wait();
+  sources_.Stop();
   files_.Stop();  // Removes the folders.
   loop_.Stop();
 }
@@ -224,6 +246,11 @@ std::shared_ptr<Driver::Call> ProcessDriver::Start(Invocation invocation, Done d
 
 void ProcessDriver::Forget(const std::string& uid, std::int64_t version) {
   core_->Forget(uid, version);
+}
+
+void ProcessDriver::Keep(const std::string& uid,
+                         std::vector<std::shared_ptr<const FunctionSpec>> versions) {
+  core_->Keep(uid, std::move(versions));
 }
 
 void ProcessDriver::Stop() { core_->Stop(); }

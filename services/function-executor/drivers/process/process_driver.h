@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/base/time.h"
 #include "services/function-executor/ports/driver.h"
+#include "services/function-executor/ports/source_fetcher.h"
 
 namespace penstock::executor {
 
@@ -35,8 +37,16 @@ struct ProcessDriverOptions {
   // Log text kept of one call, and of one line.
   std::size_t log_bytes_max = 64U << 10;
   std::size_t log_line_bytes_max = 8U << 10;
-  // Open files of one worker.
+  // Open files of one worker, unless its function says otherwise.
   int files_max = 1024;
+  // Where sources that functions name by digest come from; null: they cannot run. Must outlive the
+  // driver, which stops it.
+  SourceFetcher* sources = nullptr;
+  // The user whom workers run as, when the executor may choose (it is root); empty: its own. The
+  // numbers are those of `user`, its groups none but `group_id`.
+  std::string user;
+  std::uint32_t user_id = 0;
+  std::uint32_t group_id = 0;
 };
 
 // The `process` driver (README.md tells how workers live and what they speak).
@@ -59,6 +69,10 @@ class ProcessDriver final : public Driver {
 
   // Runs `invocation`, whose function must have a ProcessTarget.
   std::shared_ptr<Call> Start(Invocation invocation, Done done) override;
+
+  // Keeps ProcessTarget::workers_min workers of each of `versions`, which are all of the same
+  // function, `uid`, and no longer of its other versions. Never blocks.
+  void Keep(const std::string& uid, std::vector<std::shared_ptr<const FunctionSpec>> versions);
 
   // Lets calls of versions of `uid` below `version` finish, then ends their workers and removes
   // their folders.

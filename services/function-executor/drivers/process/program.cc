@@ -81,16 +81,74 @@ Program::Program(const ProcessDriverOptions& options, std::shared_ptr<const Func
 
 const ProcessTarget& Program::target() const { return std::get<ProcessTarget>(function_->target); }
 
-absl::Status Program::Prepare() {
-  if (prepared_) return absl::OkStatus();
+const std::string& Program::code_folder() const {
+  return source_ && target().source_is_archive() ? source_->path : folder_;
+}
+
+absl::Status Program::CheckTarget() const {
   const std::string& runtime = target().runtime;
   if (runtime != "python3" && runtime != "node" && runtime != "exec") {
     return FieldError("process.runtime", "expected python3, node or exec");
   }
-  if (runtime == "exec" && target().command.empty() && target().source.substr(0, 2) != "#!") {
+  if (runtime == "exec" && target().command.empty() && !source_ &&
+      target().source.substr(0, 2) != "#!") {
     return FieldError("process.source",
                       "expected a script whose first line is #! and its interpreter, or a command");
   }
+  return absl::OkStatus();
+}
+
+absl::Status Program::PlaceSource() const {
+  const bool is_exec = target().runtime == "exec";
+  const std::string path = fmt::format("{}/{}", folder_, SourceName(target().runtime));
+  if (!source_) {
+    if (is_exec && !target().command.empty()) return absl::OkStatus();
+    return WriteFile(path, target().source, is_exec ? 0700 : 0600);
+  }
+  std::error_code error;
+  if (target().source_is_archive()) {
+    if (target().entry.empty()) return absl::OkStatus();
+    const fs::path entry = fs::path(source_->path) / target().entry;
+    const fs::file_status status = fs::symlink_status(entry, error);
+    if (!fs::is_regular_file(status)) {
+      return FieldError("process.entry",
+                        fmt::format("there is no file \"{}\" in the archive", target().entry));
+    }
+    if (is_exec && (status.permissions() & fs::perms::owner_exec) == fs::perms::none) {
+      return FieldError("process.entry", fmt::format("\"{}\" may not be run: its mode in the "
+                                                     "archive lacks the x bit",
+                                                     target().entry));
+    }
+    return absl::OkStatus();
+  }
+  fs::copy_file(source_->path, path, fs::copy_options::overwrite_existing, error);
+  if (!error) fs::permissions(path, is_exec ? fs::perms::owner_all : fs::perms(0600), error);
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("cannot copy the source: {}", error.message()));
+}
+
+absl::Status Program::GiveFolder() const {
+  if (options_.user.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::vector<fs::path> paths{folder_};
+  for (fs::recursive_directory_iterator it(folder_, error), end; !error && it != end;
+       it.increment(error)) {
+    paths.push_back(it->path());
+  }
+  for (const fs::path& path : paths) {
+    if (::lchown(path.c_str(), options_.user_id, options_.group_id) != 0) {
+      return absl::UnavailableError(fmt::format("cannot give {} to the user {}: {}", path.string(),
+                                                options_.user, std::strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Program::Prepare(const SourceCache::Held& source) {
+  if (prepared_) return absl::OkStatus();
+  source_ = source;
+  RETURN_IF_ERROR(CheckTarget());
+  const std::string& runtime = target().runtime;
   Remove();
   RETURN_IF_ERROR(MakeFolder(folder_));
   RETURN_IF_ERROR(MakeFolder(fs::path(folder_) / kMarkerFolder));
@@ -99,10 +157,8 @@ absl::Status Program::Prepare() {
     RETURN_IF_ERROR(WriteFile(fmt::format("{}/{}/bootstrap", folder_, kMarkerFolder),
                               python ? kPythonBootstrap : kNodeBootstrap, 0600));
   }
-  if (runtime != "exec" || target().command.empty()) {
-    RETURN_IF_ERROR(WriteFile(fmt::format("{}/{}", folder_, SourceName(runtime)), target().source,
-                              runtime == "exec" ? 0700 : 0600));
-  }
+  RETURN_IF_ERROR(PlaceSource());
+  RETURN_IF_ERROR(GiveFolder());
   prepared_ = true;
   return absl::OkStatus();
 }
@@ -114,42 +170,66 @@ void Program::Remove() {
   fs::remove(fs::path(folder_).parent_path(), ignored);  // Unless another version is in it.
 }
 
-LaunchPlan Program::Plan() const {
+void Program::AddLimits(LaunchPlan* plan) const {
   const std::string& runtime = target().runtime;
   const std::int64_t memory = std::max<std::int64_t>(target().memory_bytes_max, kMebibyte);
-  LaunchPlan plan;
-  plan.private_channel = runtime != "exec";
   std::int64_t data_bytes = memory;
   if (runtime == "node") data_bytes += kNodeOverheadBytes;
-  plan.arguments = {options_.launcher_path,
-                    fmt::format("--parent={}", ::getpid()),
-                    fmt::format("--work-dir={}", folder_),
-                    fmt::format("--answer-fd={}", plan.private_channel ? kAnswerFd : STDOUT_FILENO),
-                    fmt::format("--data-bytes={}", data_bytes),
-                    fmt::format("--files={}", options_.files_max)};
+  const int files = target().files_max > 0 ? target().files_max : options_.files_max;
+  plan->arguments.push_back(fmt::format("--data-bytes={}", data_bytes));
+  plan->arguments.push_back(fmt::format("--files={}", files));
   if (runtime == "python3") {
-    plan.arguments.push_back(fmt::format("--address-bytes={}", memory + kAddressSlackBytes));
+    plan->arguments.push_back(fmt::format("--address-bytes={}", memory + kAddressSlackBytes));
   }
+}
+
+void Program::AddIsolation(LaunchPlan* plan) const {
+  const ProcessIsolation& isolation = target().isolation;
+  if (!options_.user.empty()) {
+    plan->arguments.push_back(fmt::format("--user={}", options_.user_id));
+    plan->arguments.push_back(fmt::format("--group={}", options_.group_id));
+  }
+  if (isolation.own_user) plan->arguments.push_back("--require=user");
+  if (isolation.no_network) plan->arguments.push_back("--require=no-network");
+  if (isolation.own_namespaces) plan->arguments.push_back("--require=namespaces");
+  if (isolation.any() && isolation.best_effort) plan->arguments.push_back("--best-effort=1");
+}
+
+std::vector<std::string> Program::Command() const {
+  const std::string& runtime = target().runtime;
+  const std::string source = target().entry.empty() ? SourceName(runtime) : target().entry;
+  const std::string bootstrap = fmt::format("{}/{}/bootstrap", folder_, kMarkerFolder);
+  if (runtime == "python3") {
+    return {options_.python, "-s", "-X", "utf8", bootstrap, source, target().handler};
+  }
+  if (runtime == "node") {
+    const std::int64_t memory = std::max<std::int64_t>(target().memory_bytes_max, kMebibyte);
+    return {options_.node, fmt::format("--max-old-space-size={}", memory / kMebibyte), bootstrap,
+            source, target().handler};
+  }
+  if (!target().command.empty()) return target().command;
+  return {fmt::format("{}/{}", code_folder(), source)};
+}
+
+LaunchPlan Program::Plan() const {
+  LaunchPlan plan;
+  plan.private_channel = target().runtime != "exec";
+  plan.arguments = {
+      options_.launcher_path, fmt::format("--parent={}", ::getpid()),
+      fmt::format("--work-dir={}", code_folder()),
+      fmt::format("--answer-fd={}", plan.private_channel ? kAnswerFd : STDOUT_FILENO)};
+  AddLimits(&plan);
+  AddIsolation(&plan);
   plan.arguments.push_back("--");
-  const std::string bootstrap = fmt::format("{}/bootstrap", kMarkerFolder);
-  std::vector<std::string> command;
-  if (runtime == "python3") {
-    command = {options_.python, "-s", "-X", "utf8", bootstrap, SourceName(runtime),
-               target().handler};
-  } else if (runtime == "node") {
-    command = {options_.node, fmt::format("--max-old-space-size={}", memory / kMebibyte), bootstrap,
-               SourceName(runtime), target().handler};
-  } else if (!target().command.empty()) {
-    command = target().command;
-  } else {
-    command = {fmt::format("{}/{}", folder_, SourceName(runtime))};
-  }
+  const std::vector<std::string> command = Command();
   plan.arguments.insert(plan.arguments.end(), command.begin(), command.end());
 
   std::map<std::string, std::string> environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                                     {"HOME", folder_},
                                                     {"TMPDIR", folder_},
                                                     {"LANG", "C.UTF-8"}};
+  // Modules of an archive are compiled once for all workers: its own folder is not theirs to write.
+  if (code_folder() != folder_) environment["PYTHONPYCACHEPREFIX"] = folder_ + "/.pycache";
   for (const auto& [name, value] : function_->environment) environment[name] = value;
   if (plan.private_channel) {
     environment["PENSTOCK_CHANNEL"] = fmt::format("{},{}", kRequestFd, kAnswerFd);

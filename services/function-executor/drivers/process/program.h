@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "services/function-executor/domain/invocation.h"
 #include "services/function-executor/drivers/process/process_driver.h"
+#include "services/function-executor/drivers/process/source_cache.h"
 
 namespace penstock::executor {
 
@@ -26,21 +27,33 @@ class Program {
   // `options` has a work_dir and launcher_path and must outlive this object.
   Program(const ProcessDriverOptions& options, std::shared_ptr<const FunctionSpec> function);
 
-  // Writes source and bootstrap into the folder, once. INVALID_ARGUMENT blames the function.
-  absl::Status Prepare();
+  // Writes source and bootstrap into the folder, once. `source` is what the function names by
+  // digest; null when it names none. INVALID_ARGUMENT blames the function.
+  absl::Status Prepare(const SourceCache::Held& source);
 
   // Deletes the folder.
   void Remove();
 
-  // Works also before Prepare.
+  // After Prepare.
   LaunchPlan Plan() const;
 
  private:
   const ProcessTarget& target() const;
+  absl::Status CheckTarget() const;
+  // Puts the function's code where its workers run it.
+  absl::Status PlaceSource() const;
+  // Gives the folder to the user whom workers run as.
+  absl::Status GiveFolder() const;
+  void AddLimits(LaunchPlan* plan) const;
+  void AddIsolation(LaunchPlan* plan) const;
+  std::vector<std::string> Command() const;
+  // The current folder of the workers.
+  const std::string& code_folder() const;
 
   const ProcessDriverOptions& options_;
   const std::shared_ptr<const FunctionSpec> function_;
   const std::string folder_;
+  SourceCache::Held source_;  // Held as long as workers may run it.
   bool prepared_ = false;
 };
 

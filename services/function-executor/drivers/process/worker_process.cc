@@ -7,7 +7,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <utility>
+#include <vector>
 
 #include "fmt/format.h"
 
@@ -17,6 +21,29 @@ namespace {
 constexpr std::size_t kReadBytes = 32U << 10;
 // What is read of one pipe before others get their turn; a flood must not hold the loop.
 constexpr std::size_t kReadTurnBytes = 512U << 10;
+
+// Processes that are looked at for the CPU time of one worker.
+constexpr std::size_t kFamilyMax = 64;
+
+// The CPU time of one process and of the children that it has waited for, in clock ticks.
+std::int64_t TicksOf(pid_t pid) {
+  // proc(5): utime, stime, cutime and cstime are fields 14 to 17 of "stat". The name in field 2 may
+  // hold anything; it ends with the last ')'.
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t end_of_name = text.rfind(')');
+  if (end_of_name == std::string::npos) return 0;
+  std::istringstream fields(text.substr(end_of_name + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  std::int64_t ticks = 0;
+  for (int field = 14; field <= 17; ++field) {
+    std::int64_t part = 0;
+    fields >> part;
+    ticks += part;
+  }
+  return ticks;
+}
 
 int BytesInPipe(int fd) {
   int bytes = 0;
@@ -210,6 +237,17 @@ std::string WorkerProcess::DescribeExit() const {
 
 bool WorkerProcess::killed_by_other() const {
   return !killed_ && WIFSIGNALED(exit_status_) && WTERMSIG(exit_status_) == SIGKILL;
+}
+
+Microseconds WorkerProcess::CpuTime() const {
+  std::vector<pid_t> processes{pid_};
+  std::int64_t ticks = 0;
+  for (std::size_t i = 0; i < processes.size() && i < kFamilyMax; ++i) {
+    ticks += TicksOf(processes[i]);
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", processes[i]));
+    for (pid_t child = 0; children >> child;) processes.push_back(child);
+  }
+  return Microseconds(ticks * 1'000'000 / ::sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace penstock::executor

@@ -65,6 +65,10 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   // True when it ended by a SIGKILL that was not ours. Valid from OnExit on.
   bool killed_by_other() const;
 
+  // What the process and its children have used, on all cores, to 10 ms; a child that ended counts
+  // once it was waited for. 0 when the process is gone.
+  Microseconds CpuTime() const;
+
   LogCollector& logs() { return logs_; }
   pid_t pid() const { return pid_; }
 

@@ -324,6 +324,8 @@ TEST_F(LoadTest, BrokenFilesAreProblemsNotCrashes) {
   EXPECT_THAT(Errors(), HasSubstr("expected one document"));
   File("{[a]: b}\n");
   EXPECT_THAT(Errors(), HasSubstr("a key must be a single word"));
+  File(std::string(251, 'k') + ": a\n");
+  EXPECT_THAT(Errors(), HasSubstr("F:1:1: a key has 251 bytes; expected at most 250"));
   File("name:\n");
   EXPECT_THAT(Errors(), HasSubstr("F:1:1: name: has no value; expected a string"));
 }

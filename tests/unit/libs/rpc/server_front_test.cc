@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -175,9 +176,10 @@ TEST_P(UnaryFrontTest, WhatIsNoMessageIsRefused) {
   std::string garbage;
   h2::AppendGrpcMessage(garbage, "\x0f\xff");
   std::string flagged = EchoMessage("x");
-  flagged[0] = 1;  // Compressed, by what no field says.
+  flagged[0] = 1;            // Compressed, by what no field says.
+  std::list<RawCall> calls;  // Until the client has stopped.
   for (const std::string& bytes : {garbage, flagged}) {
-    RawCall call(loops_);
+    RawCall& call = calls.emplace_back(loops_);
     call.Open(*client_, HeadOf(kEcho));
     call.Send(bytes);
     EXPECT_EQ(call.Status().code, absl::StatusCode::kInternal);

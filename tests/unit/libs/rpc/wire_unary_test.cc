@@ -186,6 +186,35 @@ TEST_F(UnaryCallerTest, AnswersWithTheMessageAndTheMetadata) {
   EXPECT_GT(*timeout, milliseconds(0));
 }
 
+TEST_F(UnaryCallerTest, ConnectsOnlyWhereItMay) {
+  script_ = [&](h2::Stream& stream, const h2::Fields&, const std::string&) {
+    Answer(stream, MessageOf("lovelace"));
+  };
+  std::atomic<bool> is_allowed = false;
+  UnaryCallerOptions options;
+  options.egress = [&](const std::string& address, std::uint16_t port) {
+    EXPECT_TRUE(address == "127.0.0.1" || address == "::1") << address;
+    EXPECT_EQ(port, server_->port());
+    if (is_allowed) return absl::OkStatus();
+    return absl::PermissionDeniedError("loopback is not allowed");
+  };
+  auto made = UnaryCaller::Create(loops_, dns_, "localhost:" + std::to_string(server_->port()),
+                                  std::move(options));
+  ASSERT_TRUE(made.ok()) << made.status();
+  const Result denied = Start(**made, "ada").get();
+  EXPECT_EQ(denied.status.code(), absl::StatusCode::kPermissionDenied) << denied.status;
+  EXPECT_EQ(ReasonOf(denied.status), "EGRESS_DENIED");
+  EXPECT_EQ(requests_, 0);
+  is_allowed = true;
+  // After a failure it pauses before it connects again.
+  Result result;
+  do {
+    result = Start(**made, "ada").get();
+  } while (absl::IsPermissionDenied(result.status));
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.value, "lovelace");
+}
+
 TEST_F(UnaryCallerTest, TakesAnAnswerInPieces) {
   const std::string large(300'000, 'x');
   script_ = [&](h2::Stream& stream, const h2::Fields&, const std::string&) {

@@ -156,7 +156,60 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"large output", ChangedPython([](auto& p) { p.max_output_bytes = (6 << 20) + 1; }),
              "function.process.max_output_bytes", "expected 1 to 6291456"},
         Case{"idle", ChangedPython([](auto& p) { p.idle_timeout = Microseconds(-1); }),
-             "function.process.idle_timeout", "expected 1ms to 24h"}));
+             "function.process.idle_timeout", "expected 1ms to 24h"},
+        Case{"kept workers", ChangedPython([](auto& p) { p.min_workers = p.max_workers; }), "", ""},
+        Case{"more kept than allowed",
+             ChangedPython([](auto& p) { p.min_workers = p.max_workers + 1; }),
+             "function.process.min_workers", "is 5: expected 0 to max_workers, which is 4"},
+        Case{"calls", ChangedPython([](auto& p) { p.max_calls = 1'000'001; }),
+             "function.process.max_calls", "expected 1 to 1000000"},
+        Case{"CPU time", ChangedPython([](auto& p) { p.max_cpu_time = Microseconds(9'999); }),
+             "function.process.max_cpu_time", "expected 10ms to 15m"},
+        Case{"open files", ChangedPython([](auto& p) { p.max_open_files = 127; }),
+             "function.process.max_open_files", "expected 128 to 65536"}));
+
+FunctionSpec Uploaded(const std::string& digest, const std::string& entry = "",
+                      const std::string& runtime = "python3") {
+  return ChangedPython([&](ProcessDriver& p) {
+    p.runtime = runtime;
+    p.source.clear();
+    p.source_digest = digest;
+    p.entry = entry;
+    if (runtime == "exec") p.handler.clear();
+  });
+}
+
+const std::string kDigest(64, 'a');
+
+INSTANTIATE_TEST_SUITE_P(
+    Sources, CheckSpecTest,
+    testing::Values(
+        Case{"one file", Uploaded(kDigest), "", ""},
+        Case{"an archive", Uploaded(kDigest, "src/main.py"), "", ""},
+        Case{"a program", Uploaded(kDigest, "", "exec"), "", ""},
+        Case{"a program of an archive", Uploaded(kDigest, "bin/run", "exec"), "", ""},
+        Case{"a command in an archive",
+             Changed(Uploaded(kDigest, "", "exec"),
+                     [](auto& s) {
+                       std::get<ProcessDriver>(s.driver).command = {"/usr/bin/perl", "main.pl"};
+                     }),
+             "", ""},
+        Case{"entry and command",
+             Changed(Uploaded(kDigest, "run", "exec"),
+                     [](auto& s) { std::get<ProcessDriver>(s.driver).command = {"/bin/sh"}; }),
+             "function.process.entry", "must not be set together with command"},
+        Case{"upper case", Uploaded(std::string(64, 'A')), "function.process.source_digest",
+             "expected 64 lower-case hexadecimal digits"},
+        Case{"source and digest", ChangedPython([](auto& p) { p.source_digest = kDigest; }),
+             "function.process.source_digest", "must not be set together with source"},
+        Case{"entry alone", ChangedPython([](auto& p) { p.entry = "main.py"; }),
+             "function.process.entry", "expected a source_digest beside it"},
+        Case{"absolute", Uploaded(kDigest, "/etc/passwd"), "function.process.entry",
+             "is not a path inside the archive"},
+        Case{"upwards", Uploaded(kDigest, "a/../../b"), "function.process.entry",
+             "is not a path inside the archive"},
+        Case{"a folder", Uploaded(kDigest, "a/"), "function.process.entry",
+             "is not a path inside the archive"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Common, CheckSpecTest,
@@ -216,6 +269,27 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"large schema",
              Changed(NoopSpec(), [](auto& s) { s.output_schema = std::string(65537, ' '); }),
              "function.output_schema", "takes 65537 bytes: expected at most 65536"},
+        Case{"attempts of asynchronous calls",
+             Changed(NoopSpec(), [](auto& s) { s.async.max_attempts = 1001; }),
+             "function.async.max_attempts", "expected 1 to 1000"},
+        Case{"delays of asynchronous calls",
+             Changed(NoopSpec(), [](auto& s) { s.async.max_delay = Microseconds(1); }),
+             "function.async.max_delay", "expected initial_delay to 24h"},
+        Case{"two destinations in one",
+             Changed(NoopSpec(),
+                     [](auto& s) {
+                       s.async.on_success = {"f", "a.b"};
+                     }),
+             "function.async.on_success", "exactly one of function and event_type"},
+        Case{"reserved type as a destination",
+             Changed(NoopSpec(),
+                     [](auto& s) {
+                       s.async.on_failure = {"", "penstock.x"};
+                     }),
+             "function.async.on_failure.event_type", "reserved"},
+        Case{"callback that is no URL",
+             Changed(NoopSpec(), [](auto& s) { s.async.callback_url = "ftp://x"; }),
+             "function.async.callback_url", "not an http or https URL"},
         Case{"large environment",
              Changed(PythonSpec(), [](auto& s) { s.environment["A"] = std::string(32766, 'x'); }),
              "function.environment", "takes 32769 bytes: expected at most 32768"},

@@ -87,6 +87,7 @@ class FakeSession final : public FunctionWriter {
         if (!is_named) continue;
         for (const auto& [key, value] : by_key) change.secrets.push_back(value);
       }
+      change.space_middleware = GetSpaceMiddleware(function.name.space)->steps;
       all.push_back(std::move(change));
     }
     for (const Function& function : state_.deletions) {
@@ -140,6 +141,40 @@ class FakeSession final : public FunctionWriter {
       if (hold.service == service) holds.push_back(hold);
     }
     return holds;
+  }
+
+  absl::StatusOr<SpaceMiddleware> GetSpaceMiddleware(const std::string& space) override {
+    const auto found = state_.space_middleware.find(space);
+    if (found != state_.space_middleware.end()) return found->second;
+    SpaceMiddleware none;
+    none.space = space;
+    return none;
+  }
+
+  absl::StatusOr<std::int64_t> PutSpaceMiddleware(const SpaceMiddleware& middleware) override {
+    state_.space_middleware.insert_or_assign(middleware.space, middleware);
+    std::vector<FunctionName> names;
+    for (const auto& [name, function] : state_.functions) {
+      if (name.space == middleware.space) names.push_back(name);
+    }
+    std::int64_t revision = 0;
+    for (const FunctionName& name : names) {
+      ASSIGN_OR_RETURN(revision, Touch(name));
+    }
+    return revision;
+  }
+
+  absl::StatusOr<std::set<SourceName>> SourcesInUse() override {
+    std::set<SourceName> sources;
+    for (const auto& [name, function] : state_.functions) {
+      for (const auto& [version, stored] : state_.versions[function.uid]) {
+        const auto* process = std::get_if<ProcessDriver>(&stored.spec.driver);
+        if (process != nullptr && !process->source_digest.empty()) {
+          sources.insert({name.space, process->source_digest});
+        }
+      }
+    }
+    return sources;
   }
 
   absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override {

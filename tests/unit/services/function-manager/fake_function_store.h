@@ -35,6 +35,7 @@ class FakeFunctionStore final : public FunctionStore {
     std::set<Hold> holds;
     std::map<SecretName, Secret> secrets;
     std::map<SecretName, std::map<std::string, SecretValue>> secret_values;  // By key.
+    std::map<std::string, SpaceMiddleware> space_middleware;
   };
 
  private:

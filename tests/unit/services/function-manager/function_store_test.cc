@@ -148,6 +148,16 @@ TEST_P(FunctionStoreTest, GivesBackWhatWasPut) {
   EXPECT_EQ(store_->Count(), 2);
 }
 
+TEST_P(FunctionStoreTest, NamesTheSourcesOfAllKeptVersions) {
+  FunctionSpec spec = PythonSpec("");
+  std::get<ProcessDriver>(spec.driver).source_digest = std::string(64, 'a');
+  Put(NamedFunction("f", spec));
+  Put(NamedFunction("g", PythonSpec("text")));
+  const auto sources =
+      Ask<std::set<SourceName>>([](auto& reader) { return reader.SourcesInUse(); });
+  EXPECT_EQ(sources, (std::set<SourceName>{{"default", std::string(64, 'a')}}));
+}
+
 TEST_P(FunctionStoreTest, GivesEachChangeTheNextRevision) {
   const std::int64_t start = Revision();
   EXPECT_GT(start, 0);
@@ -284,6 +294,32 @@ TEST_P(FunctionStoreTest, GivesTheLatestChangeOfEachFunctionInOrder) {
   EXPECT_EQ(Changes({.after = b.revision, .deletions_after = deleted}).changes,
             (std::vector<Change>{{false, a, {1, 2}}}));
   EXPECT_TRUE(Changes({.after = deleted, .deletions_after = deleted}).changes.empty());
+}
+
+TEST_P(FunctionStoreTest, KeepsTheStepsOfSpacesAndTouchesTheirFunctions) {
+  const Function a = Put(NamedFunction("a"));
+  const Function b = Put(NamedFunction("b"));
+  const Function c = Put(NamedFunction("c", NoopSpec(), "other"));
+  SpaceMiddleware steps;
+  steps.space = "default";
+  steps.generation = 3;
+  steps.update_time = FromUnixMicros(7);
+  steps.steps = R"([{"log":{}}])";
+  std::int64_t revision = 0;
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                EXPECT_TRUE(writer.GetSpaceMiddleware("default")->steps.empty());
+                ASSIGN_OR_RETURN(revision, writer.PutSpaceMiddleware(steps));
+                EXPECT_EQ(*writer.GetSpaceMiddleware("default"), steps);
+                EXPECT_EQ(*writer.PutSpaceMiddleware({"empty", 1, {}, "[]"}), 0);
+                return absl::OkStatus();
+              }).ok());
+  EXPECT_EQ(revision, c.revision + 2);
+  const ChangePage page = Changes({.after = c.revision, .deletions_after = c.revision});
+  ASSERT_EQ(page.changes.size(), 2U);
+  EXPECT_EQ(page.changes[0].function.name, a.name);
+  EXPECT_EQ(page.changes[0].function.version, 1);
+  EXPECT_EQ(page.changes[1].function.name, b.name);
+  EXPECT_EQ(page.changes[1].space_middleware, steps.steps);
 }
 
 TEST_P(FunctionStoreTest, KeepsTrafficAndAliasesBesideTheVersions) {

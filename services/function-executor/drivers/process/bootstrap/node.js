@@ -103,6 +103,8 @@ function load(source, handlerName) {
   return handler;
 }
 
+const METRICS_MAX = 32;
+
 let busy = false;
 
 async function answerTo(handler, line) {
@@ -113,11 +115,18 @@ async function answerTo(handler, line) {
     const message = `the payload cannot be read: ${error.message}`;
     return JSON.stringify({ error: failure('InputError', error.name, message) });
   }
+  const metrics = [];
+  request.context.metric = (name, value = 1, labels = {}) => {
+    metrics.push({ name: String(name), value: Number(value), labels });
+  };
+  let answer;
   try {
-    return encodeResult(await handler(request.context, request.payload));
+    answer = encodeResult(await handler(request.context, request.payload));
   } catch (error) {
-    return JSON.stringify({ error: describe(error) });
+    answer = JSON.stringify({ error: describe(error) });
   }
+  if (metrics.length === 0) return answer;
+  return `${answer.slice(0, -1)},"metrics":${JSON.stringify(metrics.slice(0, METRICS_MAX))}}`;
 }
 
 function serve(handler) {

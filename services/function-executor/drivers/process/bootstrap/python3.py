@@ -13,6 +13,8 @@ import traceback
 import types
 
 FRAMES_MAX = 64
+METRICS_MAX = 32
+METRICS = []  # What the function measured in this call.
 BOOTSTRAP = os.path.abspath(__file__)
 
 
@@ -124,6 +126,7 @@ def load(source, handler_name):
     """Loads the function's source and returns its handler."""
     penstock = types.ModuleType("penstock", "What Penstock offers to functions.")
     penstock.InputError = InputError
+    penstock.metric = metric
     InputError.__module__ = "penstock"
     sys.modules["penstock"] = penstock
 
@@ -131,7 +134,9 @@ def load(source, handler_name):
     module.__file__ = os.path.abspath(source)
     sys.modules["function"] = module
     sys.argv = [source]
-    sys.path[0] = os.getcwd()
+    sys.path[0] = os.path.dirname(module.__file__)
+    if sys.path[0] != os.getcwd():
+        sys.path.insert(1, os.getcwd())
     with open(source, "rb") as file:
         code = compile(file.read(), source, "exec", dont_inherit=True)
     exec(code, module.__dict__)
@@ -148,12 +153,31 @@ def answer_to(handler, line):
     except Exception as error:
         message = f"the payload cannot be read: {text_of(error)}"
         return encode_failure(failure("InputError", type(error).__name__, message))
+    METRICS.clear()
     try:
-        return encode_result(handler(context, payload))
+        answer = encode_result(handler(context, payload))
     except SystemExit:
         raise
     except BaseException as error:
-        return encode_failure(describe(error))
+        answer = encode_failure(describe(error))
+    return with_metrics(answer)
+
+
+def metric(name, value=1, **labels):
+    """Adds `value` to the counter `penstock_function_{name}`, told apart by labels."""
+    labels = {key: str(text) for key, text in labels.items()}
+    METRICS.append({"name": str(name), "value": float(value), "labels": labels})
+
+
+def with_metrics(answer):
+    if not METRICS:
+        return answer
+    try:
+        text = json.dumps(METRICS[:METRICS_MAX], allow_nan=False)
+    except ValueError as error:
+        print(f"the metrics are left out: {error}", file=sys.stderr)
+        return answer
+    return f'{answer[:-1]},"metrics":{text}}}'
 
 
 def exit_code(error):

@@ -113,6 +113,9 @@ class MemoryDelivery final : public DeliveryControl {
                std::function<void(absl::StatusOr<std::int64_t>)> done) override {
     done(static_cast<std::int64_t>(letters.size()));
   }
+  void Cancel(const DeliveryKey&, std::function<void(CancelVerdict)> done) override {
+    done(CancelVerdict::kUnknown);
+  }
   void Purged(const std::vector<StoredDeadLetter>&) override {}
   void StartReplay(const StoredReplay&) override {}
   void SetReplayPaused(const std::string&, bool) override {}

@@ -2,8 +2,12 @@
 #include <io/cloudevents/v1/cloudevents.pb.h>
 
 #include <chrono>
+#include <map>
+#include <memory>
+#include <string>
 
 #include "libs/cloudevents/event.h"
+#include "services/event-broker/domain/catalog/invocation_lanes.h"
 #include "tests/unit/services/event-broker/delivery/runner_fixture.h"
 
 namespace penstock::broker {
@@ -151,6 +155,136 @@ TEST_F(EventsOfDeliveryTest, AnEventWhoseTimeHasPassedIsNotSent) {
   EXPECT_EQ(DeadLetters()[0].delivery.reason, DeadReason::kExpired);
   ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 1; }));
   EXPECT_EQ(invoker_->count(), 1u);
+}
+
+// Asynchronous invocations of the function "bill".
+class InvocationsTest : public EventsOfDeliveryTest {
+ protected:
+  absl::Status Ensure(const RetryPolicy& retry, LanePurpose purpose = LanePurpose::kCalls) {
+    if (lanes_ == nullptr) lanes_ = std::make_unique<InvocationLanes>(*catalog_);
+    std::promise<absl::Status> answer;
+    lanes_->Ensure({{purpose, "shop", "bill", retry}},
+                   [&](absl::Status status) { answer.set_value(std::move(status)); });
+    return answer.get_future().get();
+  }
+  static RetryPolicy Retry(int attempts_max) {
+    RetryPolicy retry;
+    retry.attempts_max = attempts_max;
+    retry.delay_initial = retry.delay_max = std::chrono::milliseconds(1);
+    return retry;
+  }
+  static CloudEvent Requested(const std::map<std::string, std::string>& attributes) {
+    CloudEvent event = MakeEvent(kInvocationRequested);
+    (*event.mutable_attributes())["subject"].set_ce_string("bill");
+    for (const auto& [name, value] : attributes) {
+      (*event.mutable_attributes())[name].set_ce_string(value);
+    }
+    return event;
+  }
+
+  std::unique_ptr<InvocationLanes> lanes_;
+};
+
+TEST_F(InvocationsTest, EachFunctionHasASubscriptionThatHoldsNothing) {
+  answer_ = nullptr;
+  StartBroker();
+  ASSERT_TRUE(Ensure(Retry(3)).ok());
+  ASSERT_TRUE(Ensure(Retry(3)).ok()) << "it is there already";
+  auto lane = catalog_->Get("shop", "penstock.async.bill");
+  ASSERT_TRUE(lane.ok()) << lane.status();
+  EXPECT_EQ(references_.held, 0);
+  ASSERT_TRUE(Ensure(Retry(7)).ok());
+  EXPECT_EQ(catalog_->Get("shop", "penstock.async.bill")->retry.attempts_max, 7);
+  EXPECT_EQ(catalog_->Get("shop", "penstock.async.bill")->uid, lane->uid);
+
+  Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  EXPECT_EQ(invoker_->orders()[0].purpose, LanePurpose::kCalls);
+  EXPECT_EQ(invoker_->orders()[0].function, "spaces/shop/functions/bill");
+}
+
+TEST_F(InvocationsTest, LongNamesAreCutAndToldApart) {
+  const std::string a(63, 'a');
+  const std::string b = a.substr(0, 62) + "b";
+  const std::string id = InvocationLaneId(LanePurpose::kCallbacks, a);
+  EXPECT_EQ(id.size(), 63U);
+  EXPECT_NE(id, InvocationLaneId(LanePurpose::kCallbacks, b));
+}
+
+TEST_F(InvocationsTest, AResultGoesToEachPlaceThatItNames) {
+  answer_ = nullptr;
+  StartBroker();
+  ASSERT_TRUE(Ensure(Retry(3)).ok());
+  Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  const InvocationOrder order = invoker_->orders()[0];
+  invoker_->FinishWithReply(order, Requested({{"penstockonsuccess", "type:bill.done"},
+                                              {"penstockcallback", "http://there/"},
+                                              {"penstockstate", "SUCCEEDED"}})
+                                       .SerializeAsString());
+  const auto done = FindByType("bill.done");
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->id, order.key.Id() + "/destination");
+  EXPECT_EQ(done->source, "/spaces/shop/functions/bill");
+  EXPECT_EQ(Attribute(ParseEvent(done->body), "penstockcallback"), "") << "not for subscribers";
+  const auto callback = FindByType(kInvocationCompleted);
+  ASSERT_TRUE(callback);
+  EXPECT_EQ(Attribute(ParseEvent(callback->body), "penstockcallback"), "http://there/");
+  EXPECT_EQ(Attribute(ParseEvent(callback->body), "penstockstate"), "SUCCEEDED");
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 1; }));
+}
+
+TEST_F(InvocationsTest, AFailureGoesWhereTheInvocationSaysOrIsADeadLetter) {
+  answer_ = [](const InvocationOrder&) { return DeliveryOutcome::kPermanent; };
+  StartBroker();
+  ASSERT_TRUE(Ensure(Retry(3)).ok());
+  Publish(
+      1, kInvocationRequested,
+      Requested({{"penstockonfailure", "function:mourn"}, {"penstockcallback", "http://there/"}})
+          .SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().sunk == 1; }));
+  const auto callback = FindByType(kInvocationCompleted);
+  ASSERT_TRUE(callback);
+  EXPECT_EQ(Attribute(ParseEvent(callback->body), "penstockstate"), "FAILED");
+  EXPECT_EQ(Attribute(ParseEvent(callback->body), "deadlettererror"), "Boom: it broke");
+  const auto scanned =
+      log_->Scan({.filter = {.types = {kInvocationRequested}, .control_records = false}});
+  ASSERT_TRUE(scanned.ok());
+  const CloudEvent next = ParseEvent(scanned->records.back().body);
+  EXPECT_EQ(Attribute(next, "subject"), "mourn");
+  EXPECT_EQ(Attribute(next, "penstockonfailure"), "") << "it is called without destinations";
+  EXPECT_EQ(next.text_data(), "hello");
+  EXPECT_TRUE(DeadLetters().empty());
+
+  Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return DeadLetters().size() == 1; }));
+  EXPECT_EQ(DeadLetters()[0].subscription, "penstock.async.bill");
+}
+
+TEST_F(InvocationsTest, WhatIsCancelledWhileItWaitsStaysSoOverARestart) {
+  answer_ = nullptr;
+  StartBroker();
+  ASSERT_TRUE(Ensure(Retry(3)).ok());
+  const std::string uid = catalog_->Get("shop", "penstock.async.bill")->uid;
+  ASSERT_TRUE(
+      WaitFor([&](auto done) { catalog_->Pause("shop", "penstock.async.bill", done); }).ok());
+  const Sequence sequence = Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
+  CancelVerdict verdict = CancelVerdict::kNotReached;
+  ASSERT_TRUE(Eventually([&] {
+    std::promise<CancelVerdict> answer;
+    runner_->Cancel({uid, sequence}, [&](CancelVerdict got) { answer.set_value(got); });
+    verdict = answer.get_future().get();
+    return verdict != CancelVerdict::kNotReached;
+  }));
+  EXPECT_EQ(verdict, CancelVerdict::kCancelled);
+  lanes_.reset();
+  StopBroker(0ms);
+  StartBroker();
+  ASSERT_TRUE(
+      WaitFor([&](auto done) { catalog_->Resume("shop", "penstock.async.bill", done); }).ok());
+  Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  EXPECT_GT(invoker_->orders()[0].key.sequence, sequence) << "only the later one runs";
 }
 
 }  // namespace

@@ -222,6 +222,7 @@ class IdleDelivery final : public DeliveryControl {
                     std::function<void(std::optional<DeliveryWhereabouts>)>) override {}
   void Redrive(std::vector<StoredDeadLetter>, int,
                std::function<void(absl::StatusOr<std::int64_t>)>) override {}
+  void Cancel(const DeliveryKey&, std::function<void(CancelVerdict)>) override {}
   void Purged(const std::vector<StoredDeadLetter>&) override {}
   void StartReplay(const StoredReplay&) override {}
   void SetReplayPaused(const std::string&, bool) override {}

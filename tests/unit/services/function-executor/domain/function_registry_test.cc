@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,8 +33,15 @@ class FunctionRegistryTest : public ::testing::Test {
  protected:
   FakeTimers timers_;
   std::vector<std::pair<std::string, std::int64_t>> forgotten_;
-  FunctionRegistry registry_{timers_, [this](const std::string& uid, std::int64_t version) {
+  std::map<std::string, std::vector<std::int64_t>> kept_;  // By uid, as told last.
+  FunctionRegistry registry_{timers_,
+                             [this](const std::string& uid, std::int64_t version) {
                                forgotten_.emplace_back(uid, version);
+                             },
+                             [this](const std::string& uid, const auto& reached) {
+                               auto& versions = kept_[uid];
+                               versions.clear();
+                               for (const auto& spec : reached) versions.push_back(spec->version);
                              }};
 };
 
@@ -45,6 +53,44 @@ TEST_F(FunctionRegistryTest, IsNotReadyBeforeTheFirstSnapshot) {
   registry_.ApplySnapshot({}, 0);
   EXPECT_TRUE(registry_.Ready().ok());
   EXPECT_TRUE(registry_.Has(0));
+}
+
+// With workers that are kept.
+FunctionUpdate Warm(std::int64_t version, bool is_older = false) {
+  FunctionUpdate update = Update("f", version);
+  auto spec = std::make_shared<FunctionSpec>(*update.spec);
+  spec->target = ProcessTarget{.workers_min = 1};
+  update.spec = spec;
+  update.is_older_version = is_older;
+  return update;
+}
+
+TEST_F(FunctionRegistryTest, TellsWhichVersionsWithKeptWorkersAreReached) {
+  using Versions = std::vector<std::int64_t>;
+  registry_.ApplySnapshot({Warm(1), Update("g", 1, "v")}, 10);
+  EXPECT_EQ(kept_["u"], Versions{1});
+  EXPECT_FALSE(kept_.contains("v"));
+  FunctionUpdate split = Warm(2);
+  split.kept = {1, 2};
+  split.traffic = {{2, 5}, {1, 95}};
+  registry_.ApplyChanges({split}, 11);
+  EXPECT_EQ(kept_["u"], (Versions{1, 2}));
+  split.traffic = {{1, 100}};
+  registry_.ApplyChanges({split}, 12);
+  EXPECT_EQ(kept_["u"], Versions{1});
+  split.traffic = {};
+  split.aliases = {{"stable", 1}};
+  registry_.ApplyChanges({split}, 13);
+  EXPECT_EQ(kept_["u"], (Versions{1, 2}));
+  registry_.ApplyChanges({Gone("f")}, 14);
+  EXPECT_EQ(kept_["u"], Versions{});
+}
+
+TEST_F(FunctionRegistryTest, TellsOfTheVersionsOfASnapshotOnceItsFunctionIsThere) {
+  registry_.ApplySnapshot({Warm(1, /*is_older=*/true), Warm(2)}, 10);
+  EXPECT_EQ(kept_["u"], std::vector<std::int64_t>{2});
+  registry_.ApplySnapshot({}, 11);
+  EXPECT_EQ(kept_["u"], std::vector<std::int64_t>{});
 }
 
 TEST_F(FunctionRegistryTest, FollowsChanges) {

@@ -28,12 +28,17 @@ struct CountingObserver final : CallObserver {
     --in_flight;
     results.push_back(result);
   }
+  void OnMetrics(const FunctionSpec& function,
+                 const std::vector<FunctionMetric>& emitted) override {
+    for (const FunctionMetric& metric : emitted) metrics.push_back(function.id + "." + metric.name);
+  }
   void OnRefused(TriggerKind) override { results.push_back(CallResult::kRefused); }
   void OnQueued(int by) override { queued += by; }
 
   int in_flight = 0;
   int queued = 0;
   std::vector<CallResult> results;
+  std::vector<std::string> metrics;
 };
 
 class InvokerTest : public ::testing::Test {
@@ -163,6 +168,66 @@ TEST_F(InvokerTest, RunsAFunctionAndKeepsItsRecord) {
   EXPECT_EQ(store_.records[0].id, id);
   EXPECT_EQ(store_.records[0].state, ExecutionState::kSucceeded);
   EXPECT_EQ(store_.records[0].duration, Microseconds(2s));
+}
+
+TEST_F(InvokerTest, TheRecordSaysHowLongEachStageTook) {
+  Publish(1);
+  const Pending first = Invoke();
+  const Pending second = Invoke();
+  clock_.Advance(3s);
+  driver_.calls[0]->Succeed();
+  ASSERT_EQ(driver_.calls.size(), 2U);
+  clock_.Advance(2s);
+  driver_.calls[1]->Succeed();
+  ASSERT_EQ(store_.records.size(), 2U);
+  EXPECT_EQ(store_.records[0].queue, Microseconds(0));
+  EXPECT_EQ(store_.records[0].driver, Microseconds(3s));
+  EXPECT_EQ(store_.records[1].queue, Microseconds(3s));
+  EXPECT_EQ(store_.records[1].driver, Microseconds(2s));
+  EXPECT_EQ(store_.records[1].middleware, Microseconds(0));
+  EXPECT_EQ(store_.records[1].duration, Microseconds(2s));
+}
+
+TEST_F(InvokerTest, AnEventThatAsksForACallIsRecordedButNotGiven) {
+  InvokeOrder order = Order();
+  order.execution_id = "async-d-7.2";
+  order.event_is_call = true;
+  order.event = EventAttributes{"e", "/s", "penstock.invocation.requested", "1.0", {}};
+  order.delivery_id = "d-7";
+  order.attempt = 2;
+  const Pending pending = Invoke(std::move(order));
+  ASSERT_EQ(driver_.calls.size(), 1U);
+  EXPECT_FALSE(driver_.calls[0]->invocation.event);
+  EXPECT_EQ(driver_.calls[0]->invocation.execution_id, "async-d-7.2");
+  driver_.calls[0]->Succeed();
+  ASSERT_EQ(store_.records.size(), 1U);
+  EXPECT_EQ(store_.records[0].id, "async-d-7.2");
+  EXPECT_EQ(store_.records[0].event_id, "e");
+  EXPECT_EQ(store_.records[0].attempt, 2);
+}
+
+TEST_F(InvokerTest, SomethingElseMayBeCalledInsteadOfTheFunction) {
+  auto target = std::make_shared<FunctionSpec>();
+  target->space = "default";
+  target->id = "f";
+  target->timeout = 5s;
+  target->target = HttpTarget{"http://example.com/done", HttpFormat::kBinary, {}};
+  InvokeOrder order = Order();
+  order.instead = target;
+  Invoke(std::move(order));
+  EXPECT_TRUE(driver_.calls.empty()) << "the function itself is not called";
+  ASSERT_EQ(http_.calls.size(), 1U);
+  EXPECT_EQ(http_.calls[0]->invocation.function, target);
+  EXPECT_EQ(http_.calls[0]->invocation.deadline, clock_.Monotonic() + 5s);
+}
+
+TEST_F(InvokerTest, TellsWhatTheFunctionMeasured) {
+  Invoke();
+  Outcome outcome;
+  outcome.metrics = {{"orders", 2, {}}};
+  outcome.error = FunctionError{};
+  driver_.calls[0]->Finish(std::move(outcome));
+  EXPECT_EQ(observer_.metrics, std::vector<std::string>{"f.orders"}) << "also with a failure";
 }
 
 TEST_F(InvokerTest, TheShortestLimitIsTheDeadline) {

@@ -63,6 +63,12 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   record.error = FunctionError{ErrorCategory::kInput, "ValueError", "bad", {"line 1", "line 2"}};
   record.logs = {{"a", ""}, {"b"}, true};
   record.traceparent = "00-1-2-01";
+  record.steps = {{"timeout", StepPhase::kBefore, Microseconds(0), "passed", true},
+                  {"retry", StepPhase::kAfter, Microseconds(1'234'567), "retried 2", false},
+                  {"grpc", StepPhase::kAfter, Microseconds(5), "", false}};
+  record.queue = Microseconds(1);
+  record.middleware = Microseconds(2);
+  record.driver = Microseconds(3);
   this->Append(record);
   const auto found = GetNow(*this->store_, "default", record.id);
   ASSERT_TRUE(found.ok()) << found.status();
@@ -71,6 +77,9 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   EXPECT_EQ(found->state, ExecutionState::kFailed);
   EXPECT_EQ(found->start, record.start);
   EXPECT_EQ(found->duration, record.duration);
+  EXPECT_EQ(found->queue, record.queue);
+  EXPECT_EQ(found->middleware, record.middleware);
+  EXPECT_EQ(found->driver, record.driver);
   EXPECT_EQ(found->attempt, 3);
   EXPECT_EQ(found->delivery_id, "d");
   EXPECT_EQ(found->subscription, "s");
@@ -89,6 +98,7 @@ TYPED_TEST(ExecutionStoreTest, GivesBackAllOfARecord) {
   EXPECT_EQ(found->logs.err, record.logs.err);
   EXPECT_TRUE(found->logs.truncated);
   EXPECT_EQ(found->traceparent, record.traceparent);
+  EXPECT_EQ(found->steps, record.steps);
 }
 
 TYPED_TEST(ExecutionStoreTest, WhatIsEmptyStaysEmpty) {
@@ -98,6 +108,7 @@ TYPED_TEST(ExecutionStoreTest, WhatIsEmptyStaysEmpty) {
   EXPECT_FALSE(found->input);
   EXPECT_FALSE(found->error);
   EXPECT_TRUE(found->logs.out.empty());
+  EXPECT_TRUE(found->steps.empty());
   EXPECT_EQ(found->event_id, "");
 }
 

@@ -134,6 +134,23 @@ TEST_F(SqliteExecutionStoreTest, ABatchIsFoundByEachDeliveryUntilItIsDeleted) {
   EXPECT_EQ(left->Int(0), 0);
 }
 
+TEST_F(SqliteExecutionStoreTest, KeepsAsManyBytesAsItMay) {
+  options_.retention_bytes = 2 << 20;
+  options_.write_interval = 1ms;
+  const auto store = Open();
+  constexpr int kRecords = 1'000;
+  for (int i = 0; i < kRecords; ++i) {
+    ExecutionRecord record = Record(i);
+    record.input = RecordedBody{"text/plain", std::string(8'000, 'x'), 8'000, false};
+    store->Append(std::move(record), {});
+  }
+  // 8 MB were written; retention goes on after the last record.
+  EXPECT_TRUE(Eventually([&] { return Count(*store) < 300; })) << Count(*store);
+  EXPECT_GT(Count(*store), 100U) << "it takes no more than it has to";
+  EXPECT_TRUE(GetNow(*store, "default", Record(kRecords - 1).id).ok()) << "the newest stays";
+  EXPECT_FALSE(GetNow(*store, "default", Record(0).id).ok());
+}
+
 TEST_F(SqliteExecutionStoreTest, TakesAFileOfBeforeBatchesOver) {
   options_.path = folder_.path() + "/executions.db";
   sqlite::Schema before = ExecutionSchema();

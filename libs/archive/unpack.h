@@ -1,0 +1,26 @@
+// Reads archives that anybody may have made.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace penstock::archive {
+
+// Bounds on what an archive unfolds to.
+struct UnpackLimits {
+  std::int64_t files_max = 20'000;  // Folders count too.
+  std::int64_t bytes_max = std::int64_t{512} << 20;
+};
+
+// Unpacks the tar archive `file`, compressed with gzip or not, into `folder`, which exists and is
+// empty. Files are made with mode 0644, or 0755 when their owner may run them, folders with 0755.
+// INVALID_ARGUMENT, saying what and in which entry, for what is no such archive, for paths that are
+// absolute or leave the folder, for links, devices and every other kind but files and folders, for
+// an entry that is there twice, and beyond the limits. What was unpacked before an error stays.
+// Blocks.
+absl::Status Unpack(const std::string& file, const std::string& folder,
+                    const UnpackLimits& limits = {});
+
+}  // namespace penstock::archive
