@@ -15,6 +15,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from penstock_test.api import Api, violated_fields
+from penstock_test.checks import wait_until
 from penstock_test.http_client import HttpClient
 from penstock_test.process import source_dir
 from penstock_test.suite import run_with_suite
@@ -92,14 +93,17 @@ def deploys(suite, api, checks):
     first = suite.cli("function", "deploy", str(folder))
     checks.equal("a folder is deployed", (first.returncode, first.stderr), (0, ""))
     checks.contains("as version 1", first.stdout, '"shop" created (READY, version 1)')
-    checks.equal("and runs", api.invoke("shop", 7).json(), [21, "here"])
+    checks.equal("and runs", invoke_deployed(api, "shop", 7).json(), [21, "here"])
     again = suite.cli("function", "deploy", str(folder))
     checks.contains("again: nothing changes", again.stdout, "unchanged (READY, version 1)")
     checks.contains("and nothing is sent", again.stdout, "is there already")
     (folder / "lib" / "prices.py").write_text("def of(x):\n    return x * 4\n")
     changed = suite.cli("function", "deploy", str(folder))
     checks.contains("a changed file makes a version", changed.stdout, "updated (READY, version 2)")
-    checks.equal("which the next call runs", api.invoke("shop", 7).json(), [28, "here"])
+    # HTTP calls do not know what the command line changed: it is there a moment later.
+    checks.eventually(
+        "which calls run then", lambda: api.invoke("shop", 7).json() == [28, "here"]
+    )
     (folder / "penstock.yaml").write_text(manifest + "timeot: 3s\n")
     wrong = suite.cli("function", "deploy", str(folder))
     checks.equal("a misspelt manifest is refused", wrong.returncode, 1)
@@ -129,12 +133,18 @@ def speaks_the_line_protocol(suite, api, checks):
             continue
         deployed = suite.cli("function", "deploy", str(folder))
         checks.equal(f"{language}: is deployed", (deployed.returncode, deployed.stderr), (0, ""))
-        answer = api.invoke(f"greet-{language}", {"name": "Ada"})
+        answer = invoke_deployed(api, f"greet-{language}", {"name": "Ada"})
         checks.equal(f"{language}: answers", answer.json(), {"hello": "Ada", "from": language})
         record = record_of(api, answer)
         checks.equal(f"{language}: logs", record["logs"]["stderr"], ["greeting Ada"])
         blamed = api.invoke(f"greet-{language}", {})
         checks.status(f"{language}: blames its caller", blamed, 400)
+
+
+def invoke_deployed(api, name, payload):
+    """The answer of a function that the command line has made, of which HTTP calls learn a moment later."""
+    wait_until(lambda: api.invoke(name, payload).status == 200, 10, f"{name} can be called")
+    return api.invoke(name, payload)
 
 
 def record_of(api, answer):
