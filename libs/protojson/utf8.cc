@@ -1,5 +1,6 @@
 #include "libs/protojson/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -41,6 +42,17 @@ bool IsValidUtf8(std::string_view text) {
     text.remove_prefix(length);
   }
   return true;
+}
+
+std::string ToUtf8(std::string_view text) {
+  if (IsValidUtf8(text)) return std::string(text);
+  std::string valid;
+  while (!text.empty()) {
+    const std::size_t length = Utf8SequenceLength(text);
+    valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return valid;
 }
 
 }  // namespace penstock::protojson

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace penstock::protojson {
@@ -12,5 +13,9 @@ std::size_t Utf8SequenceLength(std::string_view text);
 
 // Whether all of `text` is UTF-8.
 bool IsValidUtf8(std::string_view text);
+
+// `text` with U+FFFD in place of each byte that is no part of a sequence: a string field takes
+// UTF-8 only.
+std::string ToUtf8(std::string_view text);
 
 }  // namespace penstock::protojson

@@ -13,6 +13,7 @@
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/validate.h"
 #include "libs/rpc/server_unary.h"
+#include "services/event-broker/codec/dead_letter_codec.h"
 
 namespace penstock::broker {
 namespace {
@@ -75,17 +76,6 @@ absl::StatusOr<AppendRequest> RecordOf(const PublishRules& rules,
   return record;
 }
 
-std::optional<DeliveryKey> KeyOf(const std::string& delivery_id) {
-  const std::size_t dash = delivery_id.rfind('-');
-  if (dash == std::string::npos || delivery_id.size() - dash > 20) return std::nullopt;
-  DeliveryKey key{delivery_id.substr(0, dash), kNoSequence};
-  for (const char c : delivery_id.substr(dash + 1)) {
-    if (c < '0' || c > '9') return std::nullopt;
-    key.sequence = key.sequence * 10 + static_cast<Sequence>(c - '0');
-  }
-  return key;
-}
-
 pb::FindInvocationResponse::Place PlaceOf(DeliveryPlace place) {
   switch (place) {
     case DeliveryPlace::kInFlight: return pb::FindInvocationResponse::IN_FLIGHT;
@@ -111,7 +101,7 @@ absl::Status NoInvocation(const std::string& delivery_id) {
 
 absl::StatusOr<AsyncInvocationApi::Target> AsyncInvocationApi::TargetOf(
     const std::string& space, const std::string& delivery_id) const {
-  const auto key = KeyOf(delivery_id);
+  const auto key = ParseDeliveryId(delivery_id);
   const auto subscription = key ? ports_.catalog.FindByUid(key->uid) : std::nullopt;
   if (!subscription || subscription->space != space ||
       subscription->purpose() != LanePurpose::kCalls) {

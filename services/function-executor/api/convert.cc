@@ -20,6 +20,7 @@ namespace penstock::executor {
 namespace {
 
 namespace pb = executions::v1;
+using protojson::ToUtf8;
 
 constexpr int kStackLinesMax = 64;
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
@@ -97,18 +98,6 @@ pb::Execution::Trigger ToProto(TriggerKind trigger) {
     case TriggerKind::kCall: break;
   }
   return pb::Execution::CALL;
-}
-
-// Functions write what they like; a string field takes UTF-8 only.
-std::string ToUtf8(std::string_view text) {
-  if (protojson::IsValidUtf8(text)) return std::string(text);
-  std::string valid;
-  while (!text.empty()) {
-    const std::size_t length = protojson::Utf8SequenceLength(text);
-    valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return valid;
 }
 
 // The second field of a W3C trace context: 32 hexadecimal digits behind the version.

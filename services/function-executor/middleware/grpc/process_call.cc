@@ -8,26 +8,16 @@
 #include <string_view>
 
 #include "libs/protojson/utf8.h"
+#include "services/function-executor/domain/classify.h"
 
 namespace penstock::executor {
 namespace {
 
 namespace pb = executions::v1;
+using protojson::ToUtf8;
 
 constexpr int kStacktraceMax = 64;
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
-
-// A string field takes UTF-8 only; what is none is replaced.
-std::string ToUtf8(std::string_view text) {
-  if (protojson::IsValidUtf8(text)) return std::string(text);
-  std::string valid;
-  while (!text.empty()) {
-    const std::size_t length = protojson::Utf8SequenceLength(text);
-    valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return valid;
-}
 
 pb::Execution::Trigger ToProto(TriggerKind trigger) {
   switch (trigger) {
@@ -36,15 +26,6 @@ pb::Execution::Trigger ToProto(TriggerKind trigger) {
     case TriggerKind::kCall: break;
   }
   return pb::Execution::CALL;
-}
-
-std::string_view NameOf(ErrorCategory category) {
-  switch (category) {
-    case ErrorCategory::kInput: return "InputError";
-    case ErrorCategory::kSystem: return "SystemError";
-    case ErrorCategory::kFunction: break;
-  }
-  return "FunctionError";
 }
 
 void Describe(const EventAttributes& event, io::cloudevents::v1::CloudEvent* proto) {
@@ -100,7 +81,7 @@ runtime::v1::ProcessCallRequest DescribeCall(const Invocation& call, Microsecond
 
 pb::FunctionError ErrorToProto(const FunctionError& error) {
   pb::FunctionError proto;
-  proto.set_category(std::string(NameOf(error.category)));
+  proto.set_category(std::string(CategoryName(error.category)));
   proto.set_type(ToUtf8(error.type));
   proto.set_message(ToUtf8(error.message));
   for (const std::string& line : error.stacktrace) proto.add_stacktrace(ToUtf8(line));
