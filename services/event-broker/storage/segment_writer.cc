@@ -8,6 +8,12 @@
 #include "libs/base/status.h"
 
 namespace penstock::broker {
+namespace {
+
+constexpr std::size_t kZerosAhead = 256u << 10;
+
+}  // namespace
+
 SegmentWriter::SegmentWriter(Folder& folder, SegmentSet& segments, LostRanges& lost,
                              const LogId& log_id, std::uint64_t segment_bytes,
                              std::uint64_t set_aside_bytes, WritePosition position)
@@ -46,7 +52,7 @@ BatchHeader SegmentWriter::NextHeader() const {
 
 absl::Status SegmentWriter::Commit(const BatchHeader& header, const std::string& bytes) {
   RETURN_IF_ERROR(SetAside(bytes.size()));
-  const std::string_view pieces[] = {bytes};
+  const std::string_view pieces[] = {bytes, ZerosBehind(bytes.size())};
   if (absl::Status written = position_.file->WriteAt(position_.durable_offset, pieces);
       !written.ok()) {
     return TakeBack(std::move(written));
@@ -77,8 +83,23 @@ absl::Status SegmentWriter::SetAside(std::uint64_t size) {
   return absl::OkStatus();
 }
 
-absl::Status SegmentWriter::TakeBack(absl::Status why) {
+std::string_view SegmentWriter::ZerosBehind(std::uint64_t size) {
+  static const std::string zeros(kZerosAhead, '\0');
+  const std::uint64_t end = position_.durable_offset + size;
+  if (end <= zeroed_ || end >= allocated_ || size > kZerosAhead / 4) return {};
+  const std::string_view written =
+      std::string_view(zeros).substr(0, std::min<std::uint64_t>(kZerosAhead, allocated_ - end));
+  zeroed_ = end + written.size();
+  return written;
+}
+
+void SegmentWriter::ForgetSpace() {
   allocated_ = 0;
+  zeroed_ = 0;
+}
+
+absl::Status SegmentWriter::TakeBack(absl::Status why) {
+  ForgetSpace();
   if (!absl::IsResourceExhausted(why)) return why;
   if (const absl::Status cut = position_.file->Truncate(position_.durable_offset); !cut.ok()) {
     return absl::DataLossError(
@@ -90,7 +111,7 @@ absl::Status SegmentWriter::TakeBack(absl::Status why) {
 absl::Status SegmentWriter::Seal() {
   // The footer ends the file.
   RETURN_IF_ERROR(position_.file->Truncate(position_.durable_offset));
-  allocated_ = 0;
+  ForgetSpace();
   const std::string footer = position_.index->EncodeFooter();
   const std::string_view pieces[] = {footer};
   if (absl::Status written = position_.file->WriteAt(position_.durable_offset, pieces);
@@ -131,7 +152,7 @@ absl::Status SegmentWriter::Begin() {
   position_.file = *std::move(created);
   position_.index = std::make_shared<ActiveIndex>(log_id_, identity.segment_id);
   position_.durable_offset = 0;
-  allocated_ = 0;
+  ForgetSpace();
   position_.active =
       std::make_shared<Segment>(folder_, lost_, identity, position_.file, position_.index);
   segments_.PushBack(position_.active);
@@ -152,7 +173,7 @@ absl::Status SegmentWriter::Reopen() {
   ASSIGN_OR_RETURN(std::shared_ptr<File> file,
                    folder_.Open(position_.active->name(), OpenMode::kReadWrite));
   RETURN_IF_ERROR(file->Truncate(position_.durable_offset));
-  allocated_ = 0;
+  ForgetSpace();
   ASSIGN_OR_RETURN(const SegmentScan scan, ScanSegment(*file, position_.durable_offset,
                                                        position_.active->identity(), nullptr));
   for (const ScanHole& hole : scan.holes) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "services/event-broker/ports/file_system.h"
@@ -42,6 +43,11 @@ class SegmentWriter {
   absl::Status Begin();
   // Sets space aside for `size` more bytes and those that follow them soon.
   absl::Status SetAside(std::uint64_t size);
+  // What to write behind a batch of `size` bytes, if anything: the first write into a block that is
+  // only set aside changes the file system's metadata, and each sync then waits for the journal.
+  // Written once for many small batches; a large one carries that cost itself.
+  std::string_view ZerosBehind(std::uint64_t size);
+  void ForgetSpace();
   // Undoes a write that found no space. Gives `why` back, or the error that makes the failure
   // final.
   absl::Status TakeBack(absl::Status why);
@@ -54,6 +60,7 @@ class SegmentWriter {
   const std::uint64_t set_aside_bytes_;
   WritePosition position_;
   std::uint64_t allocated_ = 0;  // The file is at least so long; zeros behind the durable offset.
+  std::uint64_t zeroed_ = 0;     // Written so far, with batches and then zeros, or 0.
   bool roll_ = false;            // The next batch begins a segment whatever the size.
 };
 
