@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "libs/base/utf8.h"
+
 namespace penstock {
 namespace {
 
@@ -33,10 +35,11 @@ absl::Status FieldErrors(const std::vector<FieldViolation>& violations) {
   std::string message;
   for (const FieldViolation& violation : violations) {
     auto* added = details.add_field_violations();
-    added->set_field(violation.field);
-    added->set_description(violation.description);
+    // They quote what somebody sent.
+    added->set_field(ToUtf8(violation.field));
+    added->set_description(ToUtf8(violation.description));
     if (!message.empty()) message += "; ";
-    message += fmt::format("{}: {}", violation.field, violation.description);
+    message += fmt::format("{}: {}", added->field(), added->description());
   }
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload(kBadRequestUrl, Serialized(details));

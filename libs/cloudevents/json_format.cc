@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/protojson/base64.h"
 #include "libs/protojson/hooks.h"
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/scalar.h"
 #include "libs/protojson/time_text.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::cloudevents {
 namespace {
@@ -155,7 +155,7 @@ bool IsText(std::string_view content_type, std::string_view data) {
   for (const std::string_view binary : kBinaryTypes) {
     if (lower.starts_with(binary)) return false;
   }
-  return std::none_of(data.begin(), data.end(), IsControl) && protojson::IsValidUtf8(data);
+  return std::none_of(data.begin(), data.end(), IsControl) && IsValidUtf8(data);
 }
 
 void WriteData(const CloudEvent& event, JsonWriter& writer) {

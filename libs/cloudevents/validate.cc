@@ -7,8 +7,8 @@
 #include <string>
 
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/protojson/time_text.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::cloudevents {
 namespace {
@@ -36,7 +36,7 @@ absl::Status CheckText(std::string_view name, std::string_view text) {
       continue;
     }
     if (c < 0x80) return FieldError(name, "expected text without control characters");
-    const std::size_t length = protojson::Utf8SequenceLength(text.substr(i));
+    const std::size_t length = Utf8SequenceLength(text.substr(i));
     if (length == 0) return FieldError(name, "expected text in UTF-8");
     if (IsForbiddenPoint(CodePoint(text.substr(i, length)))) {
       return FieldError(name, "expected text without control characters and noncharacters");
@@ -61,7 +61,7 @@ absl::Status CheckName(std::string_view name) {
   });
   if (!characters || name.empty() || name.size() > kMaxAttributeNameLength) {
     const std::string shown(name.substr(0, kMaxShownName));
-    return FieldError(shown.empty() || !protojson::IsValidUtf8(shown) ? "attributes" : shown,
+    return FieldError(shown.empty() || !IsValidUtf8(shown) ? "attributes" : shown,
                       "expected an attribute name of 1 to 64 characters of a-z and 0-9");
   }
   if (name == "data" || name == "id" || name == "source" || name == "type" ||

@@ -3,12 +3,12 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
+#include "libs/base/utf8.h"
 #include "libs/protojson/base64.h"
 #include "libs/protojson/codec_parts.h"
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/time_text.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson::codec {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <cstring>
 
+#include "libs/base/utf8.h"
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/plain_text.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson {
 namespace {

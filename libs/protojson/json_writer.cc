@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstring>
 
+#include "libs/base/utf8.h"
 #include "libs/protojson/base64.h"
 #include "libs/protojson/plain_text.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson {
 namespace {

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/protojson/base64.h"
 #include "libs/protojson/numbers.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/scalar.h"
 #include "libs/protojson/type_info.h"
-#include "libs/protojson/utf8.h"
 
 namespace penstock::protojson {
 namespace {

@@ -2,12 +2,14 @@
 
 #include <string>
 
+#include "libs/base/utf8.h"
+
 namespace penstock::rpc {
 
 google::rpc::Status ToProtoStatus(const absl::Status& status) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
-  proto.set_message(std::string(status.message()));
+  proto.set_message(ToUtf8(std::string(status.message())));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     google::protobuf::Any* detail = proto.add_details();
     detail->set_type_url(std::string(url));
@@ -43,7 +45,7 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   // The code and message that gRPC itself carries are what counts, whatever a peer put in the
   // details.
   proto.set_code(status.error_code());
-  proto.set_message(status.error_message());
+  proto.set_message(ToUtf8(status.error_message()));
   return FromProtoStatus(proto);
 }
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/protojson/protojson.h"
-#include "libs/protojson/utf8.h"
 #include "libs/transcode/percent.h"
 
 namespace penstock::transcode {
@@ -93,7 +93,7 @@ absl::Status ReadParameter(const Route& route, std::string_view parameter,
   const std::size_t equals = parameter.find('=');
   std::string name, value;
   if (!PercentDecode(parameter.substr(0, equals), PercentRule::kQuery, &name) ||
-      !protojson::IsValidUtf8(name)) {
+      !IsValidUtf8(name)) {
     return absl::InvalidArgumentError(
         "the name of a query parameter is not valid percent-encoded UTF-8");
   }

@@ -10,9 +10,9 @@
 #include "libs/base/ids.h"
 #include "libs/base/names.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/cloudevents/event.h"
 #include "libs/protojson/protojson.h"
-#include "libs/protojson/utf8.h"
 #include "libs/rpc/metadata.h"
 #include "services/function-executor/domain/classify.h"
 
@@ -20,7 +20,6 @@ namespace penstock::executor {
 namespace {
 
 namespace pb = executions::v1;
-using protojson::ToUtf8;
 
 constexpr int kStackLinesMax = 64;
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
@@ -56,14 +55,14 @@ bool IsText(std::string_view content_type) {
 std::string_view WholeCharacters(std::string_view text) {
   for (std::size_t cut = 0; cut < 4 && cut < text.size(); ++cut) {
     const std::string_view shorter = text.substr(0, text.size() - cut);
-    if (protojson::IsValidUtf8(shorter)) return shorter;
+    if (IsValidUtf8(shorter)) return shorter;
   }
   return {};
 }
 
 pb::RecordedBody ToProto(const RecordedBody& body) {
   pb::RecordedBody proto;
-  if (protojson::IsValidUtf8(body.content_type)) proto.set_content_type(body.content_type);
+  if (IsValidUtf8(body.content_type)) proto.set_content_type(body.content_type);
   proto.set_size_bytes(body.size);
   proto.set_truncated(body.truncated);
   if (!body.truncated && cloudevents::IsJsonContentType(body.content_type) &&
@@ -73,7 +72,7 @@ pb::RecordedBody ToProto(const RecordedBody& body) {
   if (IsText(body.content_type)) {
     std::string_view text = body.bytes;
     if (body.truncated) text = WholeCharacters(text);
-    if (protojson::IsValidUtf8(text) && (!text.empty() || body.bytes.empty())) {
+    if (IsValidUtf8(text) && (!text.empty() || body.bytes.empty())) {
       proto.set_text(std::string(text));
       return proto;
     }

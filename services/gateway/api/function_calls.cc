@@ -5,8 +5,8 @@
 
 #include "libs/base/names.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/http/url.h"
-#include "libs/protojson/utf8.h"
 #include "libs/rpc/generic_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
@@ -51,19 +51,19 @@ absl::StatusOr<std::string> FunctionName(const http::Request& request) {
 }  // namespace
 
 void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeRequest request) const {
-  if (!protojson::IsValidUtf8(request.payload().content_type())) {
+  if (!IsValidUtf8(request.payload().content_type())) {
     return call->Fail(FieldError("Content-Type", "expected printable characters"));
   }
   if (request.sticky_key().empty()) {
     request.set_sticky_key(std::string(call->request.headers.Get(kStickyKey)));
   }
-  if (!protojson::IsValidUtf8(request.sticky_key())) {
+  if (!IsValidUtf8(request.sticky_key())) {
     return call->Fail(FieldError(kStickyKey, "expected printable characters"));
   }
   if (request.idempotency_key().empty()) {
     request.set_idempotency_key(std::string(call->request.headers.Get(kIdempotencyKey)));
   }
-  if (!protojson::IsValidUtf8(request.idempotency_key())) {
+  if (!IsValidUtf8(request.idempotency_key())) {
     return call->Fail(FieldError(kIdempotencyKey, "expected printable characters"));
   }
   auto options = options_.For(*call, SpaceInName(request.name()));

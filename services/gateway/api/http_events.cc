@@ -12,9 +12,9 @@
 
 #include "libs/base/ids.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/http/url.h"
 #include "libs/protojson/json_writer.h"
-#include "libs/protojson/utf8.h"
 #include "services/gateway/api/payload_type.h"
 
 namespace penstock::gateway {
@@ -25,18 +25,6 @@ namespace pb = executions::v1;
 constexpr std::array<std::string_view, 9> kHopByHop = {
     "connection",        "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
     "transfer-encoding", "upgrade",    "proxy-connection"};
-
-// Protobuf strings must be UTF-8; header values and decoded paths may be anything.
-std::string Utf8(std::string_view text) {
-  if (protojson::IsValidUtf8(text)) return std::string(text);
-  std::string valid;
-  while (!text.empty()) {
-    const std::size_t length = protojson::Utf8SequenceLength(text);
-    valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return valid;
-}
 
 std::string Lower(std::string_view name) {
   std::string lower(name);
@@ -53,7 +41,7 @@ void AddHeaders(const http::Headers& headers, pb::HttpRequest& message) {
     if (is_hop || headers.HasToken("Connection", field.name)) continue;
     auto* header = message.add_headers();
     header->set_name(std::move(name));
-    header->set_value(Utf8(field.value));
+    header->set_value(ToUtf8(field.value));
   }
 }
 
@@ -61,17 +49,17 @@ absl::StatusOr<pb::HttpRequest> ContextOf(const http::Request& request, const Ro
   pb::HttpRequest message;
   message.set_method(request.method);
   ASSIGN_OR_RETURN(const std::string path, http::PercentDecode(request.path()));
-  message.set_path(Utf8(path));
-  message.set_host(Utf8(request.headers.Get("Host")));
+  message.set_path(ToUtf8(path));
+  message.set_host(ToUtf8(request.headers.Get("Host")));
   ASSIGN_OR_RETURN(const auto query, http::ParseQuery(request.query()));
   for (const auto& [name, value] : query) {
     auto* parameter = message.add_query();
-    parameter->set_name(Utf8(name));
-    parameter->set_value(Utf8(value));
+    parameter->set_name(ToUtf8(name));
+    parameter->set_value(ToUtf8(value));
   }
   AddHeaders(request.headers, message);
   for (const auto& [name, value] : match.params) {
-    (*message.mutable_params())[Utf8(name)] = Utf8(value);
+    (*message.mutable_params())[ToUtf8(name)] = ToUtf8(value);
   }
   return message;
 }
@@ -113,7 +101,7 @@ std::string PayloadOf(const pb::InvokeRequest& request) {
   }
   writer.EndObject();
   const std::string& body = request.payload().data();
-  const bool is_text = protojson::IsValidUtf8(body);
+  const bool is_text = IsValidUtf8(body);
   writer.Key("body");
   if (is_text) {
     writer.String(body);
@@ -157,7 +145,7 @@ bool HttpEvents::Handle(const std::shared_ptr<HttpCall>& call) const {
   pb::InvokeRequest request;
   request.set_name(match.route->function);
   *request.mutable_http() = *std::move(context);
-  request.mutable_payload()->set_content_type(Utf8(PayloadContentType(call->request)));
+  request.mutable_payload()->set_content_type(ToUtf8(PayloadContentType(call->request)));
   request.mutable_payload()->set_data(std::move(call->request.body));
   if (!match.route->publish) {
     functions_.Call(call, std::move(request));

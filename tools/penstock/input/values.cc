@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/protojson/json_tree.h"
-#include "libs/protojson/utf8.h"
 #include "tools/penstock/client/errors.h"
 
 namespace penstock::cli {
@@ -56,7 +56,7 @@ absl::StatusOr<std::string> ReadData(std::string_view argument, std::istream& in
 std::string GuessContentType(std::string_view data) {
   if (data.empty()) return "";
   if (protojson::IsValidJson(data)) return "application/json";
-  if (protojson::IsValidUtf8(data)) return "text/plain; charset=utf-8";
+  if (IsValidUtf8(data)) return "text/plain; charset=utf-8";
   return "application/octet-stream";
 }
 

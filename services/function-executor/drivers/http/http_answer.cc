@@ -14,10 +14,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/time/time.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 #include "libs/cloudevents/http_binding.h"
 #include "libs/cloudevents/json_format.h"
 #include "libs/protojson/json_writer.h"
-#include "libs/protojson/utf8.h"
 #include "services/function-executor/domain/metric_text.h"
 
 namespace penstock::executor {
@@ -51,7 +51,7 @@ std::string Quote(std::string_view body) {
   std::string_view cut = body.substr(0, kQuotedBytesMax);
   std::string text;
   while (!cut.empty()) {
-    const std::size_t length = protojson::Utf8SequenceLength(cut);
+    const std::size_t length = Utf8SequenceLength(cut);
     text += length == 0 ? std::string_view("\xEF\xBF\xBD") : cut.substr(0, length);
     cut.remove_prefix(std::max<std::size_t>(length, 1));
   }
@@ -100,7 +100,7 @@ std::string WrapAnswer(const http::ClientResponse& response) {
   }
   writer.EndObject();
   writer.Key("body");
-  const bool is_text = protojson::IsValidUtf8(response.body);
+  const bool is_text = IsValidUtf8(response.body);
   is_text ? writer.String(response.body) : writer.Base64(response.body);
   writer.Key("isBase64");
   writer.Bool(!is_text);

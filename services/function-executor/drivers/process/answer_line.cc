@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "libs/base/utf8.h"
 #include "services/function-executor/domain/content_type.h"
 #include "services/function-executor/domain/metric_text.h"
 #include "services/function-executor/drivers/process/json_text.h"

@@ -12,12 +12,6 @@
 
 namespace penstock::executor {
 
-// True when `text` is well-formed UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
-
-// `text` with U+FFFD in place of each byte that makes it ill-formed.
-std::string ToUtf8(std::string_view text);
-
 // Appends `text` as a JSON string with its quotes; ill-formed UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, std::string* out);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "services/function-executor/drivers/process/json_text.h"
+#include "libs/base/utf8.h"
 
 namespace penstock::executor {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "libs/base/time.h"
+#include "libs/base/utf8.h"
 #include "services/function-executor/domain/content_type.h"
 #include "services/function-executor/drivers/process/json_text.h"
 
@@ -145,7 +146,7 @@ std::optional<FunctionError> WritePayload(const std::string& payload, const std:
                            .message = "payload: expected JSON, as the content type " +
                                       ToUtf8(type) + " says: " + std::string(check.message())};
     }
-  } else if (IsTextContentType(type) && IsUtf8(payload)) {
+  } else if (IsTextContentType(type) && IsValidUtf8(payload)) {
     AppendJsonString(payload, out);
     return std::nullopt;
   }

@@ -7,14 +7,13 @@
 #include <string>
 #include <string_view>
 
-#include "libs/protojson/utf8.h"
+#include "libs/base/utf8.h"
 #include "services/function-executor/domain/classify.h"
 
 namespace penstock::executor {
 namespace {
 
 namespace pb = executions::v1;
-using protojson::ToUtf8;
 
 constexpr int kStacktraceMax = 64;
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;

@@ -9,6 +9,7 @@
 #include "libs/base/names.h"
 #include "libs/base/status.h"
 #include "libs/base/time.h"
+#include "libs/base/utf8.h"
 #include "libs/base/worker_pool.h"
 
 namespace penstock {
@@ -173,6 +174,30 @@ TEST(NamesTest, TakesTaggedIdsAndNamesAsReferences) {
   EXPECT_FALSE(parse("a@").ok());
   EXPECT_TRUE(CheckTaggedId("f", "a@3").ok());
   EXPECT_FALSE(CheckTaggedId("f", "@3").ok());
+}
+
+// A client that cannot read a description cannot read any of the details.
+TEST(StatusTest, FieldErrorsAreUtf8WhateverTheyQuote) {
+  const absl::Status status = FieldError("a\xFF", "unexpected '\xC3'");
+  EXPECT_EQ(status.message(), "a\xEF\xBF\xBD: unexpected '\xEF\xBF\xBD'");
+  const std::vector<FieldViolation> violations = FieldViolationsOf(status);
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].description, "unexpected '\xEF\xBF\xBD'");
+}
+
+TEST(Utf8Test, TellsWellFormedUtf8FromOthers) {
+  for (const char* good : {"", "plain", "gr\xC3\xBC\xC3\x9F", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
+    EXPECT_TRUE(IsValidUtf8(good)) << good;
+  }
+  // A lone continuation, overlong forms, a surrogate, beyond U+10FFFF, a sequence that breaks off.
+  for (const char* bad : {"\x80", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                          "\xE2\x82", "\xFF"}) {
+    EXPECT_FALSE(IsValidUtf8(bad));
+  }
+}
+
+TEST(Utf8Test, ReplacesOnlyTheBytesThatAreIllFormed) {
+  EXPECT_EQ(ToUtf8("a\xFF\xC3\xBC\xE2\x82"), "a\xEF\xBF\xBD\xC3\xBC\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
 }  // namespace

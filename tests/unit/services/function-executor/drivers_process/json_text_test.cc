@@ -11,21 +11,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Pair;
 
-TEST(JsonTextTest, TellsWellFormedUtf8FromOthers) {
-  for (const char* good : {"", "plain", "gr\xC3\xBC\xC3\x9F", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
-    EXPECT_TRUE(IsUtf8(good)) << good;
-  }
-  // A lone continuation, overlong forms, a surrogate, beyond U+10FFFF, a sequence that breaks off.
-  for (const char* bad : {"\x80", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
-                          "\xE2\x82", "\xFF"}) {
-    EXPECT_FALSE(IsUtf8(bad));
-  }
-}
-
-TEST(JsonTextTest, ReplacesOnlyTheBytesThatAreIllFormed) {
-  EXPECT_EQ(ToUtf8("a\xFF\xC3\xBC\xE2\x82"), "a\xEF\xBF\xBD\xC3\xBC\xEF\xBF\xBD\xEF\xBF\xBD");
-}
-
 TEST(JsonTextTest, EscapesWhatAJsonStringCannotHold) {
   std::string out;
   AppendJsonString(std::string_view("a\"\\\n\x01\0\xFF", 7), &out);

@@ -1,10 +1,10 @@
-#include "libs/protojson/utf8.h"
+#include "libs/base/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
-namespace penstock::protojson {
+namespace penstock {
 
 std::size_t Utf8SequenceLength(std::string_view text) {
   const auto byte = [&](std::size_t i) -> unsigned {
@@ -55,4 +55,4 @@ std::string ToUtf8(std::string_view text) {
   return valid;
 }
 
-}  // namespace penstock::protojson
+}  // namespace penstock

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace penstock::protojson {
+namespace penstock {
 
 // The length of the valid UTF-8 sequence at the start of `text`, which is not empty: 1 to 4, or 0
 // when there is none (overlong forms, surrogates and values above U+10FFFF included).
@@ -18,4 +18,4 @@ bool IsValidUtf8(std::string_view text);
 // UTF-8 only.
 std::string ToUtf8(std::string_view text);
 
-}  // namespace penstock::protojson
+}  // namespace penstock
