@@ -42,7 +42,10 @@ TEST_F(AesGcmCipherTest, OpensWhatItSealedAndNothingElse) {
   const auto cipher = Of(kKey);
   for (const std::string& text : {std::string("x"), std::string(70'000, 'y')}) {
     Sealed sealed = *cipher->Seal("here", text);
-    EXPECT_EQ(sealed.ciphertext.find(text), std::string::npos);
+    // One byte alone may be in it by chance.
+    if (text.size() > 1) {
+      EXPECT_EQ(sealed.ciphertext.find(text), std::string::npos);
+    }
     EXPECT_EQ(*cipher->Open("here", sealed), text);
     EXPECT_NE(cipher->Seal("here", text)->ciphertext, sealed.ciphertext) << "a new nonce each time";
     EXPECT_EQ(cipher->Open("there", sealed).status().code(), absl::StatusCode::kDataLoss);
