@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Calls of a function that does nothing, through the function-executor, against a bare gRPC server that echoes.
+"""Calls of a function that does nothing, through the function-executor, with records of them and without, against a bare
+gRPC server that echoes.
 
 Writes JSON to $PENSTOCK_RESULT, or prints it alone. The targets are printed beside the result and never asserted.
 """
@@ -17,7 +18,7 @@ from penstock_test.process import bin_dir
 from penstock_test.suite import Suite
 from penstock_test.wrk import write_result
 
-TARGETS = {"invoke": 0.7, "stream": 1.0}
+TARGETS = {"invoke": 0.7, "stream": 1.0, "stream_unrecorded": 3.0}
 FUNCTION = "spaces/default/functions/nothing"
 INVOKE = "/penstock.executions.v1.FunctionExecutorService/Invoke"
 LOAD = bin_dir().parent / "tests" / "invoke_load"
@@ -28,13 +29,14 @@ def run(*arguments):
     return json.loads(done.stdout)
 
 
-def measure(suite, echo_port, seconds, rounds):
-    executor = f"127.0.0.1:{suite.ports['executor']}"
-    token = suite.folder / "peer.token"
+def measure(suites, echo_port, seconds, rounds):
+    executors = {name: f"127.0.0.1:{suite.ports['executor']}" for name, suite in suites.items()}
+    tokens = {name: suite.folder / "peer.token" for name, suite in suites.items()}
     ways = {
         "echo": ("unary", f"127.0.0.1:{echo_port}", "/bench.Echo/Call", FUNCTION, seconds),
-        "invoke": ("unary", executor, INVOKE, FUNCTION, seconds),
-        "stream": ("stream", executor, FUNCTION, token, seconds),
+        "invoke": ("unary", executors["all"], INVOKE, FUNCTION, seconds),
+        "stream": ("stream", executors["all"], FUNCTION, tokens["all"], seconds),
+        "stream_unrecorded": ("stream", executors["none"], FUNCTION, tokens["none"], seconds),
     }
     runs = {name: [] for name in ways}
     # In turn, so that all meet the same machine.
@@ -64,19 +66,28 @@ def main():
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    suite = Suite("services", log_level="warn")
+    suites = {
+        record: Suite(
+            "services",
+            options={"function-executor": [f"--executions.record={record}"]},
+            log_level="warn",
+        )
+        for record in ("all", "none")
+    }
     echo = subprocess.Popen([LOAD, "echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         port = int(echo.stdout.readline())
-        suite.start()
-        made = suite.http.post(
-            "/api/v1/spaces/default/functions?functionId=nothing", json_body={"noop": {}}
-        )
-        if made.status != 200:
-            raise RuntimeError(f"the function could not be made: {made}")
-        result = measure(suite, port, arguments.seconds, arguments.rounds)
+        for suite in suites.values():
+            suite.start()
+            made = suite.http.post(
+                "/api/v1/spaces/default/functions?functionId=nothing", json_body={"noop": {}}
+            )
+            if made.status != 200:
+                raise RuntimeError(f"the function could not be made: {made}")
+        result = measure(suites, port, arguments.seconds, arguments.rounds)
     finally:
-        suite.close()
+        for suite in suites.values():
+            suite.close()
         echo.stdin.close()
         echo.wait(10)
     write_result(result)

@@ -63,7 +63,7 @@ void RecordCalls(benchmark::State& state) {
         written.wait(false);
         state.ResumeTiming();
       }
-      journal.End(MakeRecord(number), input, "application/json", outcome, nullptr);
+      journal.End(MakeRecord(number), input, "application/json", outcome, false, nullptr);
     }
     state.SetItemsProcessed(state.iterations());
     (*store)->Stop();

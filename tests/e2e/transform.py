@@ -123,18 +123,16 @@ class Service:
 
 
 def documented(suite, api, checks):
-    """The service that the documentation shows, as it is shown."""
-    text = (source_dir() / "docs" / "middleware.md").read_text()
-    source = text.split("<!-- policy.py -->\n```python\n")[1].split("```\n")[0]
-    (suite.folder / "policy.py").write_text(source)
-    commands = [line for line in text.splitlines() if line.startswith("protoc ")]
-    command = commands[0].replace("-I proto", f"-I {source_dir() / 'proto'}")
-    subprocess.run(command.split(), check=True, cwd=suite.folder)
+    """The service that the documentation shows."""
+    policy = source_dir() / "docs" / "examples" / "middleware" / "policy.py"
+    command = ["protoc", "-I", source_dir() / "proto", "--include_imports"]
+    command += ["--descriptor_set_out=runtime.pb", "penstock/runtime/v1/runtime.proto"]
+    subprocess.run(command, check=True, cwd=suite.folder)
     (port,) = free_ports(1)
     environment = {**os.environ, "LISTEN": f"127.0.0.1:{port}"}
     with subprocess.Popen(
-        ["/usr/bin/python3", "policy.py"], cwd=suite.folder, env=environment
-    ) as policy:
+        ["/usr/bin/python3", policy], cwd=suite.folder, env=environment
+    ) as service:
         try:
             make(api, "order", {"grpc": {"target": f"127.0.0.1:{port}", "timeout": "10s"}})
             wait_until(
@@ -152,7 +150,7 @@ def documented(suite, api, checks):
             error = last_record(api, "order")["error"]
             checks.equal("with its error", error["type"], "OrderTooLarge")
         finally:
-            policy.kill()
+            service.kill()
 
 
 def services(api, checks):

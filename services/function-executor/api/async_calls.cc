@@ -281,7 +281,7 @@ void AsyncCalls::RecordCancel(const std::string& space, const std::string& deliv
   outcome.payload = std::make_shared<const std::string>();
   outcome.error = FunctionError{
       ErrorCategory::kSystem, "Cancelled", "the invocation was cancelled before it ran", {}};
-  parts_.journal.End(std::move(record), nullptr, "", outcome, std::move(done));
+  parts_.journal.End(std::move(record), nullptr, "", outcome, true, std::move(done));
 }
 
 void AsyncCalls::Cancel(const std::string& name,

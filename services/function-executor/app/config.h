@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/base/time.h"
 #include "libs/config/binder.h"
+#include "services/function-executor/domain/execution_journal.h"
 
 namespace penstock::executor {
 
@@ -32,6 +33,7 @@ struct TransformSettings {
 };
 
 struct ExecutionSettings {
+  Recording record = Recording::kAll;
   Microseconds retention_age{7LL * 24 * 3600 * 1'000'000};
   std::int64_t retention_count = 1'000'000;
   std::size_t retention_bytes = std::size_t{4} << 30;

@@ -77,6 +77,7 @@ std::unique_ptr<rpc::ReplicaSet> MakePeers(const Config& config) {
 
 JournalOptions JournalOptionsOf(const Config& config) {
   JournalOptions options;
+  options.recording = config.executions.record;
   options.body_bytes_max = config.executions.body_bytes_max;
   return options;
 }

@@ -29,7 +29,7 @@ ExecutionJournal::ExecutionJournal(ExecutionStore& store, const Clock& clock, Op
 
 void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
                            const std::string& input_type, const Outcome& outcome,
-                           std::function<void()> taken) {
+                           bool is_awaited, std::function<void()> taken) {
   record.state = outcome.error ? ExecutionState::kFailed : ExecutionState::kSucceeded;
   if (outcome.error)
     record.error = CutError(*outcome.error, std::max(options_.body_bytes_max, kErrorBytesMin));
@@ -41,6 +41,10 @@ void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
     record.logs = outcome.logs;
   }
   Tell(record);
+  if (!is_awaited && !Keeps(outcome.error.has_value())) {
+    if (taken) taken();
+    return;
+  }
   store_.Append(std::move(record), std::move(taken));
 }
 

@@ -16,7 +16,11 @@
 
 namespace penstock::executor {
 
+// Which executions leave a record.
+enum class Recording { kAll, kFailures, kNone };
+
 struct JournalOptions {
+  Recording recording = Recording::kAll;
   // Of each body that a record keeps.
   std::size_t body_bytes_max = 8 * 1024;
   // Calls of one function in one second whose bodies are all kept; of those beyond, only failures'.
@@ -35,10 +39,17 @@ class ExecutionJournal {
 
   ExecutionJournal(ExecutionStore& store, const Clock& clock, Options options);
 
-  // Takes the record of an execution that ended. `input` and `output` are what it was given and
+  // Whether a record of such an execution is stored.
+  bool Keeps(bool has_failed) const {
+    return options_.recording == Recording::kAll ||
+           (has_failed && options_.recording == Recording::kFailures);
+  }
+
+  // Takes the record of an execution that ended, and stores it when it Keeps() such or when
+  // `is_awaited`: its caller will ask for it. `input` and `output` are what it was given and
   // answered; `taken` runs as ExecutionStore::Append says.
   void End(ExecutionRecord record, const Bytes& input, const std::string& input_type,
-           const Outcome& outcome, std::function<void()> taken);
+           const Outcome& outcome, bool is_awaited, std::function<void()> taken);
 
   // Whether a record of a call that middleware refused is to be kept. Counts it.
   bool TakesRefusal(const std::string& space, const std::string& function);

@@ -72,7 +72,7 @@ void Invoker::Run::End(Outcome outcome) {
     if (!bodies.keeps_logs) recorded->logs = {};
   }
   parts.journal.End(std::move(record), input, input_type, recorded ? *recorded : result->outcome,
-                    [self = shared_from_this(), result] {
+                    order_.event_is_call, [self = shared_from_this(), result] {
                       self->invoker_.Remove(self->record_.id);
                       self->LeaveGate();
                       const Done done = std::move(self->done_);

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 
 from penstock_test.checks import Checks, wait_until
-from penstock_test.process import bin_dir, source_dir
+from penstock_test.process import bin_dir, free_ports, source_dir
 from penstock_test.suite import Suite
 
 MARK = re.compile(r"^\s*<!--\s*test(?::\s*(?P<option>[^>]*?))?\s*-->\s*$")
@@ -84,6 +85,8 @@ class DocumentRunner:
         self._suite = suite
         self._folder = folder
         self._checks = checks
+        (self._service_port,) = free_ports(1)
+        (folder / "penstock").symlink_to(source_dir())
 
     def run(self, name, block):
         title = f"{name}:{block.line}"
@@ -91,7 +94,7 @@ class DocumentRunner:
         if option.startswith("file "):
             target = self._folder / option.removeprefix("file ").strip()
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.text, encoding="utf-8")
+            target.write_text(self._with_ports(block.text), encoding="utf-8")
             self._checks.that(f"{title} writes {target.name}", True)
             return
         code = int(option.removeprefix("exit ")) if option.startswith("exit ") else 0
@@ -125,9 +128,11 @@ class DocumentRunner:
 
     def _with_ports(self, text):
         names = {"8080": "http", "8081": "config", "8082": "grpc", "8083": "admin"}
+        ports = {text: self._suite.ports[name] for text, name in names.items()}
+        ports["7000"] = self._service_port
         return re.sub(
-            r"(localhost|127\.0\.0\.1):(808[0-3])\b",
-            lambda found: f"127.0.0.1:{self._suite.ports[names[found[2]]]}",
+            r"(localhost|127\.0\.0\.1):(808[0-3]|7000)\b",
+            lambda found: f"127.0.0.1:{ports[found[2]]}",
             text,
         )
 
@@ -138,6 +143,17 @@ class DocumentRunner:
             "HOME": str(self._folder),
             "PENSTOCK_SERVER": f"127.0.0.1:{self._suite.ports['grpc']}",
         }
+
+
+def end_services(folder):
+    """Ends what a document started in the background and, because something went wrong, did not end."""
+    for file in folder.glob("*.pid"):
+        try:
+            pid = int(file.read_text())
+            if pathlib.Path(f"/proc/{pid}/cwd").resolve() == folder.resolve():
+                os.kill(pid, signal.SIGTERM)
+        except (OSError, ValueError):
+            pass
 
 
 def documents():
@@ -177,8 +193,11 @@ def main():
             ) as folder:
                 suite.start()
                 runner = DocumentRunner(suite, pathlib.Path(folder), checks)
-                for block in blocks:
-                    runner.run(name, block)
+                try:
+                    for block in blocks:
+                        runner.run(name, block)
+                finally:
+                    end_services(pathlib.Path(folder))
         finally:
             suite.close(print_logs=checks.failed > before)
     return checks.finish()

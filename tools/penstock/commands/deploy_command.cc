@@ -174,8 +174,8 @@ absl::Status PrintDeployed(Context& context, const pb::Function& function, const
                            std::string_view what, std::string_view upload) {
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(function, format);
-  context.io.out << fmt::format("source {} {} ({} files, {} bytes)\n", source.digest, upload,
-                                source.files, source.bytes)
+  context.io.out << fmt::format("source {} {} ({} {}, {} bytes)\n", source.digest, upload,
+                                source.files, source.files == 1 ? "file" : "files", source.bytes)
                  << fmt::format("function \"{}\" {} ({}, version {})\n", IdOf(function.name()),
                                 what, pb::Function::State_Name(function.state()),
                                 function.version());

@@ -23,7 +23,7 @@ class JournalTest : public ::testing::Test {
     outcome.logs.out = {"line"};
     if (failed) outcome.error = FunctionError{};
     journal_.End(std::move(record), std::make_shared<const std::string>("in"), "text/plain",
-                 outcome, {});
+                 outcome, false, {});
   }
 
   FakeClock clock_;
@@ -44,12 +44,36 @@ TEST_F(JournalTest, RecordsHowItEnded) {
   EXPECT_TRUE(store_.records[1].error);
 }
 
+TEST_F(JournalTest, StoresWhatItIsToldToAndTellsFollowersOfAll) {
+  Outcome failed;
+  failed.payload = std::make_shared<const std::string>();
+  Outcome succeeded = failed;
+  failed.error = FunctionError{};
+  for (const auto& [recording, stored] : {std::pair{Recording::kAll, 2U},
+                                          {Recording::kFailures, 1U},
+                                          {Recording::kNone, 0U}}) {
+    FakeExecutionStore store;
+    ExecutionJournal journal(store, clock_, {.recording = recording});
+    std::size_t told = 0;
+    const auto following = journal.Follow("", "", [&](const auto&) { ++told; });
+    std::size_t taken = 0;
+    for (const Outcome& outcome : {succeeded, failed}) {
+      journal.End({}, outcome.payload, "", outcome, false, [&] { ++taken; });
+    }
+    EXPECT_EQ(store.records.size(), stored);
+    EXPECT_EQ(taken, 2U);
+    EXPECT_EQ(told, 2U);
+    journal.End({}, succeeded.payload, "", succeeded, true, [&] { ++taken; });
+    EXPECT_EQ(store.records.size(), stored + 1) << "somebody will ask for it";
+  }
+}
+
 TEST_F(JournalTest, KeepsTheBeginningOfAHugeError) {
   Outcome outcome;
   outcome.payload = std::make_shared<const std::string>();
   outcome.error = FunctionError{ErrorCategory::kFunction, "E", std::string(1 << 20, 'x'),
                                 std::vector<std::string>(1000, std::string(5000, 'y'))};
-  journal_.End({}, outcome.payload, "", outcome, {});
+  journal_.End({}, outcome.payload, "", outcome, false, {});
   const FunctionError& error = *store_.records.at(0).error;
   EXPECT_EQ(error.message.size(), 1024U);
   EXPECT_EQ(error.stacktrace.size(), 64U);
