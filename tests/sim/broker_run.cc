@@ -69,6 +69,11 @@ bool BrokerRun::Start() {
   return true;
 }
 
+BrokerRun::~BrokerRun() {
+  *alive_ = false;
+  if (log_ != nullptr) log_->Stop();
+}
+
 void BrokerRun::Crash() {
   *alive_ = false;
   store_.Crash();

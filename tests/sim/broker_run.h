@@ -39,6 +39,8 @@ class BrokerRun final : public Background {
   // `on_power_lost` is called when the disk lost power during a commit.
   BrokerRun(Surroundings surroundings, std::function<bool()> powered,
             std::function<void()> on_power_lost);
+  // What the log has not written yet still answers to the shell.
+  ~BrokerRun() override;
 
   // False, with the world told, when it could not start.
   bool Start();

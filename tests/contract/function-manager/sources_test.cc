@@ -67,7 +67,7 @@ class SourcesTest : public FunctionManagerTest {
 
 TEST_P(SourcesTest, GivesBackWhatWasUploaded) {
   std::string bytes;
-  for (int i = 0; i < 3'000'000; ++i) bytes += static_cast<char>(i * i % 251);
+  for (unsigned i = 0; i < 3'000'000; ++i) bytes += static_cast<char>(i * i % 251);
   const auto stored = Upload(bytes);
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_EQ(stored->digest(), Sha256Hex(bytes));

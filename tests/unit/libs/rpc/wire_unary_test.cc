@@ -10,8 +10,10 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/h2/grpc_wire.h"
@@ -66,7 +68,7 @@ class Served final : public h2::StreamHandler {
   }
   void OnEnd(h2::Fields) override { script_(stream_, head_, body_); }
   void OnSent(std::size_t) override {}
-  void OnClosed(h2::ErrorCode) override { delete this; }
+  void OnClosed(h2::ErrorCode) override {}
 
  private:
   h2::Stream& stream_;
@@ -98,7 +100,9 @@ class UnaryCallerTest : public testing::Test {
         --refusals_;
         return stream.Reset(h2::ErrorCode::kRefusedStream);
       }
-      stream.SetHandler(new Served(stream, std::move(head), script_));
+      const std::lock_guard lock(served_mutex_);
+      served_.push_back(std::make_unique<Served>(stream, std::move(head), script_));
+      stream.SetHandler(served_.back().get());
     });
     EXPECT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
@@ -150,6 +154,8 @@ class UnaryCallerTest : public testing::Test {
   std::unique_ptr<UnaryCaller> caller_;
   // Set before calls.
   Served::Script script_;
+  std::mutex served_mutex_;
+  std::vector<std::unique_ptr<Served>> served_;
   std::atomic<int> refusals_ = 0;
   std::atomic<int> requests_ = 0;
 };

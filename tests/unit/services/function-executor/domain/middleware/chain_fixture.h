@@ -58,11 +58,11 @@ class ChainFixture : public ::testing::Test {
 
   // A call that never ends holds its chain for ever.
   void TearDown() override {
-    while (!reached_.empty()) {
+    do {
       const auto left = std::exchange(reached_, {});
       for (const Reached& one : left) one.answer(Succeeded(""));
       timers_.FireAll();
-    }
+    } while (!reached_.empty());
   }
 
   std::shared_ptr<const Chain> Make(std::vector<StepSpec> steps, std::int64_t version = 1,

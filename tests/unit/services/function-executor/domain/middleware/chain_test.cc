@@ -50,6 +50,10 @@ class ChainTest : public ChainFixture {
                  [this](StepSettings&, const StepContext&)
                      -> absl::StatusOr<std::shared_ptr<const Middleware>> { return keeper_; });
   }
+  void TearDown() override {
+    keeper_->kept.clear();  // The calls hold their chain, and that holds the keeper.
+    ChainFixture::TearDown();
+  }
   std::shared_ptr<const Keeper> keeper_ = std::make_shared<const Keeper>();
 };
 
