@@ -160,6 +160,46 @@ def aliases(suite, api, checks):
     checks.status("then the alias goes", api.http.delete(f"{api.root}/{alias}"), 200)
 
 
+def weighted(suite, api, checks):
+    def split(*targets):
+        named = [{"function": function, "weight": weight} for function, weight in targets]
+        return {"weighted": {"targets": named}}
+
+    def chosen(**more):
+        request = {"name": "spaces/default/functions/split", **more}
+        answer = suite.grpc.call("executor", "Invoke", request, metadata=revision)
+        name = f"{api.root}/executions/{answer.execution.rpartition('/')[2]}"
+        return api.http.get(name).json()["function"].rpartition("/")[2]
+
+    for name in ("old", "new"):
+        api.create_function(name, {"noop": {}})
+    missing = api.create_function("split", split(("old", 95), ("none", 5)))
+    checks.status("a split over what is not there", missing, 400)
+    checks.contains("says which", missing.text(), "function.weighted.targets[1].function")
+    seen(api.create_function("split", split(("old", 90), ("new", 10))))
+    calls = [chosen() for _ in range(500)]
+    checks.that("a tenth of the calls", 20 <= calls.count("new") <= 85, calls.count("new"))
+    checks.equal("and the others", calls.count("new") + calls.count("old"), 500)
+    checks.equal("a key stays", len({chosen(sticky_key="me") for _ in range(20)}), 1)
+    seen(api.update("functions", "split", split(("old", 0), ("new", 1)), mask="weighted"))
+    checks.equal("all of them by one call", {chosen() for _ in range(50)}, {"new"})
+    checks.status("over HTTP", api.invoke("split", {"a": 1}), 200)
+    held = api.delete("functions", "new")
+    checks.status("what gets calls stays", held, 400)
+    checks.contains("saying by what", held.text(), "functions/split@2")
+    api.subscribe("by-split", "split.event", "split")
+    api.publish("split.event", {}, event_id="split-1")
+
+    def delivered():
+        return [record["function"] for record in api.executions(eventId="split-1")]
+
+    wait_until(delivered, 20, "the delivery")
+    checks.equal("an event too", delivered(), ["spaces/default/functions/new"])
+    api.delete("subscriptions", "by-split")
+    checks.status("the split goes", api.delete("functions", "split"), 200)
+    checks.status("then its target", api.delete("functions", "new"), 200)
+
+
 def cli(suite, checks):
     def run(*arguments):
         done = suite.cli("function", *arguments)
@@ -177,6 +217,8 @@ def cli(suite, checks):
     checks.contains("in the list", run("alias", "list", "tool"), "prod")
     run("invoke", "tool@prod", "--data", "1", "--sticky-key", "me")
     run("alias", "delete", "tool", "prod")
+    run("create", "both", "--weighted", "tool=3", "--weighted", "named=1")
+    checks.contains("a split over functions", run("list"), "tool=3 named=1")
     wrong = suite.cli("function", "traffic", "tool", "half")
     checks.equal("a share that is none is wrong usage", wrong.returncode, 2)
 
@@ -187,6 +229,7 @@ def main(suite, checks):
     pinned(suite, api, checks)
     switching(api, checks)
     aliases(suite, api, checks)
+    weighted(suite, api, checks)
     cli(suite, checks)
 
 

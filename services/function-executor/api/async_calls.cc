@@ -132,7 +132,9 @@ absl::Status AsyncCalls::Complete(Plan& plan) const {
   RETURN_IF_ERROR(parts_.registry.Ready());
   ASSIGN_OR_RETURN(const ResolvedFunction resolved,
                    parts_.registry.Resolve({plan.space, plan.function, plan.tag, {}}));
-  const AsyncPolicy& policy = resolved.spec->async;
+  // Which function a weighted one chooses is not said before each attempt.
+  const FunctionSpec& asked = resolved.split != nullptr ? *resolved.split : *resolved.spec;
+  const AsyncPolicy& policy = asked.async;
   ASSIGN_OR_RETURN(
       const AsyncDestination on_success,
       DestinationOf("on_success", plan.space, plan.request.on_success(), policy.on_success));
@@ -169,7 +171,7 @@ absl::Status AsyncCalls::Complete(Plan& plan) const {
   set(kTagAttribute, plan.tag);
   set(kStickyAttribute, plan.request.sticky_key());
   set(kCallerAttribute, plan.caller);
-  set(kRevisionAttribute, std::to_string(resolved.spec->revision));
+  set(kRevisionAttribute, std::to_string(std::max(resolved.spec->revision, asked.revision)));
   set(kCallbackAttribute, callback);
   set(kOnSuccessAttribute, TextOf(on_success));
   set(kOnFailureAttribute, TextOf(on_failure));

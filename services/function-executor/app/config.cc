@@ -73,11 +73,10 @@ void Bind(config::Binder& binder, Config& config) {
   binder.Duration("transform.time_max", &config.transform.time_max,
                   "how long one jq program may run",
                   {Microseconds(1'000), Microseconds(60'000'000)});
-  binder.Enum("executions.record", &config.executions.record,
-              {{"all", Recording::kAll},
-               {"failures", Recording::kFailures},
-               {"none", Recording::kNone}},
-              "which executions leave a record; asynchronous calls always do");
+  binder.Enum(
+      "executions.record", &config.executions.record,
+      {{"all", Recording::kAll}, {"failures", Recording::kFailures}, {"none", Recording::kNone}},
+      "which executions leave a record; asynchronous calls always do");
   binder.Duration("executions.retention_age", &config.executions.retention_age,
                   "how long execution records are kept",
                   {Microseconds(60'000'000), Microseconds(400LL * 86'400 * 1'000'000)});

@@ -28,8 +28,8 @@ ExecutionJournal::ExecutionJournal(ExecutionStore& store, const Clock& clock, Op
     : store_(store), clock_(clock), options_(options) {}
 
 void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
-                           const std::string& input_type, const Outcome& outcome,
-                           bool is_awaited, std::function<void()> taken) {
+                           const std::string& input_type, const Outcome& outcome, bool is_awaited,
+                           std::function<void()> taken) {
   record.state = outcome.error ? ExecutionState::kFailed : ExecutionState::kSucceeded;
   if (outcome.error)
     record.error = CutError(*outcome.error, std::max(options_.body_bytes_max, kErrorBytesMin));

@@ -45,6 +45,22 @@ std::uint64_t HashOf(std::string_view uid, std::string_view key) {
   return hash;
 }
 
+// Who has a share of the calls has it at the same place for every draw, so a key stays where it is
+// while the weights stand.
+const std::string& Pick(const WeightedTarget& weighted, std::uint64_t number) {
+  std::uint64_t all = 0;
+  for (const WeightedTarget::Share& share : weighted.shares) {
+    all += static_cast<std::uint64_t>(share.weight);
+  }
+  std::uint64_t place = number % std::max<std::uint64_t>(all, 1);
+  for (const WeightedTarget::Share& share : weighted.shares) {
+    const auto weight = static_cast<std::uint64_t>(share.weight);
+    if (place < weight) return share.function;
+    place -= weight;
+  }
+  return weighted.shares.front().function;
+}
+
 }  // namespace
 
 // A function with the versions that can be called. Never changed once it is in a map.
@@ -180,6 +196,25 @@ std::shared_ptr<const FunctionSpec> FunctionRegistry::Find(std::string_view spac
 }
 
 absl::StatusOr<ResolvedFunction> FunctionRegistry::Resolve(const FunctionChoice& choice) const {
+  ASSIGN_OR_RETURN(ResolvedFunction asked, ResolveOne(choice));
+  const auto* weighted = std::get_if<WeightedTarget>(&asked.spec->target);
+  if (weighted == nullptr) return asked;
+  const std::string& id = Pick(*weighted, Draw(asked.spec->uid, choice.sticky_key));
+  ASSIGN_OR_RETURN(ResolvedFunction chosen, ResolveOne({choice.space, id, {}, choice.sticky_key}));
+  if (std::holds_alternative<WeightedTarget>(chosen.spec->target)) {
+    return absl::FailedPreconditionError(
+        fmt::format("function {} names {}, which is weighted itself", choice.id, id));
+  }
+  chosen.split = std::move(asked.spec);
+  return chosen;
+}
+
+std::uint64_t FunctionRegistry::Draw(std::string_view uid, std::string_view sticky_key) const {
+  return Mix(sticky_key.empty() ? calls_.fetch_add(1, std::memory_order_relaxed)
+                                : HashOf(uid, sticky_key));
+}
+
+absl::StatusOr<ResolvedFunction> FunctionRegistry::ResolveOne(const FunctionChoice& choice) const {
   const std::shared_ptr<const Entry> entry = FindEntry(choice.space, choice.id);
   if (entry == nullptr || entry->newest == 0) {
     return absl::NotFoundError(
@@ -189,12 +224,10 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::Resolve(const FunctionChoice&
   if (!choice.tag.empty()) {
     version = entry->VersionOf(choice.tag);
   } else if (!entry->traffic.empty()) {
-    const std::uint64_t number = choice.sticky_key.empty()
-                                     ? Mix(calls_.fetch_add(1, std::memory_order_relaxed))
-                                     : Mix(HashOf(entry->uid, choice.sticky_key));
-    version = entry->PickVersion(static_cast<int>(number % kWholePercent));
+    version =
+        entry->PickVersion(static_cast<int>(Draw(entry->uid, choice.sticky_key) % kWholePercent));
   }
-  ResolvedFunction resolved{entry->Find(version), nullptr, nullptr};
+  ResolvedFunction resolved{entry->Find(version), nullptr, nullptr, nullptr};
   if (resolved.spec == nullptr) return entry->NothingFor(choice);
   if (!entry->chains.empty()) {
     const auto chain = entry->chains.find(version);

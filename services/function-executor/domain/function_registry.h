@@ -46,6 +46,8 @@ class Chain;
 // A version to call, with the secrets that it names and its middleware; null for none.
 struct ResolvedFunction {
   std::shared_ptr<const FunctionSpec> spec;
+  // The weighted function that was asked for and chose this one; null where there is none.
+  std::shared_ptr<const FunctionSpec> split;
   std::shared_ptr<const Secrets> secrets;
   std::shared_ptr<const Chain> chain;
 };
@@ -88,7 +90,8 @@ class FunctionRegistry {
   std::shared_ptr<const FunctionSpec> Find(std::string_view space, std::string_view id) const;
 
   // The version that is to be called. NOT_FOUND for a function, version or alias that is not there,
-  // naming which are, and for a version that names a secret that does not exist.
+  // naming which are, and for a version that names a secret that does not exist. Of a weighted
+  // function it is a version of one of those that it names.
   absl::StatusOr<ResolvedFunction> Resolve(const FunctionChoice& choice) const;
 
   // UNAVAILABLE until the first snapshot was complete.
@@ -128,6 +131,10 @@ class FunctionRegistry {
     std::list<Waiter> list;
   };
 
+  // One that is not weighted, or the weighted one.
+  absl::StatusOr<ResolvedFunction> ResolveOne(const FunctionChoice& choice) const;
+  // Evenly spread: by the key, else from call to call.
+  std::uint64_t Draw(std::string_view uid, std::string_view sticky_key) const;
   static std::size_t ShardOf(const std::string& key);
   void Publish(std::int64_t revision);
   std::shared_ptr<const Entry> FindEntry(std::string_view space, std::string_view id) const;

@@ -87,7 +87,16 @@ struct ProcessTarget {
 // Answers at once with the payload it was given. For tests and benchmarks.
 struct NoopTarget {};
 
-using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget>;
+// Other functions of the space, one of which is called instead.
+struct WeightedTarget {
+  struct Share {
+    std::string function;
+    int weight = 0;
+  };
+  std::vector<Share> shares;  // At least one weight is above 0.
+};
+
+using Target = std::variant<NoopTarget, HttpTarget, ProcessTarget, WeightedTarget>;
 
 // A middleware as it was set: its kind, the name of the field in
 // `penstock.functions.v1.Middleware`, and the JSON form of that field's message.

@@ -70,6 +70,7 @@ void Invoker::CancelAll() {
 Driver* Invoker::DriverOf(const FunctionSpec& function) const {
   if (std::holds_alternative<HttpTarget>(function.target)) return &parts_.drivers.http;
   if (std::holds_alternative<ProcessTarget>(function.target)) return parts_.drivers.process;
+  // Weighted ones are never asked for: the registry gives what they chose.
   return &parts_.drivers.noop;
 }
 

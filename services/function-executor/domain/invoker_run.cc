@@ -61,6 +61,7 @@ void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!function.ok()) return Refuse(function.status());
   secrets_ = std::move(function->secrets);
   chain_ = std::move(function->chain);
+  if (function->split != nullptr) order_.function = function->spec->id;
   EnterGate(std::move(function->spec));
 }
 

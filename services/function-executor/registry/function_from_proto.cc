@@ -132,6 +132,12 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
     spec->target = FromProto(function.http());
   } else if (function.has_process()) {
     spec->target = FromProto(function.process());
+  } else if (function.has_weighted()) {
+    WeightedTarget weighted;
+    for (const pb::WeightedTarget& target : function.weighted().targets()) {
+      weighted.shares.push_back({target.function(), target.weight()});
+    }
+    spec->target = std::move(weighted);
   } else {
     spec->target = NoopTarget{};
   }

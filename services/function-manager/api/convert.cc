@@ -222,6 +222,12 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
     ToProto(*process, message->mutable_process());
   } else if (std::holds_alternative<NoopDriver>(spec.driver)) {
     message->mutable_noop();
+  } else if (const auto* weighted = std::get_if<WeightedDriver>(&spec.driver)) {
+    for (const WeightedTarget& target : weighted->targets) {
+      auto* added = message->mutable_weighted()->add_targets();
+      added->set_function(target.function);
+      added->set_weight(target.weight);
+    }
   }
 }
 
@@ -289,6 +295,15 @@ SpecInput FromProto(const pb::Function& message) {
       input.spec.driver = NoopDriver{};
       input.fields_set |= kNoop;
       break;
+    case pb::Function::kWeighted: {
+      WeightedDriver weighted;
+      for (const pb::WeightedTarget& target : message.weighted().targets()) {
+        weighted.targets.push_back({target.function(), target.weight()});
+      }
+      input.spec.driver = std::move(weighted);
+      input.fields_set |= kWeighted;
+      break;
+    }
     case pb::Function::DRIVER_NOT_SET: break;
   }
   return input;

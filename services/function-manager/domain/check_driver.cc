@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "libs/base/names.h"
 #include "libs/base/sha256.h"
 #include "services/function-manager/domain/check_spec.h"
 #include "services/function-manager/domain/text.h"
@@ -28,6 +29,8 @@ constexpr std::int32_t kWorkersMax = 64;
 constexpr std::int64_t kMemoryMin = std::int64_t{16} << 20;
 constexpr std::int64_t kOutputMax = std::int64_t{6} << 20;
 constexpr std::int64_t kMaxCallsMax = 1'000'000;
+constexpr std::size_t kWeightedTargetsMax = 20;
+constexpr std::int32_t kWeightMax = 1000;
 constexpr Microseconds kCpuTimeMin{10'000};
 // The bootstraps keep their own descriptors at 100 and above.
 constexpr std::int32_t kOpenFilesMin = 128;
@@ -261,6 +264,37 @@ void CheckProcess(const ProcessDriver& process, Violations& violations) {
   CheckProcessLimits(process, violations);
 }
 
+void CheckWeighted(const WeightedDriver& weighted, Violations& violations) {
+  const std::size_t count = weighted.targets.size();
+  if (count < 1 || count > kWeightedTargetsMax) {
+    violations.push_back({"weighted.targets", fmt::format("has {} functions: expected 1 to {}",
+                                                          count, kWeightedTargetsMax)});
+    return;
+  }
+  std::set<std::string> seen;
+  bool has_share = false;
+  for (std::size_t i = 0; i < count; ++i) {
+    const WeightedTarget& target = weighted.targets[i];
+    const std::string field = fmt::format("weighted.targets[{}]", i);
+    for (FieldViolation& violation :
+         FieldViolationsOf(CheckResourceId(field + ".function", target.function))) {
+      violations.push_back(std::move(violation));
+    }
+    if (!seen.insert(target.function).second) {
+      violations.push_back(
+          {field + ".function", fmt::format("{} is there twice", Quoted(target.function))});
+    }
+    if (target.weight < 0 || target.weight > kWeightMax) {
+      violations.push_back(
+          {field + ".weight", fmt::format("is {}: expected 0 to {}", target.weight, kWeightMax)});
+    }
+    has_share = has_share || target.weight > 0;
+  }
+  if (!has_share) {
+    violations.push_back({"weighted.targets", "all have weight 0: expected one above"});
+  }
+}
+
 }  // namespace
 
 void CheckDriver(const Driver& driver, Violations& violations) {
@@ -268,8 +302,11 @@ void CheckDriver(const Driver& driver, Violations& violations) {
     CheckHttp(*http, violations);
   } else if (const auto* process = std::get_if<ProcessDriver>(&driver)) {
     CheckProcess(*process, violations);
+  } else if (const auto* weighted = std::get_if<WeightedDriver>(&driver)) {
+    CheckWeighted(*weighted, violations);
   } else if (std::holds_alternative<std::monostate>(driver)) {
-    violations.push_back({"", "exactly one driver is required: expected http, process or noop"});
+    violations.push_back(
+        {"", "exactly one driver is required: expected http, process, weighted or noop"});
   }
 }
 

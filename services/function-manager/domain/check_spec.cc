@@ -172,6 +172,21 @@ void CheckAsync(const AsyncPolicy& policy, Violations& violations) {
   }
 }
 
+// What a weighted function would be believed to have, and its targets have.
+void CheckOfTargets(const FunctionSpec& spec, Violations& violations) {
+  if (!std::holds_alternative<WeightedDriver>(spec.driver)) return;
+  const auto refuse = [&](bool is_set, const char* field) {
+    if (!is_set) return;
+    violations.push_back(
+        {field, "a weighted function has none: expected it with the functions that it names"});
+  };
+  refuse(spec.timeout != FunctionSpec::kTimeoutDefault, "timeout");
+  refuse(spec.max_concurrency != 0, "max_concurrency");
+  refuse(!spec.input_schema.empty(), "input_schema");
+  refuse(!spec.output_schema.empty(), "output_schema");
+  refuse(!spec.middleware.empty(), "middleware");
+}
+
 }  // namespace
 
 void FillDefaults(FunctionSpec& spec) {
@@ -205,6 +220,7 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
   CheckSchema("output_schema", spec.output_schema, violations);
   CheckDriver(spec.driver, violations);
   CheckMiddleware("middleware", spec.middleware, violations);
+  CheckOfTargets(spec, violations);
   return UnderField("function", FieldErrors(violations));
 }
 

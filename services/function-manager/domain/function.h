@@ -83,8 +83,23 @@ struct NoopDriver {
   friend bool operator==(const NoopDriver&, const NoopDriver&) = default;
 };
 
+// A function of the same space, with its share of the calls.
+struct WeightedTarget {
+  std::string function;
+  std::int32_t weight = 0;
+
+  friend bool operator==(const WeightedTarget&, const WeightedTarget&) = default;
+};
+
+// A split over other functions.
+struct WeightedDriver {
+  std::vector<WeightedTarget> targets;
+
+  friend bool operator==(const WeightedDriver&, const WeightedDriver&) = default;
+};
+
 // std::monostate means that none was given.
-using Driver = std::variant<std::monostate, HttpDriver, ProcessDriver, NoopDriver>;
+using Driver = std::variant<std::monostate, HttpDriver, ProcessDriver, NoopDriver, WeightedDriver>;
 
 // Where the result of an asynchronous invocation goes; both empty for nowhere.
 struct AsyncDestination {

@@ -16,6 +16,7 @@
 #include "services/function-manager/domain/page.h"
 #include "services/function-manager/domain/secret_catalog.h"
 #include "services/function-manager/domain/versions.h"
+#include "services/function-manager/domain/weighted.h"
 
 namespace penstock::functions {
 namespace {
@@ -27,7 +28,9 @@ absl::Status CheckFunctionEtag(const Function& current, const std::string& etag)
 }
 
 absl::Status CheckNotHeld(FunctionReader& reader, const FunctionName& name) {
-  ASSIGN_OR_RETURN(const auto holders, reader.Holders(name, kHoldersNamedMax + 1));
+  ASSIGN_OR_RETURN(auto holders, reader.Holders(name, kHoldersNamedMax + 1));
+  ASSIGN_OR_RETURN(const auto splits, SplitsHolding(reader, name));
+  holders.insert(holders.end(), splits.begin(), splits.end());
   if (holders.empty()) return absl::OkStatus();
   const std::string named = HoldersText(holders);
   const bool is_one = holders.size() == 1;
@@ -104,6 +107,7 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, spec));
   RETURN_IF_ERROR(CheckSourceExists(name, spec));
+  RETURN_IF_ERROR(CheckWeightedTargets(reader, name, spec));
   Function function;
   function.name = name;
   function.create_time = clock_.Wall();
@@ -225,6 +229,7 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, changed));
   RETURN_IF_ERROR(CheckSourceExists(name, changed));
+  RETURN_IF_ERROR(CheckWeightedTargets(reader, name, changed));
   plan.function.spec = std::move(changed);
   ++plan.function.version;
   ++plan.function.generation;

@@ -135,33 +135,17 @@ absl::StatusOr<std::int64_t> TouchUsers(FunctionWriter& writer, const SecretName
   ASSIGN_OR_RETURN(const auto users, writer.SecretUsers(name));
   ASSIGN_OR_RETURN(std::int64_t revision, writer.Revision());
   std::set<FunctionName> touched;
-  for (const SecretUser& user : users) {
+  for (const VersionName& user : users) {
     if (!touched.insert(user.function).second) continue;
     ASSIGN_OR_RETURN(revision, writer.Touch(user.function));
   }
   return revision;
 }
 
-// True when calls reach the version without naming its number.
-absl::StatusOr<bool> IsReached(FunctionReader& reader, const SecretUser& user) {
-  ASSIGN_OR_RETURN(const std::optional<Function> function, reader.Get(user.function));
-  if (!function) return false;
-  if (function->version == user.version) return true;
-  for (const TrafficTarget& target : function->traffic) {
-    if (target.version == user.version) return true;
-  }
-  for (const auto& [name, alias] : function->aliases) {
-    if (alias.version == user.version) return true;
-  }
-  ASSIGN_OR_RETURN(const std::vector<Hold> holds, reader.TagHolds(user.function));
-  return std::any_of(holds.begin(), holds.end(),
-                     [&](const Hold& hold) { return VersionNumber(hold.tag) == user.version; });
-}
-
 absl::Status CheckUnused(FunctionReader& reader, const SecretName& name) {
   ASSIGN_OR_RETURN(const auto users, reader.SecretUsers(name));
   std::vector<std::string> named;
-  for (const SecretUser& user : users) {
+  for (const VersionName& user : users) {
     ASSIGN_OR_RETURN(const bool is_reached, IsReached(reader, user));
     if (is_reached) named.push_back(TaggedText(user.function, std::to_string(user.version)));
   }

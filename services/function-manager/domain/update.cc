@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kMaskField[] = "update_mask";
 
-constexpr std::array<std::pair<std::string_view, SpecField>, 13> kPaths = {{
+constexpr std::array<std::pair<std::string_view, SpecField>, 14> kPaths = {{
     {"metadata", kMetadata},
     {"description", kDescription},
     {"timeout", kTimeout},
@@ -29,6 +29,7 @@ constexpr std::array<std::pair<std::string_view, SpecField>, 13> kPaths = {{
     {"http", kHttp},
     {"process", kProcess},
     {"noop", kNoop},
+    {"weighted", kWeighted},
 }};
 
 // The etag guards the update and the others are output only: naming them is harmless.
@@ -52,7 +53,7 @@ absl::StatusOr<SpecFields> FieldOf(const std::string& path) {
       kMaskField,
       fmt::format("{} is not a field that can be changed: expected metadata, "
                   "description, timeout, max_concurrency, environment, secrets, input_schema, "
-                  "output_schema, middleware, async, http, process, noop or *",
+                  "output_schema, middleware, async, http, process, noop, weighted or *",
                   Quoted(path)));
 }
 

@@ -27,10 +27,11 @@ enum SpecField : std::uint32_t {
   kOutputSchema = 1U << 10U,
   kMiddleware = 1U << 11U,
   kAsync = 1U << 12U,
-  kAllFields = (1U << 13U) - 1,
+  kWeighted = 1U << 13U,
+  kAllFields = (1U << 14U) - 1,
 };
 using SpecFields = std::uint32_t;
-inline constexpr SpecFields kDriverFields = kHttp | kProcess | kNoop;
+inline constexpr SpecFields kDriverFields = kHttp | kProcess | kNoop | kWeighted;
 
 // A specification as a request gave it: fields that were not set hold their defaults.
 struct SpecInput {

@@ -94,4 +94,19 @@ absl::Status ForgetVersions(FunctionWriter& writer, const Function& function,
   return writer.RemoveVersions(function, versions);
 }
 
+absl::StatusOr<bool> IsReached(FunctionReader& reader, const VersionName& name) {
+  ASSIGN_OR_RETURN(const std::optional<Function> function, reader.Get(name.function));
+  if (!function) return false;
+  if (function->version == name.version) return true;
+  for (const TrafficTarget& target : function->traffic) {
+    if (target.version == name.version) return true;
+  }
+  for (const auto& [id, alias] : function->aliases) {
+    if (alias.version == name.version) return true;
+  }
+  ASSIGN_OR_RETURN(const std::vector<Hold> holds, reader.TagHolds(name.function));
+  return std::any_of(holds.begin(), holds.end(),
+                     [&](const Hold& hold) { return VersionNumber(hold.tag) == name.version; });
+}
+
 }  // namespace penstock::functions

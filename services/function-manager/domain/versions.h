@@ -30,6 +30,9 @@ absl::StatusOr<std::int64_t> ResolveTag(FunctionReader& reader, const Function& 
 absl::Status VersionNotFound(FunctionReader& reader, const Function& function,
                              std::int64_t version);
 
+// True when calls reach the version without naming its number.
+absl::StatusOr<bool> IsReached(FunctionReader& reader, const VersionName& name);
+
 // Removes the versions of `function`, which was just stored, that nothing needs: of those that are
 // not the newest and that neither traffic nor an alias nor a hold names, the last `kept_max` stay.
 absl::Status ForgetVersions(FunctionWriter& writer, const Function& function, std::size_t kept_max);

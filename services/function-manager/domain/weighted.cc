@@ -48,11 +48,10 @@ absl::Status CheckWeightedTargets(FunctionReader& reader, const FunctionName& na
   RETURN_IF_ERROR(FieldErrors(violations));
   ASSIGN_OR_RETURN(const auto holding, SplitsHolding(reader, name));
   if (holding.empty()) return absl::OkStatus();
-  return WithReason(
-      absl::FailedPreconditionError(fmt::format(
-          "Function \"{}\" is a target of {}, so it cannot be weighted itself", name.ToString(),
-          HoldersText(holding))),
-      kReasonFunctionInUse, {{"function", name.ToString()}});
+  return WithReason(absl::FailedPreconditionError(fmt::format(
+                        "Function \"{}\" is a target of {}, so it cannot be weighted itself",
+                        name.ToString(), HoldersText(holding))),
+                    kReasonFunctionInUse, {{"function", name.ToString()}});
 }
 
 }  // namespace penstock::functions

@@ -53,12 +53,12 @@ struct SecretQuery {
   std::size_t count_max = 50;
 };
 
-// A version of a function that names a secret.
-struct SecretUser {
+// A version of a function.
+struct VersionName {
   FunctionName function;
   std::int64_t version = 0;
 
-  friend bool operator==(const SecretUser&, const SecretUser&) = default;
+  friend bool operator==(const VersionName&, const VersionName&) = default;
 };
 
 // The latest change of one function, or a version of it that is kept beside the newest. When
@@ -103,6 +103,8 @@ class FunctionReader {
   virtual absl::StatusOr<FunctionPage> List(const ListQuery& query) = 0;
   // Empty when the function does not exist.
   virtual absl::StatusOr<FunctionPage> ListVersions(const VersionQuery& query) = 0;
+  // Each kept version that is weighted and names the function, by function and version.
+  virtual absl::StatusOr<std::vector<VersionName>> SplitsOver(const FunctionName& name) = 0;
   virtual absl::StatusOr<ChangePage> Changes(const ChangeQuery& query) = 0;
   // The revision of the last change. A new store starts at the microseconds since the epoch, so
   // that a revision of a store that was lost is not taken for one of this.
@@ -125,7 +127,7 @@ class FunctionReader {
       const SecretQuery& query) = 0;
   virtual absl::StatusOr<std::vector<SecretValue>> SecretValues(const SecretName& name) = 0;
   // Each kept version that names the secret, by function and version.
-  virtual absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) = 0;
+  virtual absl::StatusOr<std::vector<VersionName>> SecretUsers(const SecretName& name) = 0;
   // At most `count_max` values that another key than `key_id` encrypts.
   virtual absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
                                                                      std::size_t count_max) = 0;

@@ -156,6 +156,24 @@ AsyncPolicy AsyncFromJson(const json::object& object) {
   return policy;
 }
 
+json::array WeightedToJson(const WeightedDriver& weighted) {
+  json::array targets;
+  for (const WeightedTarget& target : weighted.targets) {
+    targets.emplace_back(json::object{{"function", target.function}, {"weight", target.weight}});
+  }
+  return targets;
+}
+
+WeightedDriver WeightedFromJson(const json::array& targets) {
+  WeightedDriver weighted;
+  for (const json::value& value : targets) {
+    const json::object& target = value.as_object();
+    weighted.targets.push_back(
+        {TextOf(target.at("function")), json::value_to<std::int32_t>(target.at("weight"))});
+  }
+  return weighted;
+}
+
 FunctionSpec SpecFrom(const json::object& object) {
   FunctionSpec spec;
   spec.description = TextOf(object.at("description"));
@@ -184,6 +202,8 @@ FunctionSpec SpecFrom(const json::object& object) {
     spec.driver = ProcessFromJson(process->as_object());
   } else if (object.contains("noop")) {
     spec.driver = NoopDriver{};
+  } else if (const json::value* weighted = object.if_contains("weighted")) {
+    spec.driver = WeightedFromJson(weighted->as_array());
   }
   return spec;
 }
@@ -218,6 +238,9 @@ std::string SpecToJson(const FunctionSpec& spec) {
     object.emplace("process", ProcessToJson(*process));
   } else if (std::holds_alternative<NoopDriver>(spec.driver)) {
     object.emplace("noop", json::object());
+  } else if (const auto* weighted = std::get_if<WeightedDriver>(&spec.driver)) {
+    // The store looks for this one by its name.
+    object.emplace("weighted", WeightedToJson(*weighted));
   }
   return json::serialize(object);
 }

@@ -303,6 +303,22 @@ absl::StatusOr<std::int64_t> SqliteFunctionSession::CountFunctions() {
   return has_row ? statement.Int(0) : 0;
 }
 
+absl::StatusOr<std::vector<VersionName>> SqliteFunctionSession::SplitsOver(
+    const FunctionName& name) {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement statement,
+      connection_.Prepare("SELECT f.id, v.version FROM functions f JOIN versions v ON v.uid = "
+                          "f.uid, json_each(v.spec, '$.weighted') t WHERE f.space = ? AND "
+                          "json_extract(t.value, '$.function') = ? ORDER BY f.id, v.version"));
+  statement.BindAll(name.space, name.id);
+  std::vector<VersionName> splits;
+  RETURN_IF_ERROR(statement.ForEach([&](const sqlite::Statement& row) {
+    splits.push_back({{name.space, row.String(0)}, row.Int(1)});
+    return absl::OkStatus();
+  }));
+  return splits;
+}
+
 absl::StatusOr<std::set<SourceName>> SqliteFunctionSession::SourcesInUse() {
   ASSIGN_OR_RETURN(
       sqlite::Statement statement,

@@ -38,13 +38,14 @@ class SqliteFunctionSession final : public FunctionWriter {
   absl::StatusOr<std::vector<Hold>> TagHolds(const FunctionName& name) override;
   absl::StatusOr<std::vector<Hold>> HoldsOf(const std::string& service) override;
 
+  absl::StatusOr<std::vector<VersionName>> SplitsOver(const FunctionName& name) override;
   absl::StatusOr<std::set<SourceName>> SourcesInUse() override;
 
   absl::StatusOr<std::optional<Secret>> GetSecret(const SecretName& name) override;
   absl::StatusOr<std::pair<std::vector<Secret>, bool>> ListSecrets(
       const SecretQuery& query) override;
   absl::StatusOr<std::vector<SecretValue>> SecretValues(const SecretName& name) override;
-  absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override;
+  absl::StatusOr<std::vector<VersionName>> SecretUsers(const SecretName& name) override;
   absl::StatusOr<std::vector<SecretValue>> ValuesOfOtherKeys(const std::string& key_id,
                                                              std::size_t count_max) override;
   absl::StatusOr<SpaceMiddleware> GetSpaceMiddleware(const std::string& space) override;

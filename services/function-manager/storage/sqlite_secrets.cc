@@ -103,10 +103,11 @@ absl::StatusOr<std::vector<SecretValue>> SqliteFunctionSession::SecretsOf(
   return ReadValues(statement);
 }
 
-absl::StatusOr<std::vector<SecretUser>> SqliteFunctionSession::SecretUsers(const SecretName& name) {
+absl::StatusOr<std::vector<VersionName>> SqliteFunctionSession::SecretUsers(
+    const SecretName& name) {
   ASSIGN_OR_RETURN(sqlite::Statement statement, connection_.Prepare(kUsers));
   statement.BindAll(name.space, name.id);
-  std::vector<SecretUser> users;
+  std::vector<VersionName> users;
   RETURN_IF_ERROR(statement.ForEach([&](const sqlite::Statement& row) {
     users.push_back({{name.space, row.String(0)}, row.Int(1)});
     return absl::OkStatus();

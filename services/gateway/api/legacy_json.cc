@@ -59,6 +59,7 @@ std::string_view DriverName(const functions::v1::Function& function) {
     case functions::v1::Function::kHttp: return "http";
     case functions::v1::Function::kProcess: return "process";
     case functions::v1::Function::kNoop: return "noop";
+    case functions::v1::Function::kWeighted: return "weighted";
     default: return "unknown";
   }
 }

@@ -34,12 +34,20 @@ struct Options {
 std::string DriverText(const pb::Function& function) {
   if (function.has_http()) return "http";
   if (function.has_process()) return function.process().runtime();
+  if (function.has_weighted()) return "weighted";
   return function.has_noop() ? "noop" : "";
 }
 
 std::string TargetText(const pb::Function& function) {
   if (function.has_http()) return function.http().url();
   if (!function.process().command().empty()) return function.process().command(0);
+  if (function.has_weighted()) {
+    std::string text;
+    for (const pb::WeightedTarget& target : function.weighted().targets()) {
+      text += fmt::format("{}{}={}", text.empty() ? "" : " ", target.function(), target.weight());
+    }
+    return text;
+  }
   return function.description();
 }
 
@@ -103,7 +111,8 @@ absl::Status Create(const Options& options, Context& context) {
   RETURN_IF_ERROR(
       ApplyFunctionFlags(options.flags, context.io.in, request.mutable_function(), &paths));
   if (request.function().driver_case() == pb::Function::DRIVER_NOT_SET) {
-    return UsageError("what does it run? Give --source FILE, --url URL, --command or --noop");
+    return UsageError(
+        "what does it run? Give --source FILE, --url URL, --command, --weighted or --noop");
   }
   const auto created = context.client().Call<pb::Function>(kCreateFunction, request);
   if (!created.ok()) {
@@ -181,6 +190,8 @@ void AddFlags(CLI::App* command, Options* options) {
   command->add_option("--url", flags.url, "URL of a function that speaks HTTP");
   command->add_option("--command", flags.command,
                       "program and arguments, one line in, one line out");
+  AddList(command, "--weighted", &flags.weighted,
+          "FUNCTION=WEIGHT that gets a share of the calls; repeatable");
   command->add_flag("--noop", flags.is_noop, "answer at once with what is given");
   command->add_option("--runtime", flags.runtime,
                       "python3, node or exec; default: by the file's ending");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/strings/numbers.h"
 #include "libs/base/status.h"
 #include "libs/protojson/protojson.h"
 #include "tools/penstock/client/errors.h"
@@ -65,20 +66,38 @@ absl::Status ReadSchema(std::string_view flag, const std::string& path, std::ist
                                 std::string(parsed.message())));
 }
 
+absl::Status ApplyWeighted(const FunctionFlags& flags, Function* function) {
+  for (const std::string& text : flags.weighted) {
+    const std::size_t equals = text.find('=');
+    std::int32_t weight = -1;
+    if (equals == std::string::npos || !absl::SimpleAtoi(text.substr(equals + 1), &weight)) {
+      return UsageError(
+          fmt::format("--weighted: expected FUNCTION=WEIGHT, like a=95, but this is \"{}\"", text));
+    }
+    auto* target = function->mutable_weighted()->add_targets();
+    target->set_function(text.substr(0, equals));
+    target->set_weight(weight);
+  }
+  return absl::OkStatus();
+}
+
 // The driver that the flags name; none is an error unless `is_optional`.
 absl::Status ApplyDriver(const FunctionFlags& flags, std::istream& in, Function* function) {
-  const std::array<bool, 4> given = {!flags.source.empty(), !flags.url.empty(),
-                                     !flags.command.empty(), flags.is_noop};
+  const std::array<bool, 5> given = {!flags.source.empty(), !flags.url.empty(),
+                                     !flags.command.empty(), flags.is_noop,
+                                     !flags.weighted.empty()};
   const auto count = std::count(given.begin(), given.end(), true);
   const bool has_process = given[0] || given[2];
   if (count > 1) {
-    return UsageError("--source, --url, --command and --noop exclude each other: give one");
+    return UsageError(
+        "--source, --url, --command, --weighted and --noop exclude each other: give one");
   }
   if (!has_process && (!flags.runtime.empty() || !flags.handler.empty() || flags.max_workers > 0)) {
     return UsageError("--runtime, --handler and --max-workers go with --source or --command");
   }
   if (flags.url.empty() && !flags.format.empty()) return UsageError("--format goes with --url");
   if (flags.is_noop) function->mutable_noop();
+  if (!flags.weighted.empty()) RETURN_IF_ERROR(ApplyWeighted(flags, function));
   if (!flags.url.empty()) RETURN_IF_ERROR(ApplyUrl(flags, function));
   if (!flags.source.empty()) RETURN_IF_ERROR(ApplySource(flags, in, function));
   if (!flags.command.empty()) RETURN_IF_ERROR(ApplyCommand(flags, function));
@@ -123,6 +142,7 @@ absl::Status ApplyFunctionFlags(const FunctionFlags& flags, std::istream& in, Fu
   if (function->has_http()) paths->push_back("http");
   if (function->has_process()) paths->push_back("process");
   if (function->has_noop()) paths->push_back("noop");
+  if (function->has_weighted()) paths->push_back("weighted");
   if (!flags.timeout.empty()) {
     ASSIGN_OR_RETURN(const Microseconds timeout, ParseTimeout("--timeout", flags.timeout));
     *function->mutable_timeout() = ToProtoDuration(timeout);

@@ -22,6 +22,7 @@ struct FunctionFlags {
   std::string format;
   std::string command;
   bool is_noop = false;
+  std::vector<std::string> weighted;  // FUNCTION=WEIGHT.
   std::string timeout;
   std::vector<std::string> environment;
   std::vector<std::string> secrets;  // Ids; "" alone for none.

@@ -80,7 +80,7 @@ class FakeSession final : public FunctionWriter {
       if (function.revision <= query.after) continue;
       Change change{false, function, *Versions(name)};
       for (const auto& [secret, by_key] : state_.secret_values) {
-        const std::vector<SecretUser> users = *SecretUsers(secret);
+        const std::vector<VersionName> users = *SecretUsers(secret);
         const bool is_named =
             std::any_of(users.begin(), users.end(),
                         [&name = name](const auto& user) { return user.function == name; });
@@ -203,8 +203,23 @@ class FakeSession final : public FunctionWriter {
     return values;
   }
 
-  absl::StatusOr<std::vector<SecretUser>> SecretUsers(const SecretName& name) override {
-    std::vector<SecretUser> users;
+  absl::StatusOr<std::vector<VersionName>> SplitsOver(const FunctionName& name) override {
+    std::vector<VersionName> splits;
+    for (const auto& [function_name, function] : state_.functions) {
+      if (function_name.space != name.space) continue;
+      for (const auto& [version, past] : VersionsOf(function.uid)) {
+        const auto* weighted = std::get_if<WeightedDriver>(&past.spec.driver);
+        if (weighted == nullptr) continue;
+        for (const WeightedTarget& target : weighted->targets) {
+          if (target.function == name.id) splits.push_back({function_name, version});
+        }
+      }
+    }
+    return splits;
+  }
+
+  absl::StatusOr<std::vector<VersionName>> SecretUsers(const SecretName& name) override {
+    std::vector<VersionName> users;
     for (const auto& [function_name, function] : state_.functions) {
       if (function_name.space != name.space) continue;
       for (const auto& [version, past] : VersionsOf(function.uid)) {

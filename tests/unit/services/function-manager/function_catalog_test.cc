@@ -247,6 +247,45 @@ TEST_F(FunctionCatalogTest, DoesNotDeleteWhatIsHeld) {
   }
 }
 
+FunctionSpec Split(std::vector<WeightedTarget> targets) {
+  FunctionSpec spec;
+  spec.driver = WeightedDriver{std::move(targets)};
+  return spec;
+}
+
+TEST_F(FunctionCatalogTest, ASplitIsOverFunctionsThatAreThereAndNotSplitThemselves) {
+  ASSERT_TRUE(CreateNamed("a").ok());
+  EXPECT_EQ(CreateNamed("split", Split({{"a", 95}, {"b", 5}})).status().message(),
+            "function.weighted.targets[1].function: \"b\" is no function of the space");
+  ASSERT_TRUE(CreateNamed("split", Split({{"a", 95}})).ok());
+  EXPECT_THAT(std::string(CreateNamed("twice", Split({{"split", 1}})).status().message()),
+              HasSubstr("\"split\" is weighted itself"));
+  EXPECT_THAT(std::string(CreateNamed("own", Split({{"own", 1}})).status().message()),
+              HasSubstr("is the function itself"));
+  ASSERT_TRUE(CreateNamed("b").ok());
+  const auto turned = Update({.name = "spaces/default/functions/a",
+                              .input = {Split({{"b", 1}}), kWeighted},
+                              .mask = {"weighted"}});
+  EXPECT_EQ(turned.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(turned.status().message()),
+              HasSubstr("is a target of \"spaces/default/functions/split@1\""));
+}
+
+TEST_F(FunctionCatalogTest, DoesNotDeleteWhatASplitSendsCallsTo) {
+  ASSERT_TRUE(CreateNamed("a").ok());
+  ASSERT_TRUE(CreateNamed("b").ok());
+  ASSERT_TRUE(CreateNamed("split", Split({{"a", 95}, {"b", 5}})).ok());
+  const DeleteCommand remove{.name = "spaces/default/functions/b"};
+  const absl::Status held = Delete(remove).status();
+  EXPECT_EQ(ReasonOf(held), "FUNCTION_IN_USE");
+  EXPECT_THAT(std::string(held.message()), HasSubstr("\"spaces/default/functions/split@1\""));
+  ASSERT_TRUE(Update({.name = "spaces/default/functions/split",
+                      .input = {Split({{"a", 100}}), kWeighted},
+                      .mask = {"weighted"}})
+                  .ok());
+  EXPECT_TRUE(Delete(remove).ok()) << "only an old version names it, which no call reaches";
+}
+
 TEST_F(FunctionCatalogTest, ListsInPagesThatFitTheirQuery) {
   for (const char* id : {"c", "a", "b", "d", "e"}) ASSERT_TRUE(CreateNamed(id).ok());
   ListCommand command{.parent = "spaces/default", .page_size = 2};

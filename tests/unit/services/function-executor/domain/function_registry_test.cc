@@ -65,6 +65,51 @@ FunctionUpdate Warm(std::int64_t version, bool is_older = false) {
   return update;
 }
 
+FunctionUpdate Split(std::vector<WeightedTarget::Share> shares) {
+  FunctionUpdate update = Update("split", 1, "s");
+  auto spec = std::make_shared<FunctionSpec>(*update.spec);
+  spec->target = WeightedTarget{std::move(shares)};
+  update.spec = spec;
+  return update;
+}
+
+TEST_F(FunctionRegistryTest, ASplitGivesWhatItsWeightsChoose) {
+  registry_.ApplySnapshot(
+      {Update("a", 3, "a"), Update("b", 7, "b"), Split({{"a", 3}, {"c", 0}, {"b", 1}})}, 10);
+  std::map<std::string, int> calls;
+  for (int i = 0; i < 4000; ++i) {
+    const auto resolved = registry_.Resolve({"default", "split", "", ""});
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    ASSERT_NE(resolved->split, nullptr);
+    EXPECT_EQ(resolved->split->id, "split");
+    EXPECT_EQ(resolved->spec->version, resolved->spec->id == "a" ? 3 : 7);
+    ++calls[resolved->spec->id];
+  }
+  EXPECT_NEAR(calls["b"], 1000, 150);
+  EXPECT_EQ(calls.size(), 2U) << "a weight of 0 gets nothing";
+
+  std::map<std::string, std::string> chosen;
+  for (int i = 0; i < 40; ++i) {
+    const std::string key = "user-" + std::to_string(i);
+    chosen[key] = registry_.Resolve({"default", "split", "", key})->spec->id;
+    EXPECT_EQ(registry_.Resolve({"default", "split", "", key})->spec->id, chosen[key]);
+  }
+  // The last one's share grows: who had it keeps it.
+  registry_.ApplyChanges({Split({{"a", 1}, {"c", 0}, {"b", 3}})}, 11);
+  for (const auto& [key, id] : chosen) {
+    if (id != "b") continue;
+    EXPECT_EQ(registry_.Resolve({"default", "split", "", key})->spec->id, "b");
+  }
+
+  registry_.ApplyChanges({Gone("b", "b"), Split({{"b", 1}})}, 12);
+  const absl::Status missing = registry_.Resolve({"default", "split", "", ""}).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(missing.message().find("functions/b"), absl::string_view::npos);
+  registry_.ApplyChanges({Split({{"split", 1}})}, 13);
+  EXPECT_EQ(registry_.Resolve({"default", "split", "", ""}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(FunctionRegistryTest, TellsWhichVersionsWithKeptWorkersAreReached) {
   using Versions = std::vector<std::int64_t>;
   registry_.ApplySnapshot({Warm(1), Update("g", 1, "v")}, 10);

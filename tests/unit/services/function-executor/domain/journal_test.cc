@@ -49,9 +49,8 @@ TEST_F(JournalTest, StoresWhatItIsToldToAndTellsFollowersOfAll) {
   failed.payload = std::make_shared<const std::string>();
   Outcome succeeded = failed;
   failed.error = FunctionError{};
-  for (const auto& [recording, stored] : {std::pair{Recording::kAll, 2U},
-                                          {Recording::kFailures, 1U},
-                                          {Recording::kNone, 0U}}) {
+  for (const auto& [recording, stored] :
+       {std::pair{Recording::kAll, 2U}, {Recording::kFailures, 1U}, {Recording::kNone, 0U}}) {
     FakeExecutionStore store;
     ExecutionJournal journal(store, clock_, {.recording = recording});
     std::size_t told = 0;
