@@ -85,10 +85,13 @@ class Deliveries {
       is_over_ = true;
       ended_.notify_all();
     };
-    stream_ = Stream::Start(channel, "/penstock.internal.v1.InvocationService/InvokeStream",
-                            options, std::move(handlers));
-    stream_->Notify();
+    auto stream = Stream::Start(channel, "/penstock.internal.v1.InvocationService/InvokeStream",
+                                options, std::move(handlers));
     std::unique_lock lock(mutex_);
+    stream_ = std::move(stream);  // Messages may have come before.
+    lock.unlock();
+    stream_->Notify();
+    lock.lock();
     ended_.wait_for(lock, std::chrono::seconds(seconds_ + 20), [this] { return is_over_; });
     const double measured = static_cast<double>(results_) / seconds_;
     fmt::print(R"({{"per_second": {:.0f}, "failed": {}, "error": "{}"}})"
@@ -119,8 +122,10 @@ class Deliveries {
   }
 
   void Take(const pb::InvokeStreamResponse& message) {
+    std::shared_ptr<Stream> stream;
     {
       const std::lock_guard lock(mutex_);
+      stream = stream_;
       if (message.credit() > 0) credit_ = message.credit();
       in_flight_ -= message.results_size();
       const auto now = Clock::now();
@@ -137,7 +142,7 @@ class Deliveries {
         }
       }
     }
-    stream_->Notify();
+    if (stream != nullptr) stream->Notify();
   }
 
   const int seconds_;
