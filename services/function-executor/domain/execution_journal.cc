@@ -48,6 +48,11 @@ void ExecutionJournal::End(ExecutionRecord record, const Bytes& input,
   store_.Append(std::move(record), std::move(taken));
 }
 
+bool ExecutionJournal::Keeps(bool has_failed) const {
+  return options_.recording == Recording::kAll ||
+         (has_failed && options_.recording == Recording::kFailures);
+}
+
 bool ExecutionJournal::TakesRefusal(const std::string& space, const std::string& function) {
   return IsBelowRate(space, function, options_.refusals_per_second, &refusals_);
 }

@@ -39,13 +39,7 @@ class ExecutionJournal {
 
   ExecutionJournal(ExecutionStore& store, const Clock& clock, Options options);
 
-  // Whether a record of such an execution is stored.
-  bool Keeps(bool has_failed) const {
-    return options_.recording == Recording::kAll ||
-           (has_failed && options_.recording == Recording::kFailures);
-  }
-
-  // Takes the record of an execution that ended, and stores it when it Keeps() such or when
+  // Takes the record of an execution that ended, and stores it when the options say so, or when
   // `is_awaited`: its caller will ask for it. `input` and `output` are what it was given and
   // answered; `taken` runs as ExecutionStore::Append says.
   void End(ExecutionRecord record, const Bytes& input, const std::string& input_type,
@@ -73,6 +67,7 @@ class ExecutionJournal {
   };
   static constexpr std::size_t kRates = 4096;
 
+  bool Keeps(bool has_failed) const;
   // Counts a call of the function in `rates`.
   bool IsBelowRate(const std::string& space, const std::string& function, int limit,
                    std::vector<Rate>* rates);

@@ -87,11 +87,12 @@ class Deliveries {
     };
     auto stream = Stream::Start(channel, "/penstock.internal.v1.InvocationService/InvokeStream",
                                 options, std::move(handlers));
-    std::unique_lock lock(mutex_);
-    stream_ = std::move(stream);  // Messages may have come before.
-    lock.unlock();
+    {
+      const std::lock_guard lock(mutex_);
+      stream_ = std::move(stream);  // Messages may have come before.
+    }
     stream_->Notify();
-    lock.lock();
+    std::unique_lock lock(mutex_);
     ended_.wait_for(lock, std::chrono::seconds(seconds_ + 20), [this] { return is_over_; });
     const double measured = static_cast<double>(results_) / seconds_;
     fmt::print(R"({{"per_second": {:.0f}, "failed": {}, "error": "{}"}})"

@@ -48,13 +48,7 @@ bool IsPassedOn(std::string_view name) {
 }
 
 std::string Quote(std::string_view body) {
-  std::string_view cut = body.substr(0, kQuotedBytesMax);
-  std::string text;
-  while (!cut.empty()) {
-    const std::size_t length = Utf8SequenceLength(cut);
-    text += length == 0 ? std::string_view("\xEF\xBF\xBD") : cut.substr(0, length);
-    cut.remove_prefix(std::max<std::size_t>(length, 1));
-  }
+  std::string text = ToUtf8(body.substr(0, kQuotedBytesMax));
   if (body.size() > kQuotedBytesMax) text += "…";
   return text;
 }
