@@ -20,8 +20,8 @@ struct Outcome {
 
 ServerOptions Options() {
   ServerOptions options;
-  options.limits.header_bytes_max = 2000;
-  options.limits.target_bytes_max = 300;
+  options.limits.header_bytes_max = 600;
+  options.limits.target_bytes_max = 150;
   options.limits.header_fields_max = 20;
   options.limits.body_bytes_max = 200;
   options.limits.chunk_extension_bytes_max = 50;
