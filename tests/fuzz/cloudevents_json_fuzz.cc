@@ -1,10 +1,25 @@
 // The JSON format of CloudEvents: what is read and valid is the same after being written and read.
+#include <string>
+#include <string_view>
+
 #include "libs/cloudevents/json_format.h"
 #include "libs/cloudevents/validate.h"
 #include "tests/fuzz/check.h"
 
 namespace penstock::cloudevents {
 namespace {
+
+// Line breaks between the tokens of a JSON payload are not written again: events stay on one line.
+std::string OnOneLine(std::string_view data) {
+  std::string line(data);
+  std::erase_if(line, [](char c) { return c == '\n' || c == '\r'; });
+  return line;
+}
+
+bool HasSameData(const CloudEvent& a, const CloudEvent& b) {
+  if (Data(a) == Data(b)) return true;
+  return IsJsonContentType(DataContentType(a)) && OnOneLine(Data(a)) == OnOneLine(Data(b));
+}
 
 void CheckEvent(const CloudEvent& event) {
   if (!Validate(event).ok()) return;
@@ -19,7 +34,7 @@ void CheckEvent(const CloudEvent& event) {
   FUZZ_CHECK(event.id() == again->id() && event.source() == again->source());
   FUZZ_CHECK(event.type() == again->type());
   FUZZ_CHECK(HasData(event) == HasData(*again));
-  FUZZ_CHECK(Data(event) == Data(*again));
+  FUZZ_CHECK(HasSameData(event, *again));
 }
 
 }  // namespace
