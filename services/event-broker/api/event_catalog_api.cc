@@ -24,6 +24,12 @@ std::set<std::string> PathsOf(const pb::UpdateSubscriptionRequest& request) {
   return PathsSet(request.subscription());
 }
 
+// Whether `held` is `function`, or a version or alias of it.
+bool IsOf(std::string_view function, std::string_view held) {
+  return held.starts_with(function) &&
+         (held.size() == function.size() || held[function.size()] == '@');
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> EventCatalogApi::SpaceOf(const std::string& parent) const {
@@ -124,7 +130,10 @@ grpc::ServerUnaryReactor* EventCatalogApi::ListSubscriptions(
                 }
                 const auto held = subscription.FunctionsHeld();
                 const bool has_function =
-                    function.empty() || std::find(held.begin(), held.end(), function) != held.end();
+                    function.empty() ||
+                    std::any_of(held.begin(), held.end(), [&function](const std::string& other) {
+                      return IsOf(function, other);
+                    });
                 return has_function &&
                        (given.event_type().empty() ||
                         subscription.event_type == given.event_type()) &&

@@ -191,6 +191,14 @@ TEST_P(EventBrokerTest, SubscriptionsAreListedInPages) {
   request.Clear();
   request.set_function("nobody");
   EXPECT_EQ(list(request), "");
+  pb::Subscription tagged = Wanted();
+  const std::string function = tagged.function();
+  tagged.set_function(function + "@prod");
+  ASSERT_TRUE(Create("t", tagged).ok());
+  request.set_function(function);
+  EXPECT_EQ(list(request), "abct") << "its aliases are of the function";
+  request.set_function(function + "@prod");
+  EXPECT_EQ(list(request), "t");
 }
 
 TEST_P(EventBrokerTest, ARestartKeepsEverySubscription) {
