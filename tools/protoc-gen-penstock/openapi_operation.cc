@@ -176,6 +176,13 @@ json::object AnswerOf(const Route& route, OpenApiSchemas& schemas) {
   return answer;
 }
 
+// The status of success: what the comment says, as in "over HTTP with 202", else 200.
+std::string SuccessOf(const std::string& comment) {
+  constexpr std::string_view kWords = "over HTTP with ";
+  const std::size_t at = comment.find(kWords);
+  return at == std::string::npos ? "200" : comment.substr(at + kWords.size(), 3);
+}
+
 // Answers with errors: those codes that the comment names, with what it says about them.
 void AddErrors(const std::string& comment, json::object& responses) {
   const auto add = [&](int status, const std::string& description) {
@@ -274,7 +281,7 @@ json::object OperationOf(const Route& route, const OperationPath& path, const st
     operation["requestBody"] = BodyOf(route, in_path, schemas);
   }
   json::object responses;
-  responses["200"] = AnswerOf(route, schemas);
+  responses[SuccessOf(comment)] = AnswerOf(route, schemas);
   AddErrors(comment, responses);
   operation["responses"] = std::move(responses);
   return operation;

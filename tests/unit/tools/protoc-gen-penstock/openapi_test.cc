@@ -112,7 +112,7 @@ TEST_F(OpenApiTest, DescribesBodies) {
   EXPECT_EQ(At(lend + "/responses/200/content/application~1json/schema"), R"({"type":"object"})");
   const std::string raw = "/paths/~1v1~1policies~1{segment2}~1{segment3}/post";
   EXPECT_EQ(At(raw + "/requestBody/content"), R"({"*/*":{"schema":{}}})");
-  EXPECT_EQ(At(raw + "/responses/200/content"), R"({"*/*":{"schema":{}}})");
+  EXPECT_EQ(At(raw + "/responses/202/content"), R"({"*/*":{"schema":{}}})");
 }
 
 TEST_F(OpenApiTest, LeavesOutWhatHasNoOperation) {
