@@ -62,6 +62,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   absl::Status Open();
+  absl::StatusOr<std::function<void()>> PrepareTls(const http::ServerTls& tls);
   void StopAccepting() { acceptor_->Close(); }
   bool Drain(milliseconds deadline);
   void Stop();
@@ -111,7 +112,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   http::EventLoops& loops_;
   Options options_;
   const RequestHandler handler_;
-  std::unique_ptr<asio::ssl::context> tls_;
+  std::mutex tls_mutex_;
+  std::shared_ptr<asio::ssl::context> tls_;  // Null for none.
   std::shared_ptr<http::Acceptor> acceptor_;
   std::vector<std::unique_ptr<LoopConnections>> connections_;
   unsigned next_loop_ = 0;
@@ -123,9 +125,18 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   std::condition_variable all_closed_;
 };
 
+absl::StatusOr<std::function<void()>> Server::Impl::PrepareTls(const http::ServerTls& tls) {
+  ASSIGN_OR_RETURN(std::shared_ptr<asio::ssl::context> made, http::MakeServerTls(tls));
+  if (made != nullptr) SSL_CTX_set_alpn_select_cb(made->native_handle(), ChooseProtocol, nullptr);
+  return [this, made] {
+    const std::lock_guard lock(tls_mutex_);
+    tls_ = made;
+  };
+}
+
 absl::Status Server::Impl::Open() {
-  ASSIGN_OR_RETURN(tls_, http::MakeServerTls(options_.tls));
-  if (tls_ != nullptr) SSL_CTX_set_alpn_select_cb(tls_->native_handle(), ChooseProtocol, nullptr);
+  ASSIGN_OR_RETURN(const auto use_tls, PrepareTls(options_.tls));
+  use_tls();
   // Its callback goes with StopAccepting, before this object does.
   acceptor_ = std::make_shared<http::Acceptor>(
       loops_, [this](http::Descriptor descriptor, const sockaddr_storage&) {
@@ -180,7 +191,12 @@ void Server::Impl::Adopt(int loop, http::Descriptor descriptor) {
   }
   connection->session().set_peer(PeerOf(connection->transport().socket()));
   connections.Add(connection);
-  connection->Accept(tls_.get());
+  std::shared_ptr<asio::ssl::context> tls;
+  {
+    const std::lock_guard lock(tls_mutex_);
+    tls = tls_;
+  }
+  connection->Accept(tls.get());
 }
 
 void Server::Impl::OnConnectionClosed() {
@@ -234,6 +250,9 @@ Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { Stop(); }
 std::uint16_t Server::port() const { return impl_->port(); }
 ServerStats Server::Stats() const { return impl_->Stats(); }
+absl::StatusOr<std::function<void()>> Server::PrepareTls(const http::ServerTls& tls) {
+  return impl_->PrepareTls(tls);
+}
 void Server::SetConnectionsMax(std::size_t max) { impl_->SetConnectionsMax(max); }
 void Server::StopAccepting() { impl_->StopAccepting(); }
 bool Server::Drain(milliseconds deadline) { return impl_->Drain(deadline); }

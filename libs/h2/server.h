@@ -71,6 +71,11 @@ class Server {
   std::uint16_t port() const;
   ServerStats Stats() const;
 
+  // Reads the TLS files, and gives what makes connections that come from then on go by them; those
+  // that are open go on as they began. Fails as Start does. What it gives is called once at most,
+  // while the server lives.
+  absl::StatusOr<std::function<void()>> PrepareTls(const http::ServerTls& tls);
+
   // In place of ServerOptions::connections_max; connections that are open stay.
   void SetConnectionsMax(std::size_t max);
 

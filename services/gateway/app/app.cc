@@ -220,6 +220,7 @@ absl::Status App::StartGrpc(std::shared_ptr<const rpc::PeerAuth> peer_auth) {
   options.port = listen.port;
   options.connections_max = config_.http_limits.connections_max;
   options.age_max = kConnectionAgeMax;
+  options.tls = config_.grpc_tls;
   ASSIGN_OR_RETURN(parts_->grpc,
                    h2::Server::Start(parts_->loops, std::move(options),
                                      [proxy = parts_->grpc_proxy.get()](h2::Stream& stream,
@@ -244,12 +245,17 @@ absl::StatusOr<std::vector<std::string>> App::Reload(const Config& config) {
     ASSIGN_OR_RETURN(update_legacy,
                      parts_->legacy_http->PrepareUpdate(next.http_limits, next.http_timeouts, {}));
   }
+  std::function<void()> update_grpc = [] {};
+  if (parts_->grpc != nullptr) {
+    ASSIGN_OR_RETURN(update_grpc, parts_->grpc->PrepareTls(next.grpc_tls));
+  }
   // From here on nothing fails.
   std::vector<std::string> renewed = made->RenewedFiles(*parts_->generation);
   made->Start();
   parts_->Adopt(std::move(made));
   update_http();
   update_legacy();
+  update_grpc();
   if (parts_->grpc != nullptr) parts_->grpc->SetConnectionsMax(next.http_limits.connections_max);
   parts_->publisher.SetTimeout(next.publish_timeout);
   config_ = std::move(next);

@@ -132,6 +132,28 @@ void BindGrpc(config::Binder& binder, GrpcRoutes& routes) {
                 "PEM file of authorities to trust in place of the system's");
 }
 
+void CheckTls(std::string_view section, const http::ServerTls& tls,
+              std::vector<FieldViolation>& violations) {
+  if (tls.cert_file.empty() != tls.key_file.empty()) {
+    violations.push_back(
+        {fmt::format("{}.tls.{}_file", section, tls.key_file.empty() ? "key" : "cert"),
+         "must not be empty, as the other one of the two is set"});
+  }
+  if (!tls.client_ca_file.empty() && tls.cert_file.empty()) {
+    violations.push_back({fmt::format("{}.tls.client_ca_file", section),
+                          fmt::format("needs {}.tls.cert_file", section)});
+  }
+}
+
+void BindTls(config::Binder& binder, const std::string& section, const std::string& whose,
+             http::ServerTls& tls) {
+  binder.String(section + ".tls.cert_file", &tls.cert_file,
+                fmt::format("PEM file with {}'s certificate and its chain; empty: no TLS", whose));
+  binder.String(section + ".tls.key_file", &tls.key_file, "PEM file with its key");
+  binder.String(section + ".tls.client_ca_file", &tls.client_ca_file,
+                "PEM file with authorities, of one of which clients must present a certificate");
+}
+
 }  // namespace
 
 absl::Status Config::Validate() const {
@@ -140,13 +162,8 @@ absl::Status Config::Validate() const {
     violations.push_back(
         {"http.target_bytes_max", "must be less than http.header_bytes_max, which counts it too"});
   }
-  if (http_tls.cert_file.empty() != http_tls.key_file.empty()) {
-    violations.push_back({http_tls.key_file.empty() ? "http.tls.key_file" : "http.tls.cert_file",
-                          "must not be empty, as the other one of the two is set"});
-  }
-  if (!http_tls.client_ca_file.empty() && http_tls.cert_file.empty()) {
-    violations.push_back({"http.tls.client_ca_file", "needs http.tls.cert_file"});
-  }
+  CheckTls("http", http_tls, violations);
+  CheckTls("grpc", grpc_tls, violations);
   for (const std::string& origin : cors_origins) {
     if (origin == "*" ? auth == AuthKind::kApiKeys : IsOrigin(origin)) continue;
     violations.push_back(
@@ -199,14 +216,11 @@ void Bind(config::Binder& binder, Config& config) {
                     "origins whose pages may call from elsewhere, https://app.example; \"*\": any, "
                     "with auth: api_keys only; empty: none");
   BindHttp(binder, config.http_limits, config.http_timeouts);
-  binder.String("http.tls.cert_file", &config.http_tls.cert_file,
-                "PEM file with the front door's certificate and its chain; empty: plain HTTP");
-  binder.String("http.tls.key_file", &config.http_tls.key_file, "PEM file with its key");
-  binder.String("http.tls.client_ca_file", &config.http_tls.client_ca_file,
-                "PEM file with authorities, of one of which clients must present a certificate");
+  BindTls(binder, "http", "the front door", config.http_tls);
   binder.String("config.listen", &config.config_listen,
                 "address of the founding configuration API (/v1/…); empty: off");
   binder.String("grpc.listen", &config.grpc_listen, "address of the gRPC proxy; empty: off");
+  BindTls(binder, "grpc", "the gRPC proxy", config.grpc_tls);
   BindGrpc(binder, config.grpc);
   binder.String("event_broker.address", &config.event_broker_address, "the event-broker");
   binder.String("function_manager.address", &config.function_manager_address,
@@ -237,9 +251,9 @@ void Bind(config::Binder& binder, Config& config) {
                                      "gRPC services to serve as REST", &BindService);
   binder.Duration("invoke.timeout", &config.invoke_timeout,
                   "of a call of a function; the function's own timeout is shorter", bounds);
-  for (const char* key :
-       {"http", "auth", "auth_keys_file", "publish.timeout", "api.timeout", "invoke.timeout",
-        "transcoding", "grpc.allow", "grpc.deny", "grpc.upstreams", "proxy", "master_api"}) {
+  for (const char* key : {"http", "auth", "auth_keys_file", "publish.timeout", "api.timeout",
+                          "invoke.timeout", "transcoding", "grpc.tls", "grpc.allow", "grpc.deny",
+                          "grpc.upstreams", "proxy", "master_api"}) {
     binder.Reloadable(key);
   }
   binder.Fixed("http.listen");

@@ -35,6 +35,8 @@ struct Config {
   std::string config_listen = "127.0.0.1:8081";
   // "host:port"; empty or "inproc:" turns the gRPC proxy off.
   std::string grpc_listen = "127.0.0.1:8082";
+  // Of that listener; without a certificate it speaks without TLS.
+  http::ServerTls grpc_tls;
   // What the gRPC proxy passes on besides the suite's own services, and what it does not.
   GrpcRoutes grpc;
   // "host:port" or "inproc:<name>".

@@ -18,12 +18,21 @@ HeaderRules HeadersOf(const Config& config) {
   return {.request = config.request_headers, .answer = config.answer_headers};
 }
 
+std::string DigestOf(const http::ServerTls& tls) {
+  return DigestOfFiles({tls.cert_file, tls.key_file, tls.client_ca_file});
+}
+
+bool HasSameFiles(const http::ServerTls& a, const http::ServerTls& b) {
+  return a.cert_file == b.cert_file && a.key_file == b.key_file &&
+         a.client_ca_file == b.client_ca_file;
+}
+
 }  // namespace
 
 Generation::Generation(const Config& config, const Base& base)
     : config_(config),
-      tls_digest_(DigestOfFiles(
-          {config.http_tls.cert_file, config.http_tls.key_file, config.http_tls.client_ca_file})),
+      http_tls_digest_(DigestOf(config.http_tls)),
+      grpc_tls_digest_(DigestOf(config.grpc_tls)),
       guard_(config.http_hosts, config.cors_origins),
       functions_(base.backends, base.call_options, config.invoke_timeout),
       http_events_(base.routes, base.publisher, functions_),
@@ -113,12 +122,14 @@ std::vector<std::string> Generation::RenewedFiles(const Generation& before) cons
   if (has_same_keys && !(authenticator_ == before.authenticator_)) {
     renewed.emplace_back("auth_keys_file");
   }
-  const http::ServerTls& tls = config_.http_tls;
-  const http::ServerTls& old_tls = before.config_.http_tls;
-  const bool has_same_tls = tls.cert_file == old_tls.cert_file &&
-                            tls.key_file == old_tls.key_file &&
-                            tls.client_ca_file == old_tls.client_ca_file;
-  if (has_same_tls && tls_digest_ != before.tls_digest_) renewed.emplace_back("http.tls.cert_file");
+  if (HasSameFiles(config_.http_tls, before.config_.http_tls) &&
+      http_tls_digest_ != before.http_tls_digest_) {
+    renewed.emplace_back("http.tls.cert_file");
+  }
+  if (HasSameFiles(config_.grpc_tls, before.config_.grpc_tls) &&
+      grpc_tls_digest_ != before.grpc_tls_digest_) {
+    renewed.emplace_back("grpc.tls.cert_file");
+  }
   return renewed;
 }
 

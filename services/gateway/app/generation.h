@@ -78,7 +78,8 @@ class Generation {
 
   const Config config_;
   // Of the front door's TLS files.
-  const std::string tls_digest_;
+  const std::string http_tls_digest_;
+  const std::string grpc_tls_digest_;
   const WebGuard guard_;
   Authenticator authenticator_;
   const FunctionCalls functions_;

@@ -40,9 +40,13 @@ Client::~Client() = default;
 
 absl::Status Client::Connect() {
   if (parts_->channel != nullptr) return absl::OkStatus();
-  auto channel = rpc::MakeChannel(options_.server);
+  rpc::ChannelOptions options;
+  if (options_.tls) options.tls = {options_.tls->ca, options_.tls->certificate, options_.tls->key};
+  auto channel = rpc::MakeChannel(options_.server, options);
   if (!channel.ok()) {
-    return UsageError("--server: " + std::string(channel.status().message()));
+    // A TLS file is named as `tls.…`, and has a flag of that name.
+    const std::string why(channel.status().message());
+    return UsageError(why.starts_with("tls.") ? "--tls-" + why.substr(4) : "--server: " + why);
   }
   parts_->channel = *std::move(channel);
   return absl::OkStatus();

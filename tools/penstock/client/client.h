@@ -16,9 +16,18 @@
 
 namespace penstock::cli {
 
+// PEM files; empty for none.
+struct ClientTlsFiles {
+  std::string ca;  // Instead of the system's authorities.
+  std::string certificate;
+  std::string key;
+};
+
 struct ClientOptions {
   // "host:port" of the gateway's gRPC listener.
   std::string server = "127.0.0.1:8082";
+  // Connects with TLS.
+  std::optional<ClientTlsFiles> tls;
   // Sent as `authorization: Bearer <token>`; empty: not sent.
   std::string token;
   // The limit of a unary call that names none.

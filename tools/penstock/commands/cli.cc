@@ -54,6 +54,18 @@ Cli::Cli(Io& io, const Clock& clock)
   root_.add_option("--space", options_.space, "space of the resources")
       ->envname("PENSTOCK_SPACE")
       ->capture_default_str();
+  root_.add_flag("--tls", options_.has_tls, "connect with TLS; so do the files below")
+      ->envname("PENSTOCK_TLS");
+  root_
+      .add_option("--tls-ca", options_.tls_ca,
+                  "PEM file with the authorities to trust instead of the system's")
+      ->envname("PENSTOCK_TLS_CA");
+  root_
+      .add_option("--tls-certificate", options_.tls_certificate,
+                  "PEM file with the certificate to show")
+      ->envname("PENSTOCK_TLS_CERTIFICATE");
+  root_.add_option("--tls-key", options_.tls_key, "PEM file with its key")
+      ->envname("PENSTOCK_TLS_KEY");
   root_.add_option("--token", options_.token, "API key, sent as authorization")
       ->envname("PENSTOCK_TOKEN");
   root_.add_option("--timeout", options_.timeout,

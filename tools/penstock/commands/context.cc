@@ -23,6 +23,11 @@ Client& Context::client() {
   if (client_ == nullptr) {
     ClientOptions made;
     made.server = options.server;
+    const bool has_files =
+        !options.tls_ca.empty() || !options.tls_certificate.empty() || !options.tls_key.empty();
+    if (options.has_tls || has_files) {
+      made.tls = {options.tls_ca, options.tls_certificate, options.tls_key};
+    }
     made.token = options.token;
     if (timeout) made.timeout = *timeout;
     client_ = std::make_unique<Client>(std::move(made));

@@ -34,6 +34,11 @@ Io ProcessIo();
 struct GlobalOptions {
   std::string server = "127.0.0.1:8082";
   std::string space = "default";
+  bool has_tls = false;
+  // PEM files; any of them means TLS.
+  std::string tls_ca;
+  std::string tls_certificate;
+  std::string tls_key;
   std::string token;
   std::string timeout;
   // "table", "json", "yaml"; empty: what suits the command.
