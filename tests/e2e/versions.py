@@ -51,6 +51,19 @@ def ran(suite, name, **more):
     return suite.grpc.call("executor", "Invoke", request, metadata=revision).function_version
 
 
+def ran_later(api, name, key):
+    """The version that an asynchronous call with this key ran."""
+    path = f"{api.root}/functions/{name}:invokeAsync"
+    started = api.http.post(path, json_body={}, headers={"Penstock-Sticky-Key": key})
+    execution = started.json()["execution"].rsplit("/", 1)[1]
+
+    def done():
+        record = api.get("executions", execution).json()
+        return record if record.get("state") == "SUCCEEDED" else None
+
+    return int(wait_until(done, 20, "the call")["functionVersion"])
+
+
 def canary(suite, api, checks):
     make_versions(api, "canary", {"noop": {}}, 2)
     checks.equal("the newest version gets all calls", ran(suite, "canary"), 2)
@@ -66,6 +79,8 @@ def canary(suite, api, checks):
     first = [ran(suite, "canary", sticky_key=key) for key in keys]
     checks.equal("a key keeps its version", [ran(suite, "canary", sticky_key=k) for k in keys], first)
     checks.equal("keys are split too", set(first), {1, 2})
+    kept = [ran_later(api, "canary", key) for key in keys[:8]]
+    checks.equal("also when nobody waits for the call", kept, first[:8])
     make_versions(api, "echo", {"process": {"runtime": "python3", "source": source("a")}}, 2)
     set_traffic(api, "echo", (1, 50), (2, 50))
     for headers in ({"Penstock-Sticky-Key": "a"}, {"Penstock-Sticky-Key": "b"}):

@@ -10,6 +10,7 @@
 #include "libs/rpc/generic_call.h"
 #include "services/gateway/api/event_input.h"
 #include "services/gateway/api/function_answer.h"
+#include "services/gateway/api/header_field.h"
 #include "services/gateway/api/http_metadata.h"
 #include "services/gateway/api/payload_type.h"
 
@@ -18,7 +19,6 @@ namespace {
 
 namespace pb = executions::v1;
 
-constexpr char kStickyKey[] = "Penstock-Sticky-Key";
 constexpr char kIdempotencyKey[] = "Idempotency-Key";
 constexpr char kTimeout[] = "Grpc-Timeout";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
@@ -54,17 +54,13 @@ void FunctionCalls::Call(const std::shared_ptr<HttpCall>& call, pb::InvokeReques
   if (!IsValidUtf8(request.payload().content_type())) {
     return call->Fail(FieldError("Content-Type", "expected printable characters"));
   }
-  if (request.sticky_key().empty()) {
-    request.set_sticky_key(std::string(call->request.headers.Get(kStickyKey)));
+  const http::Headers& headers = call->request.headers;
+  if (auto bad = FillFromHeader(headers, kStickyKey, request.mutable_sticky_key()); !bad.ok()) {
+    return call->Fail(bad);
   }
-  if (!IsValidUtf8(request.sticky_key())) {
-    return call->Fail(FieldError(kStickyKey, "expected printable characters"));
-  }
-  if (request.idempotency_key().empty()) {
-    request.set_idempotency_key(std::string(call->request.headers.Get(kIdempotencyKey)));
-  }
-  if (!IsValidUtf8(request.idempotency_key())) {
-    return call->Fail(FieldError(kIdempotencyKey, "expected printable characters"));
+  if (auto bad = FillFromHeader(headers, kIdempotencyKey, request.mutable_idempotency_key());
+      !bad.ok()) {
+    return call->Fail(bad);
   }
   auto options = options_.For(*call, SpaceInName(request.name()));
   if (!options.ok()) return call->Fail(options.status());

@@ -4,6 +4,7 @@
 #include <penstock/events/v1/broker.pb.h>
 #include <penstock/events/v1/catalog.pb.h>
 #include <penstock/events/v1/subscription.pb.h>
+#include <penstock/executions/v1/executor.pb.h>
 
 #include <array>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "libs/base/status.h"
 #include "libs/transcode/route_code.h"
 #include "libs/transcode/transcoder.h"
+#include "services/gateway/api/header_field.h"
 #include "services/gateway/api/payload_type.h"
 #include "services/gateway/api/pull_answer.h"
 #include "services/gateway/api/route_wait.h"
@@ -104,6 +106,13 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
       RequestsOf(match, request,
                  takes_any ? PayloadContentType(request) : request.headers.Get("Content-Type"));
   if (!requests.ok()) return call->Fail(requests.status());
+  if (match.route->full_method == kInvokeAsync) {
+    auto* start =
+        DynamicCastToGenerated<executions::v1::InvokeAsyncRequest>(requests->front().get());
+    const absl::Status filled =
+        FillFromHeader(request.headers, kStickyKey, start->mutable_sticky_key());
+    if (!filled.ok()) return call->Fail(filled);
+  }
   Call(call, *match.route, *std::move(requests));
 }
 
