@@ -1,8 +1,10 @@
 """Synchronous calls: `:invoke`, `/_invoke`, errors by category, and the paths of the front door."""
 
+import base64
 import json
 import pathlib
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -101,6 +103,38 @@ def errors(suite, api, checks):
     checks.status("500 of an HTTP function is a FunctionError", broken, 502)
     checks.equal("with its header", error_of(broken), ("FunctionError", "HttpStatus"))
     checks.contains("and the status in the message", broken.json()["message"], "500")
+
+
+def batches(suite, api, checks):
+    def call(function, payload):
+        data = base64.b64encode(json.dumps(payload).encode()).decode()
+        body = {"contentType": "application/json", "data": data}
+        return {"name": f"spaces/default/functions/{function}", "payload": body}
+
+    path = f"{api.root}/functions:batchInvoke"
+    several = {"requests": [call("shapes", {"kind": "x"}), call("nobody", 1), call("shapes", {"kind": "input"})]}
+    answer = suite.http.post(path, json_body=several)
+    checks.status("several calls at once", answer, 200)
+    results = answer.json()["results"]
+    payload = json.loads(base64.b64decode(results[0]["response"]["payload"]["data"]))
+    checks.equal("each has its answer", payload["kind"], "x")
+    checks.equal("or its status", results[1]["status"]["code"], 5)
+    checks.equal("or its error", results[2]["response"]["error"]["category"], "InputError")
+    wrong = suite.http.post(path, json_body={"requests": [call("shapes", 1), {"name": "shapes"}]})
+    checks.status("a call that names no function", wrong, 400)
+    checks.contains("is told by its place", wrong.text(), "requests[1].name")
+
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:
+        lines.writelines(f'{{"kind": "{number}"}}\n' for number in range(150))
+        lines.write('{"kind": "input"}\n')
+        lines.flush()
+        done = suite.cli("function", "invoke", "shapes", "--batch", lines.name)
+    printed = done.stdout.split("\n")
+    checks.equal("a file of calls: a line of output for each", len(printed), 152)
+    kinds = [json.loads(line)["kind"] for line in printed[:150]]
+    checks.equal("in order", kinds, [str(number) for number in range(150)])
+    checks.contains("what failed is named by its line", done.stderr, "line 151: error: InputError")
+    checks.equal("and tells by the exit code", done.returncode, 4)
 
 
 def founding_invoke(suite, checks):
@@ -220,6 +254,8 @@ def test(suite, checks):
         answers(api, checks)
     with checks.section("errors"):
         errors(suite, api, checks)
+    with checks.section("batches"):
+        batches(suite, api, checks)
     with checks.section("the founding surface"):
         founding_invoke(suite, checks)
     with checks.section("paths"):

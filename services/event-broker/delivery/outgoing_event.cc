@@ -107,6 +107,7 @@ absl::StatusOr<CloudEvent> WithReason(std::string_view body, const DeadDelivery&
 constexpr std::string_view kOnSuccess = "penstockonsuccess";
 constexpr std::string_view kOnFailure = "penstockonfailure";
 constexpr std::string_view kCallback = "penstockcallback";
+constexpr std::string_view kCallbackKey = "penstockcallbackkey";
 constexpr std::string_view kState = "penstockstate";
 constexpr std::string_view kFunctionScheme = "function:";
 constexpr std::string_view kTypeScheme = "type:";
@@ -122,13 +123,14 @@ std::vector<AppendRequest> ResultsOf(const CloudEvent& result, std::string_view 
   std::vector<AppendRequest> requests;
   const std::string destination = TextOf(result, destination_of);
   const std::string callback = TextOf(result, kCallback);
+  const std::string callback_key = TextOf(result, kCallbackKey);
   CloudEvent plain = result;
   plain.set_source(
       fmt::format("/spaces/{}/functions/{}", subscription.space, subscription.function));
   SetText(plain, "subject", subscription.function);
   // A destination is called as it is: what this call asked for does not go on.
   for (const std::string_view name :
-       {kOnSuccess, kOnFailure, kCallback, std::string_view("penstocktag"),
+       {kOnSuccess, kOnFailure, kCallback, kCallbackKey, std::string_view("penstocktag"),
         std::string_view("penstockrevision"), std::string_view("penstockcaller"), kExpiry}) {
     plain.mutable_attributes()->erase(std::string(name));
   }
@@ -137,6 +139,7 @@ std::vector<AppendRequest> ResultsOf(const CloudEvent& result, std::string_view 
     event.set_type(kInvocationCompleted);
     event.set_id(id + "/callback");
     SetText(event, kCallback, callback);
+    if (!callback_key.empty()) SetText(event, kCallbackKey, callback_key);
     requests.push_back(RequestOf(event, subscription.space));
   }
   if (destination.empty()) return requests;

@@ -173,6 +173,7 @@ absl::Status AsyncCalls::Complete(Plan& plan) const {
   set(kCallerAttribute, plan.caller);
   set(kRevisionAttribute, std::to_string(std::max(resolved.spec->revision, asked.revision)));
   set(kCallbackAttribute, callback);
+  if (!callback.empty()) set(kCallbackKeyAttribute, policy.callback_signing_secret);
   set(kOnSuccessAttribute, TextOf(on_success));
   set(kOnFailureAttribute, TextOf(on_failure));
   event.set_binary_data(std::move(*plan.request.mutable_payload()->mutable_data()));

@@ -53,6 +53,7 @@ absl::Status MakeCall(const internal::v1::Invocation& invocation, InvokeOrder* o
   order->execution_id = fmt::format("{}.{}", id, invocation.attempt());
   route->on_success = Take(event, kOnSuccessAttribute);
   route->callback = Take(event, kCallbackAttribute);
+  route->callback_key = Take(event, kCallbackKeyAttribute);
   route->execution = ResourceName{order->space, "executions", id}.ToString();
   route->function = ResourceName{order->space, "functions", order->function}.ToString();
   route->delivery_id = invocation.delivery_id();
@@ -70,7 +71,10 @@ absl::Status MakeCallback(InvokeOrder* order) {
   target->space = order->space;
   target->id = order->function;
   target->timeout = kCallbackTimeout;
-  target->target = HttpTarget{Take(*order->event, kCallbackAttribute), HttpFormat::kBinary, {}};
+  HttpTarget callback;
+  callback.url = Take(*order->event, kCallbackAttribute);
+  callback.signing_secret = Take(*order->event, kCallbackKeyAttribute);
+  target->target = std::move(callback);
   order->instead = std::move(target);
   return absl::OkStatus();
 }
@@ -89,6 +93,7 @@ std::string ResultEvent(const AsyncRoute& route, const Outcome& outcome) {
   set("traceparent", route.traceparent);
   set(kOnSuccessAttribute, route.on_success);
   set(kCallbackAttribute, route.callback);
+  set(kCallbackKeyAttribute, route.callback_key);
   set(kExecutionAttribute, route.execution);
   set(kStateAttribute, "SUCCEEDED");
   event.set_binary_data(*outcome.payload);

@@ -20,6 +20,8 @@ inline constexpr char kCallerAttribute[] = "penstockcaller";
 inline constexpr char kRevisionAttribute[] =
     "penstockrevision";  // That the function is known from.
 inline constexpr char kCallbackAttribute[] = "penstockcallback";
+inline constexpr char kCallbackKeyAttribute[] =
+    "penstockcallbackkey";  // The id of the secret that signs the callback.
 inline constexpr char kOnSuccessAttribute[] =
     "penstockonsuccess";  // "function:{id}" or "type:{type}".
 inline constexpr char kOnFailureAttribute[] = "penstockonfailure";
@@ -40,8 +42,9 @@ bool IsAsyncAttempt(std::string_view execution_id);
 struct AsyncRoute {
   std::string on_success;
   std::string callback;
-  std::string execution;  // The name of the execution that it is the result of.
-  std::string function;   // The name.
+  std::string callback_key;  // The id of the secret that signs it.
+  std::string execution;     // The name of the execution that it is the result of.
+  std::string function;      // The name.
   std::string delivery_id;
   std::string traceparent;
 };

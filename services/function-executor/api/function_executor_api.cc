@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "libs/base/names.h"
 #include "libs/base/status.h"
 #include "libs/rpc/server_unary.h"
+#include "libs/rpc/status.h"
 #include "libs/rpc/unary_server_wire.h"
 #include "services/function-executor/api/convert.h"
 #include "services/function-executor/domain/classify.h"
@@ -20,6 +22,10 @@ namespace {
 namespace pb = executions::v1;
 
 constexpr std::size_t kPayloadBytesMax = 1U << 20;
+constexpr int kBatchCallsMax = 100;
+constexpr std::size_t kBatchPayloadBytesMax = 4U << 20;
+// All answers of a batch are in memory, and in one message.
+constexpr std::size_t kBatchAnswerBytesMax = 6U << 20;
 constexpr std::size_t kTailsMax = 256;
 constexpr char kStickyKeyHeader[] = "penstock-sticky-key";
 constexpr std::size_t kStickyKeyBytesMax = 256;
@@ -92,7 +98,59 @@ absl::Status Fill(InvokeResult result, const std::string& space, pb::InvokeRespo
   return absl::OkStatus();
 }
 
+// The calls of a batch that still run, and what their answers take.
+struct BatchState {
+  BatchState(std::size_t calls, rpc::ServerDone batch_done)
+      : running(calls), done(std::move(batch_done)) {}
+
+  std::atomic<std::size_t> running;
+  std::atomic<std::size_t> answer_bytes{0};
+  const rpc::ServerDone done;
+};
+
+void FillInBatch(InvokeResult result, const std::string& space, BatchState& batch,
+                 pb::BatchInvokeResult* into) {
+  const std::string id = result.execution_id;
+  pb::InvokeResponse* const response = into->mutable_response();
+  absl::Status status = Fill(std::move(result), space, response);
+  const std::size_t bytes = status.ok() ? response->ByteSizeLong() : 0;
+  if (batch.answer_bytes.fetch_add(bytes) + bytes > kBatchAnswerBytesMax && bytes > 0) {
+    status = absl::ResourceExhaustedError(
+        fmt::format("the function ran (execution {}), but the answers of this batch have more than "
+                    "{} bytes: call it by itself",
+                    id, kBatchAnswerBytesMax));
+  }
+  if (!status.ok()) *into->mutable_status() = rpc::ToProtoStatus(status);
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<InvokeOrder>> FunctionExecutorApi::MakeOrders(
+    const pb::BatchInvokeRequest& request, const rpc::CallContext& call) const {
+  ASSIGN_OR_RETURN(const std::string space, ParseSpaceParent("parent", request.parent()));
+  if (request.requests_size() < 1 || request.requests_size() > kBatchCallsMax) {
+    return FieldError("requests", fmt::format("has {} calls; expected 1 to {}",
+                                              request.requests_size(), kBatchCallsMax));
+  }
+  std::vector<InvokeOrder> orders;
+  std::size_t bytes = 0;
+  for (int i = 0; i < request.requests_size(); ++i) {
+    const std::string field = fmt::format("requests[{}]", i);
+    auto order = MakeOrder(request.requests(i), call);
+    if (!order.ok()) return UnderField(field, order.status());
+    if (order->space != space) {
+      return FieldError(field + ".name", fmt::format("is in the space {}; expected functions of {}",
+                                                     order->space, request.parent()));
+    }
+    bytes += order->payload->size();
+    orders.push_back(*std::move(order));
+  }
+  if (bytes > kBatchPayloadBytesMax) {
+    return FieldError("requests", fmt::format("have {} bytes of payload; expected at most {}",
+                                              bytes, kBatchPayloadBytesMax));
+  }
+  return orders;
+}
 
 absl::StatusOr<InvokeOrder> FunctionExecutorApi::MakeOrder(const pb::InvokeRequest& request,
                                                            const rpc::CallContext& call) const {
@@ -151,6 +209,34 @@ void FunctionExecutorApi::Run(const pb::InvokeRequest& request, pb::InvokeRespon
   CancelWith(call, invoker_.Invoke(*std::move(order), [response, done, space](InvokeResult result) {
     done(Fill(std::move(result), space, response));
   }));
+}
+
+grpc::ServerUnaryReactor* FunctionExecutorApi::BatchInvoke(grpc::CallbackServerContext* context,
+                                                           const pb::BatchInvokeRequest* request,
+                                                           pb::BatchInvokeResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const auto& given, auto* answer, rpc::CallContext& call, const rpc::ServerDone& done) {
+        RunBatch(given, answer, call, done);
+      });
+}
+
+void FunctionExecutorApi::RunBatch(const pb::BatchInvokeRequest& request,
+                                   pb::BatchInvokeResponse* response, rpc::CallContext& call,
+                                   const rpc::ServerDone& done) {
+  auto orders = MakeOrders(request, call);
+  if (!orders.ok()) return done(orders.status());
+  const auto batch = std::make_shared<BatchState>(orders->size(), done);
+  for (std::size_t i = 0; i < orders->size(); ++i) response->add_results();
+  for (std::size_t i = 0; i < orders->size(); ++i) {
+    InvokeOrder& order = (*orders)[i];
+    pb::BatchInvokeResult* const into = response->mutable_results(static_cast<int>(i));
+    const std::string space = order.space;
+    CancelWith(call, invoker_.Invoke(std::move(order), [batch, space, into](InvokeResult result) {
+      FillInBatch(std::move(result), space, *batch, into);
+      if (batch->running.fetch_sub(1) == 1) batch->done(absl::OkStatus());
+    }));
+  }
 }
 
 grpc::ServerUnaryReactor* FunctionExecutorApi::InvokeAsync(grpc::CallbackServerContext* context,

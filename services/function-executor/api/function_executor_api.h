@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_set>
+#include <vector>
 
 #include "libs/rpc/direct_methods.h"
 #include "libs/rpc/peer_auth.h"
@@ -35,6 +36,9 @@ class FunctionExecutorApi final : public executions::v1::FunctionExecutorService
   grpc::ServerUnaryReactor* Invoke(grpc::CallbackServerContext* context,
                                    const executions::v1::InvokeRequest* request,
                                    executions::v1::InvokeResponse* response) override;
+  grpc::ServerUnaryReactor* BatchInvoke(grpc::CallbackServerContext* context,
+                                        const executions::v1::BatchInvokeRequest* request,
+                                        executions::v1::BatchInvokeResponse* response) override;
   grpc::ServerUnaryReactor* InvokeAsync(grpc::CallbackServerContext* context,
                                         const executions::v1::InvokeAsyncRequest* request,
                                         executions::v1::InvokeAsyncResponse* response) override;
@@ -62,6 +66,11 @@ class FunctionExecutorApi final : public executions::v1::FunctionExecutorService
 
   void Run(const executions::v1::InvokeRequest& request, executions::v1::InvokeResponse* response,
            rpc::CallContext& call, const rpc::ServerDone& done);
+  void RunBatch(const executions::v1::BatchInvokeRequest& request,
+                executions::v1::BatchInvokeResponse* response, rpc::CallContext& call,
+                const rpc::ServerDone& done);
+  absl::StatusOr<std::vector<InvokeOrder>> MakeOrders(
+      const executions::v1::BatchInvokeRequest& request, const rpc::CallContext& call) const;
   absl::StatusOr<InvokeOrder> MakeOrder(const executions::v1::InvokeRequest& request,
                                         const rpc::CallContext& call) const;
   absl::Status OpenTail(const executions::v1::TailExecutionsRequest& request,

@@ -72,20 +72,30 @@ struct FunctionRegistry::Entry {
   std::map<std::string, std::int64_t> aliases;
   // What each version that names secrets is given: those and no others.
   std::map<std::int64_t, std::shared_ptr<const Secrets>> secrets_of;
+  // Those that sign for any version; null for none.
+  std::shared_ptr<const Secrets> signing;
   std::vector<StepSpec> space_middleware;
   // Of the versions that have any.
   std::map<std::int64_t, std::shared_ptr<const Chain>> chains;
 
   void ShareSecrets(const std::shared_ptr<const Secrets>& all) {
     secrets_of.clear();
+    signing = nullptr;
     if (all == nullptr) return;
+    Secrets signs;
+    const auto take = [&](const std::string& id, Secrets& into) {
+      if (const auto found = all->find(id); found != all->end()) into.insert(*found);
+    };
     for (const auto& [version, spec] : versions) {
       Secrets named;
-      for (const std::string& id : spec->secrets) {
-        if (const auto found = all->find(id); found != all->end()) named.insert(*found);
+      for (const std::string& id : spec->secrets) take(id, named);
+      if (const auto* http = std::get_if<HttpTarget>(&spec->target)) {
+        take(http->signing_secret, signs);
       }
+      take(spec->async.callback_signing_secret, signs);
       if (!named.empty()) secrets_of[version] = std::make_shared<const Secrets>(std::move(named));
     }
+    if (!signs.empty()) signing = std::make_shared<const Secrets>(std::move(signs));
   }
 
   std::shared_ptr<const FunctionSpec> Find(std::int64_t version) const {
@@ -227,11 +237,17 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::ResolveOne(const FunctionChoi
     version =
         entry->PickVersion(static_cast<int>(Draw(entry->uid, choice.sticky_key) % kWholePercent));
   }
-  ResolvedFunction resolved{entry->Find(version), nullptr, nullptr, nullptr};
+  ResolvedFunction resolved;
+  resolved.spec = entry->Find(version);
   if (resolved.spec == nullptr) return entry->NothingFor(choice);
   if (!entry->chains.empty()) {
     const auto chain = entry->chains.find(version);
     if (chain != entry->chains.end()) resolved.chain = chain->second;
+  }
+  const auto* const http = std::get_if<HttpTarget>(&resolved.spec->target);
+  if (http != nullptr && !http->signing_secret.empty()) {
+    ASSIGN_OR_RETURN(resolved.signing,
+                     SigningSecret(choice.space, choice.id, http->signing_secret));
   }
   if (resolved.spec->secrets.empty()) return resolved;
   const auto secrets = entry->secrets_of.find(version);
@@ -244,6 +260,18 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::ResolveOne(const FunctionChoi
                     choice.id, version, id));
   }
   return resolved;
+}
+
+absl::StatusOr<std::shared_ptr<const SecretValues>> FunctionRegistry::SigningSecret(
+    std::string_view space, std::string_view id, const std::string& secret) const {
+  const std::shared_ptr<const Entry> entry = FindEntry(space, id);
+  if (entry != nullptr && entry->signing != nullptr) {
+    const auto found = entry->signing->find(secret);
+    if (found != entry->signing->end())
+      return std::shared_ptr<const SecretValues>(entry->signing, &found->second);
+  }
+  return absl::NotFoundError(fmt::format(
+      "the secret {} that signs for function {} does not exist or cannot be read", secret, id));
 }
 
 absl::Status FunctionRegistry::Ready() const {

@@ -50,6 +50,8 @@ struct ResolvedFunction {
   std::shared_ptr<const FunctionSpec> split;
   std::shared_ptr<const Secrets> secrets;
   std::shared_ptr<const Chain> chain;
+  // What signs its requests.
+  std::shared_ptr<const SecretValues> signing;
 };
 
 // Which version of a function is called.
@@ -93,6 +95,11 @@ class FunctionRegistry {
   // naming which are, and for a version that names a secret that does not exist. Of a weighted
   // function it is a version of one of those that it names.
   absl::StatusOr<ResolvedFunction> Resolve(const FunctionChoice& choice) const;
+
+  // A secret that signs for a version of the function. NOT_FOUND when none names it, or it does not
+  // exist.
+  absl::StatusOr<std::shared_ptr<const SecretValues>> SigningSecret(
+      std::string_view space, std::string_view id, const std::string& secret) const;
 
   // UNAVAILABLE until the first snapshot was complete.
   absl::Status Ready() const;

@@ -36,8 +36,10 @@ struct Logs {
   bool truncated = false;  // More was written than the limit keeps.
 };
 
-// The values of secrets by secret and key. Never logged.
-using Secrets = std::map<std::string, std::map<std::string, std::string>>;
+// The values of a secret by key. Never logged, like the next.
+using SecretValues = std::map<std::string, std::string>;
+// By secret.
+using Secrets = std::map<std::string, SecretValues>;
 
 // How an HTTP function is called when the trigger is an event.
 enum class HttpFormat {
@@ -51,6 +53,7 @@ struct HttpTarget {
   std::string url;
   HttpFormat format = HttpFormat::kBinary;
   std::map<std::string, std::string> headers;  // Added to each request.
+  std::string signing_secret;                  // The id; empty: requests are not signed.
 };
 
 // What a worker process is kept from.
@@ -125,6 +128,7 @@ struct AsyncPolicy {
   AsyncDestination on_success;
   AsyncDestination on_failure;
   std::string callback_url;
+  std::string callback_signing_secret;  // The id; empty: callbacks are not signed.
 };
 
 // An immutable version of a function, as the function-manager announced it.
@@ -193,7 +197,9 @@ struct Invocation {
   std::optional<EventAttributes> event;
   std::optional<HttpRequestContext> http;
   std::shared_ptr<const Secrets> secrets;  // For the function's context; null for none.
-  std::string delivery_id;                 // Stable over retries; empty when not a delivery.
+  // What HttpTarget::signing_secret names; null for none.
+  std::shared_ptr<const SecretValues> signing;
+  std::string delivery_id;  // Stable over retries; empty when not a delivery.
   int attempt = 1;
   bool replay = false;  // The event is delivered again on purpose.
   // Set for a delivery of several events in one call. `payload` is then the batch in the

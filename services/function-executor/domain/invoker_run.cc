@@ -54,12 +54,21 @@ void Invoker::Run::Begin() {
 
 void Invoker::Run::OnRevisionKnown(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
-  if (order_.instead) return EnterGate(order_.instead);
   FunctionRegistry& registry = invoker_.parts_.registry;
+  if (order_.instead) {
+    const auto* const http = std::get_if<HttpTarget>(&order_.instead->target);
+    if (http == nullptr || http->signing_secret.empty()) return EnterGate(order_.instead);
+    if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
+    auto signing = registry.SigningSecret(order_.space, order_.function, http->signing_secret);
+    if (!signing.ok()) return Refuse(signing.status());
+    signing_ = *std::move(signing);
+    return EnterGate(order_.instead);
+  }
   if (absl::Status ready = registry.Ready(); !ready.ok()) return Refuse(std::move(ready));
   auto function = registry.Resolve({order_.space, order_.function, order_.tag, order_.sticky_key});
   if (!function.ok()) return Refuse(function.status());
   secrets_ = std::move(function->secrets);
+  signing_ = std::move(function->signing);
   chain_ = std::move(function->chain);
   if (function->split != nullptr) order_.function = function->spec->id;
   EnterGate(std::move(function->spec));
@@ -259,6 +268,7 @@ Invocation Invoker::Run::MakeInvocation() const {
   if (!order_.event_is_call) invocation.event = order_.event;
   invocation.http = order_.http;
   invocation.secrets = secrets_;
+  invocation.signing = signing_;
   invocation.delivery_id = order_.delivery_id;
   invocation.attempt = order_.attempt;
   invocation.replay = order_.replay;

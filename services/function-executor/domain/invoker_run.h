@@ -69,6 +69,7 @@ class Invoker::Run final : public Invoker::Call,
   // Set before the stage that needs them is entered, not changed afterwards.
   std::shared_ptr<const FunctionSpec> function_;
   std::shared_ptr<const Secrets> secrets_;
+  std::shared_ptr<const SecretValues> signing_;
   std::shared_ptr<const Chain> chain_;
   bool has_slot_ = false;
   std::shared_ptr<Timers::Handle> queue_timer_;

@@ -30,6 +30,7 @@ HttpTarget FromProto(const pb::HttpDriver& driver) {
     default: target.format = HttpFormat::kBinary; break;
   }
   target.headers.insert(driver.headers().begin(), driver.headers().end());
+  target.signing_secret = driver.signing_secret();
   return target;
 }
 
@@ -66,6 +67,7 @@ AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
   policy.on_success = {message.on_success().function(), message.on_success().event_type()};
   policy.on_failure = {message.on_failure().function(), message.on_failure().event_type()};
   policy.callback_url = message.callback_url();
+  policy.callback_signing_secret = message.callback_signing_secret();
   return policy;
 }
 

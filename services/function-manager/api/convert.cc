@@ -92,6 +92,7 @@ HttpDriver FromProto(const pb::HttpDriver& message) {
   http.url = message.url();
   http.format = FromProto(message.format());
   http.headers = FromProto(message.headers());
+  http.signing_secret = message.signing_secret();
   return http;
 }
 
@@ -123,6 +124,7 @@ void ToProto(const HttpDriver& http, pb::HttpDriver* message) {
   message->set_url(http.url);
   message->set_format(ToProto(http.format));
   ToProto(http.headers, message->mutable_headers());
+  message->set_signing_secret(http.signing_secret);
 }
 
 void ToProto(const ProcessDriver& process, pb::ProcessDriver* message) {
@@ -185,6 +187,7 @@ AsyncPolicy FromProto(const pb::AsyncPolicy& message) {
   policy.on_success = FromProto(message.on_success());
   policy.on_failure = FromProto(message.on_failure());
   policy.callback_url = message.callback_url();
+  policy.callback_signing_secret = message.callback_signing_secret();
   return policy;
 }
 
@@ -201,6 +204,7 @@ void ToProto(const AsyncPolicy& policy, pb::AsyncPolicy* message) {
   if (!policy.on_success.empty()) ToProto(policy.on_success, message->mutable_on_success());
   if (!policy.on_failure.empty()) ToProto(policy.on_failure, message->mutable_on_failure());
   message->set_callback_url(policy.callback_url);
+  message->set_callback_signing_secret(policy.callback_signing_secret);
 }
 
 void SpecToProto(const FunctionSpec& spec, pb::Function* message) {

@@ -99,6 +99,16 @@ void CheckSchema(std::string_view field, const std::string& schema, Violations& 
   }
 }
 
+// The ids of all secrets, whoever is given them.
+void CheckSecretIds(const FunctionSpec& spec, Violations& violations) {
+  if (spec.secrets.size() > kSecretsMax) return;  // Said by CheckSecrets.
+  for (const NamedSecret& secret : SecretsNamedBy(spec)) {
+    for (FieldViolation& violation : FieldViolationsOf(CheckResourceId(secret.field, secret.id))) {
+      violations.push_back(std::move(violation));
+    }
+  }
+}
+
 void CheckSecrets(const FunctionSpec& spec, Violations& violations) {
   if (spec.secrets.empty() || std::holds_alternative<std::monostate>(spec.driver)) return;
   const auto* http = std::get_if<HttpDriver>(&spec.driver);
@@ -115,13 +125,9 @@ void CheckSecrets(const FunctionSpec& spec, Violations& violations) {
   }
   std::set<std::string> seen;
   for (std::size_t i = 0; i < spec.secrets.size() && i < kSecretsMax; ++i) {
-    const std::string field = fmt::format("secrets[{}]", i);
-    for (FieldViolation& violation : FieldViolationsOf(CheckResourceId(field, spec.secrets[i]))) {
-      violations.push_back(std::move(violation));
-    }
-    if (!seen.insert(spec.secrets[i]).second) {
-      violations.push_back({field, fmt::format("{} is there twice", Quoted(spec.secrets[i]))});
-    }
+    if (seen.insert(spec.secrets[i]).second) continue;
+    violations.push_back(
+        {fmt::format("secrets[{}]", i), fmt::format("{} is there twice", Quoted(spec.secrets[i]))});
   }
 }
 
@@ -216,6 +222,7 @@ absl::Status CheckSpec(const FunctionSpec& spec) {
   }
   CheckEnvironment(spec, violations);
   CheckSecrets(spec, violations);
+  CheckSecretIds(spec, violations);
   CheckSchema("input_schema", spec.input_schema, violations);
   CheckSchema("output_schema", spec.output_schema, violations);
   CheckDriver(spec.driver, violations);

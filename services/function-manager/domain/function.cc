@@ -34,6 +34,21 @@ std::string FunctionName::ToString() const {
   return fmt::format("spaces/{}/{}/{}", space, kCollection, id);
 }
 
+std::vector<NamedSecret> SecretsNamedBy(const FunctionSpec& spec) {
+  std::vector<NamedSecret> named;
+  for (std::size_t i = 0; i < spec.secrets.size(); ++i) {
+    named.push_back({fmt::format("secrets[{}]", i), spec.secrets[i]});
+  }
+  const auto* http = std::get_if<HttpDriver>(&spec.driver);
+  if (http != nullptr && !http->signing_secret.empty()) {
+    named.push_back({"http.signing_secret", http->signing_secret});
+  }
+  if (!spec.async.callback_signing_secret.empty()) {
+    named.push_back({"async.callback_signing_secret", spec.async.callback_signing_secret});
+  }
+  return named;
+}
+
 std::string Function::Etag() const {
   if (uid.empty() || is_version) return {};
   return Sha256Hex(fmt::format("{}:{}", uid, generation)).substr(0, 16);
@@ -47,7 +62,9 @@ std::string Function::AliasEtag(const std::string& alias) const {
 
 std::size_t ByteSize(const Function& function) {
   std::size_t names = 0;
-  for (const std::string& secret : function.spec.secrets) names += secret.size() + kEntryBytes;
+  for (const NamedSecret& secret : SecretsNamedBy(function.spec)) {
+    names += secret.id.size() + kEntryBytes;
+  }
   for (const auto& [alias, target] : function.aliases) names += alias.size() + 2 * kEntryBytes;
   return kFixedBytes + names + function.traffic.size() * kEntryBytes + function.name.space.size() +
          function.name.id.size() + function.creator.size() + function.state_reason.size() +

@@ -35,6 +35,7 @@ struct HttpDriver {
   std::string url;
   HttpFormat format = HttpFormat::kBinary;
   std::map<std::string, std::string> headers;
+  std::string signing_secret{};  // An id; empty: requests are not signed.
 
   friend bool operator==(const HttpDriver&, const HttpDriver&) = default;
 };
@@ -119,6 +120,7 @@ struct AsyncPolicy {
   AsyncDestination on_success;
   AsyncDestination on_failure;
   std::string callback_url;
+  std::string callback_signing_secret{};  // An id; empty: callbacks are not signed.
 
   friend bool operator==(const AsyncPolicy&, const AsyncPolicy&) = default;
 };
@@ -142,6 +144,15 @@ struct FunctionSpec {
 
   friend bool operator==(const FunctionSpec&, const FunctionSpec&) = default;
 };
+
+// A secret that a function names, and where.
+struct NamedSecret {
+  std::string field;
+  std::string id;
+};
+
+// Those that the function is given, and those that sign for it.
+std::vector<NamedSecret> SecretsNamedBy(const FunctionSpec& spec);
 
 enum class FunctionState : std::uint8_t { kDeploying, kReady, kFailed };
 

@@ -365,11 +365,11 @@ void SecretCatalog::RotateSome(const std::shared_ptr<Rotation>& rotation) {
 absl::Status CheckSecretsExist(FunctionReader& reader, const FunctionName& function,
                                const FunctionSpec& spec) {
   std::vector<FieldViolation> violations;
-  for (std::size_t i = 0; i < spec.secrets.size(); ++i) {
-    ASSIGN_OR_RETURN(const auto found, reader.GetSecret({function.space, spec.secrets[i]}));
+  for (const NamedSecret& secret : SecretsNamedBy(spec)) {
+    ASSIGN_OR_RETURN(const auto found, reader.GetSecret({function.space, secret.id}));
     if (found) continue;
-    violations.push_back({fmt::format("function.secrets[{}]", i),
-                          fmt::format("{} is no secret of the space", Quoted(spec.secrets[i]))});
+    violations.push_back({fmt::format("function.{}", secret.field),
+                          fmt::format("{} is no secret of the space", Quoted(secret.id))});
   }
   return FieldErrors(violations);
 }

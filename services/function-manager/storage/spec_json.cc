@@ -50,8 +50,11 @@ Strings StringsOf(const json::value& value) {
 }
 
 json::object HttpToJson(const HttpDriver& http) {
-  return {
+  json::object object{
       {"url", http.url}, {"format", FormatName(http.format)}, {"headers", ObjectOf(http.headers)}};
+  // The store looks for this one by its name.
+  if (!http.signing_secret.empty()) object.emplace("signingSecret", http.signing_secret);
+  return object;
 }
 
 HttpDriver HttpFromJson(const json::object& object) {
@@ -59,6 +62,9 @@ HttpDriver HttpFromJson(const json::object& object) {
   http.url = TextOf(object.at("url"));
   http.format = FormatOf(TextOf(object.at("format")));
   http.headers = StringsOf(object.at("headers"));
+  if (const json::value* secret = object.if_contains("signingSecret")) {
+    http.signing_secret = TextOf(*secret);
+  }
   return http;
 }
 
@@ -132,13 +138,18 @@ AsyncDestination DestinationFromJson(const json::value& value) {
 }
 
 json::object AsyncToJson(const AsyncPolicy& policy) {
-  return {{"maxAttempts", policy.max_attempts},
-          {"initialDelayMicros", policy.initial_delay.count()},
-          {"maxDelayMicros", policy.max_delay.count()},
-          {"maxAgeMicros", policy.max_age.count()},
-          {"onSuccess", DestinationToJson(policy.on_success)},
-          {"onFailure", DestinationToJson(policy.on_failure)},
-          {"callbackUrl", policy.callback_url}};
+  json::object object{{"maxAttempts", policy.max_attempts},
+                      {"initialDelayMicros", policy.initial_delay.count()},
+                      {"maxDelayMicros", policy.max_delay.count()},
+                      {"maxAgeMicros", policy.max_age.count()},
+                      {"onSuccess", DestinationToJson(policy.on_success)},
+                      {"onFailure", DestinationToJson(policy.on_failure)},
+                      {"callbackUrl", policy.callback_url}};
+  // The store looks for this one by its name.
+  if (!policy.callback_signing_secret.empty()) {
+    object.emplace("callbackSigningSecret", policy.callback_signing_secret);
+  }
+  return object;
 }
 
 AsyncPolicy AsyncFromJson(const json::object& object) {
@@ -153,6 +164,9 @@ AsyncPolicy AsyncFromJson(const json::object& object) {
   policy.on_success = DestinationFromJson(object.at("onSuccess"));
   policy.on_failure = DestinationFromJson(object.at("onFailure"));
   policy.callback_url = TextOf(object.at("callbackUrl"));
+  if (const json::value* secret = object.if_contains("callbackSigningSecret")) {
+    policy.callback_signing_secret = TextOf(*secret);
+  }
   return policy;
 }
 

@@ -22,14 +22,20 @@ constexpr std::string_view kList =
 constexpr std::string_view kValues =
     PENSTOCK_VALUES "WHERE v.space = ? AND v.id = ? ORDER BY v.key";
 constexpr std::string_view kOtherKeys = PENSTOCK_VALUES "WHERE v.key_id <> ? LIMIT ?";
+// The ids of the secrets that a version names: SecretsNamedBy, as it is stored.
+#define PENSTOCK_NAMED                                                                \
+  "json_each(json_insert(coalesce(json_extract(f.spec, '$.secrets'), '[]'), '$[#]', " \
+  "json_extract(f.spec, '$.http.signingSecret'), '$[#]', json_extract(f.spec, "       \
+  "'$.async.callbackSigningSecret'))) n "
 constexpr std::string_view kOfFunction = PENSTOCK_VALUES
-    "WHERE v.space = ?1 AND v.id IN (SELECT n.value FROM versions f, json_each(f.spec, "
-    "'$.secrets') n WHERE f.uid = ?2) ORDER BY v.id, v.key";
+    "WHERE v.space = ?1 AND v.id IN (SELECT n.value FROM versions f, " PENSTOCK_NAMED
+    "WHERE f.uid = ?2) ORDER BY v.id, v.key";
 #undef PENSTOCK_VALUES
 
 constexpr std::string_view kUsers =
-    "SELECT f.id, v.version FROM functions f JOIN versions v ON v.uid = f.uid, "
-    "json_each(v.spec, '$.secrets') n WHERE f.space = ? AND n.value = ? ORDER BY f.id, v.version";
+    "SELECT DISTINCT u.id, f.version FROM functions u JOIN versions f ON f.uid = "
+    "u.uid, " PENSTOCK_NAMED "WHERE u.space = ? AND n.value = ? ORDER BY u.id, f.version";
+#undef PENSTOCK_NAMED
 
 absl::StatusOr<Secret> SecretOf(const sqlite::Statement& row) {
   Secret secret;

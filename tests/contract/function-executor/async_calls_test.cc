@@ -293,6 +293,41 @@ TEST_P(AsyncCallsTest, ACallbackIsARequestToItsUrl) {
   EXPECT_FALSE(seen[0].headers.Has("ce-penstockcallback")) << "the URL may hold a secret";
 }
 
+TEST_P(AsyncCallsTest, ACallbackIsSignedOrNotSent) {
+  functions::v1::Function function = Noop();
+  function.mutable_async()->set_callback_signing_secret("hooks");
+  ipb::ResolvedSecret secret;
+  secret.set_id("hooks");
+  (*secret.mutable_values())["key"] = "the key";
+  manager_->SetSecret("f", secret);
+  manager_->Put("f", std::move(function));
+  Start();
+  pb::InvokeAsyncRequest request = Request("f");
+  request.set_callback_url(Url("/told"));
+  ASSERT_TRUE(InvokeAsync(request).ok());
+  ipb::Invocation invocation = Delivered(1);
+  invocation.set_purpose(ipb::Invocation::CALLBACK);
+  invocation.set_subscription("spaces/default/subscriptions/penstock.callback.f");
+  const auto stream = OpenStream();
+  stream->Send({invocation});
+  const ipb::InvocationResult result = stream->WaitForResults(1).at(0);
+  EXPECT_EQ(result.outcome(), ipb::InvocationResult::SUCCEEDED) << result.error().message();
+  const auto seen = requests();
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].headers.Get("webhook-id"), invocation.delivery_id());
+  EXPECT_TRUE(seen[0].headers.Has("webhook-signature"));
+  EXPECT_FALSE(seen[0].headers.Has("ce-penstockcallbackkey"));
+
+  manager_->Delete("f");
+  const auto is_gone = [&] { return absl::IsNotFound(InvokeAsync(request).status()); };
+  EXPECT_TRUE(Eventually(is_gone));
+  invocation.set_attempt(2);
+  stream->Send({invocation});
+  const ipb::InvocationResult unsigned_one = stream->WaitForResults(2).at(1);
+  EXPECT_EQ(unsigned_one.outcome(), ipb::InvocationResult::RETRYABLE);
+  EXPECT_EQ(requests().size(), 1U);
+}
+
 TEST_P(AsyncCallsTest, WhatIsCancelledWhileItWaitsHasARecordThatSaysSo) {
   manager_->Put("f", Noop());
   Start();

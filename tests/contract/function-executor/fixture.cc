@@ -118,6 +118,11 @@ std::int64_t FakeManager::Put(const std::string& id, functions::v1::Function fun
   return revision;
 }
 
+void FakeManager::SetSecret(const std::string& id, const ipb::ResolvedSecret& secret) {
+  const std::lock_guard lock(mutex_);
+  *changes_[id].add_secrets() = secret;
+}
+
 std::int64_t FakeManager::Delete(const std::string& id) {
   {
     const std::lock_guard lock(mutex_);

@@ -55,6 +55,8 @@ class FakeManager final : public ipb::FunctionRegistryService::CallbackService {
 
   // Announces a function in space `default`; returns the revision.
   std::int64_t Put(const std::string& id, functions::v1::Function function);
+  // What goes with announcements of the function from now on.
+  void SetSecret(const std::string& id, const ipb::ResolvedSecret& secret);
   std::int64_t Delete(const std::string& id);
   // As Put, but tells nobody until Announce.
   std::int64_t PutQuietly(const std::string& id, functions::v1::Function function);

@@ -21,6 +21,13 @@ class InvokeTest : public ExecutorTest {
     return request;
   }
 
+  absl::Status BatchInvoke(const pb::BatchInvokeRequest& request,
+                           pb::BatchInvokeResponse* response) {
+    grpc::ClientContext context;
+    return rpc::FromGrpcStatus(pb::FunctionExecutorService::NewStub(ChannelTo(*node_))
+                                   ->BatchInvoke(&context, request, response));
+  }
+
   absl::Status Refusal(const pb::InvokeRequest& request, const std::string& min_revision = "") {
     pb::InvokeResponse response;
     const absl::Status status = rpc::FromGrpcStatus(TryInvoke(request, &response, min_revision));
@@ -40,6 +47,93 @@ TEST_P(InvokeTest, AnswersWithTheFunctionsResult) {
   EXPECT_FALSE(response.has_error());
   EXPECT_EQ(response.function_version(), 1);
   EXPECT_TRUE(response.execution().starts_with("spaces/default/executions/"));
+}
+
+TEST_P(InvokeTest, ABatchHasAResultForEachCallInOrder) {
+  manager_->Put("echo", Noop());
+  manager_->Put("hang", HttpTo(Url("/hang")));
+  StartNode();
+  pb::BatchInvokeRequest request;
+  request.set_parent("spaces/default");
+  const auto add = [&](const std::string& function, const std::string& payload) {
+    pb::InvokeRequest* call = request.add_requests();
+    *call = Request(function);
+    call->mutable_payload()->set_data(payload);
+    return call;
+  };
+  add("echo", "one");
+  add("nothing", "two");
+  add("hang", "three")->mutable_timeout()->set_nanos(50'000'000);
+  add("echo", "four");
+  pb::BatchInvokeResponse response;
+  ASSERT_TRUE(BatchInvoke(request, &response).ok());
+  ASSERT_EQ(response.results_size(), 4);
+  EXPECT_EQ(response.results(0).response().payload().data(), "one");
+  EXPECT_EQ(response.results(1).status().code(), grpc::NOT_FOUND);
+  EXPECT_EQ(response.results(2).response().error().type(), "Timeout");
+  EXPECT_EQ(response.results(3).response().payload().data(), "four");
+  EXPECT_EQ(List([](auto&) {}).executions_size(), 3);
+}
+
+TEST_P(InvokeTest, ABatchIsCheckedBeforeAnythingRuns) {
+  manager_->Put("echo", Noop());
+  StartNode();
+  const auto field_of = [&](const std::function<void(pb::BatchInvokeRequest&)>& change) {
+    pb::BatchInvokeRequest request;
+    request.set_parent("spaces/default");
+    for (int i = 0; i < 2; ++i) *request.add_requests() = Request("echo");
+    change(request);
+    pb::BatchInvokeResponse response;
+    const absl::Status status = BatchInvoke(request, &response);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    const auto violations = FieldViolationsOf(status);
+    return violations.empty() ? std::string() : violations.front().field;
+  };
+  EXPECT_EQ(field_of([](auto& request) { request.set_parent("default"); }), "parent");
+  EXPECT_EQ(field_of([](auto& request) { request.clear_requests(); }), "requests");
+  EXPECT_EQ(field_of([](auto& request) {
+              for (int i = 0; i < 99; ++i) *request.add_requests() = Request("echo");
+            }),
+            "requests");
+  EXPECT_EQ(field_of([](auto& request) { request.mutable_requests(1)->set_name("echo"); }),
+            "requests[1].name");
+  EXPECT_EQ(field_of([](auto& request) {
+              request.mutable_requests(1)->set_name("spaces/other/functions/echo");
+            }),
+            "requests[1].name");
+  EXPECT_EQ(
+      field_of([](auto& request) {
+        for (int i = 0; i < 5; ++i) {
+          *request.add_requests() = Request("echo");
+          request.mutable_requests(i)->mutable_payload()->set_data(std::string(1'000'000, 'x'));
+        }
+      }),
+      "requests");
+  EXPECT_EQ(List([](auto&) {}).executions_size(), 0);
+}
+
+TEST_P(InvokeTest, AnswersOfABatchThatAreTooLargeTogetherNameTheirExecutions) {
+  manager_->Put("echo", Noop());
+  StartNode();
+  manager_->Put("large", Python("def handle(ctx, payload):\n    return 'x' * 900000\n"));
+  EXPECT_TRUE(Eventually([&] {
+    pb::InvokeResponse response;
+    return TryInvoke(Request("large"), &response).ok();
+  }));
+  pb::BatchInvokeRequest request;
+  request.set_parent("spaces/default");
+  for (int i = 0; i < 9; ++i) *request.add_requests() = Request("large");
+  pb::BatchInvokeResponse response;
+  const absl::Status status = BatchInvoke(request, &response);
+  ASSERT_TRUE(status.ok()) << status;
+  int refused = 0;
+  for (const pb::BatchInvokeResult& result : response.results()) {
+    if (!result.has_status()) continue;
+    EXPECT_EQ(result.status().code(), grpc::RESOURCE_EXHAUSTED);
+    EXPECT_NE(result.status().message().find("execution "), std::string::npos);
+    ++refused;
+  }
+  EXPECT_EQ(refused, 3) << "six of 0.9 MB fit";
 }
 
 TEST_P(InvokeTest, RunsPythonWithLogsAndErrors) {

@@ -199,6 +199,8 @@ void AddFlags(CLI::App* command, Options* options) {
                       "function in the source to call (default handle)");
   command->add_option("--format", flags.format,
                       "how --url gets events: binary, structured, raw or context");
+  command->add_option("--signing-secret", flags.signing_secret,
+                      "secret that signs requests to --url (Standard Webhooks)");
   command->add_option("--timeout", flags.timeout, "limit of one call, like 30s");
   AddList(command, "--env", &flags.environment, "KEY=VALUE for its environment; repeatable");
   AddList(command, "--secret", &flags.secrets, "secret that it is given; repeatable; '' for none");

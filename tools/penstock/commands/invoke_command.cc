@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <penstock/executions/v1/batch.pb.h>
 #include <penstock/executions/v1/executor.pb.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "libs/base/status.h"
@@ -26,6 +28,7 @@ struct Options {
   std::string id;
   std::string data;
   std::string content_type;
+  std::string batch;
   std::string sticky_key;
   bool has_logs = true;
   bool is_async = false;
@@ -143,7 +146,85 @@ absl::Status InvokeAsync(const Options& options, Context& context) {
   return absl::OkStatus();
 }
 
+// One line of standard output for each line of the input, in order; what failed is an empty one,
+// and said with its number on standard error.
+absl::Status PrintBatch(const pb::BatchInvokeResponse& answer, int lines_before,
+                        const Options& options, Context& context) {
+  const Format format = context.FormatOr(Format::kTable);
+  int line = lines_before;
+  for (const pb::BatchInvokeResult& result : answer.results()) {
+    ++line;
+    const bool has_failed = result.has_status() || result.response().has_error();
+    if (has_failed) context.exit_code = kExitFunctionFailed;
+    if (format != Format::kTable) {
+      RETURN_IF_ERROR(context.Print(result, format));
+      continue;
+    }
+    if (options.has_logs) PrintLogs(result.response().logs(), context.io.err);
+    if (!has_failed) {
+      context.io.out << result.response().payload().data() << "\n";
+      continue;
+    }
+    context.io.out << "\n";
+    context.io.err << fmt::format("line {}: ", line);
+    if (result.has_status()) {
+      context.io.err << fmt::format("error: {}\n", Printable(result.status().message()));
+    } else {
+      PrintError(result.response().error(), result.response().execution(), context.io.err);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// As many calls at a time as the executor takes.
+absl::Status InvokeBatch(const Options& options, Context& context) {
+  constexpr int kCallsMax = 100;
+  constexpr std::size_t kBytesMax = 4U << 20;
+  if (!options.data.empty())
+    return UsageError("--batch has the data of all calls: leave out --data");
+  ASSIGN_OR_RETURN(const std::string data, ReadData("@" + options.batch, context.io.in));
+  pb::BatchInvokeRequest request;
+  std::size_t bytes = 0;
+  int lines = 0;
+  const auto send = [&]() -> absl::Status {
+    if (request.requests_size() == 0) return absl::OkStatus();
+    request.set_parent("spaces/" + context.options.space);
+    ASSIGN_OR_RETURN(const auto answer, context.client().Call<pb::BatchInvokeResponse>(
+                                            kBatchInvoke, request, kWaitMax));
+    RETURN_IF_ERROR(PrintBatch(answer, lines, options, context));
+    lines += request.requests_size();
+    request.clear_requests();
+    bytes = 0;
+    return absl::OkStatus();
+  };
+  for (std::size_t begin = 0; begin < data.size();) {
+    const std::size_t end = std::min(data.find('\n', begin), data.size());
+    const std::string line = data.substr(begin, end - begin);
+    begin = end + 1;
+    if (request.requests_size() == kCallsMax || bytes + line.size() > kBytesMax) {
+      RETURN_IF_ERROR(send());
+    }
+    pb::InvokeRequest* const call = request.add_requests();
+    call->set_name(context.NameOf("functions", options.id));
+    call->set_sticky_key(options.sticky_key);
+    if (context.timeout) *call->mutable_timeout() = ToProtoDuration(*context.timeout);
+    call->mutable_payload()->set_data(line);
+    call->mutable_payload()->set_content_type(options.content_type.empty() ? GuessContentType(line)
+                                                                           : options.content_type);
+    bytes += line.size();
+  }
+  if (lines == 0 && request.requests_size() == 0) {
+    return UsageError(
+        fmt::format("--batch: {} is empty: expected one call's data a line", options.batch));
+  }
+  return send();
+}
+
 absl::Status Invoke(const Options& options, Context& context) {
+  if (!options.batch.empty()) {
+    if (options.is_async) return UsageError("--batch waits for all answers: leave out --async");
+    return InvokeBatch(options, context);
+  }
   if (options.is_async) return InvokeAsync(options, context);
   if (!options.on_success.empty() || !options.on_failure.empty() || !options.callback.empty()) {
     return UsageError("--on-success, --on-failure and --callback need --async");
@@ -187,6 +268,7 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
                "  penstock function invoke hello --data @request.json --no-logs\n"
                "  echo hi | penstock function invoke hello --data - --content-type text/plain\n"
                "  penstock function invoke report --async --on-failure type:report.failed\n"
+               "  penstock function invoke hello --batch requests.jsonl\n"
                "Exit code 4 means that the function failed.");
   command->add_option("name", options->id, "the function's id; id@3 or id@prod for a version")
       ->required();
@@ -194,6 +276,9 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
                       "calls with the same key run the same version");
   command->add_option("-d,--data", options->data,
                       "the payload; @FILE reads a file, - standard input");
+  command->add_option(
+      "--batch", options->batch,
+      "file with one call's payload a line, - for standard input: a line of output each");
   command->add_option("--content-type", options->content_type,
                       "of the payload (default: what it looks like)");
   command->add_flag("--async", options->is_async,

@@ -42,6 +42,8 @@ inline constexpr char kRotateSecretKey[] =
     "/penstock.functions.v1.FunctionManagerService/RotateSecretKey";
 
 inline constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
+inline constexpr char kBatchInvoke[] =
+    "/penstock.executions.v1.FunctionExecutorService/BatchInvoke";
 inline constexpr char kInvokeAsync[] =
     "/penstock.executions.v1.FunctionExecutorService/InvokeAsync";
 inline constexpr char kCancelExecution[] =

@@ -44,6 +44,7 @@ absl::Status ApplyCommand(const FunctionFlags& flags, Function* function) {
 
 absl::Status ApplyUrl(const FunctionFlags& flags, Function* function) {
   function->mutable_http()->set_url(flags.url);
+  function->mutable_http()->set_signing_secret(flags.signing_secret);
   if (flags.format.empty()) return absl::OkStatus();
   std::string upper = flags.format;
   std::transform(upper.begin(), upper.end(), upper.begin(),
@@ -96,6 +97,9 @@ absl::Status ApplyDriver(const FunctionFlags& flags, std::istream& in, Function*
     return UsageError("--runtime, --handler and --max-workers go with --source or --command");
   }
   if (flags.url.empty() && !flags.format.empty()) return UsageError("--format goes with --url");
+  if (flags.url.empty() && !flags.signing_secret.empty()) {
+    return UsageError("--signing-secret goes with --url");
+  }
   if (flags.is_noop) function->mutable_noop();
   if (!flags.weighted.empty()) RETURN_IF_ERROR(ApplyWeighted(flags, function));
   if (!flags.url.empty()) RETURN_IF_ERROR(ApplyUrl(flags, function));

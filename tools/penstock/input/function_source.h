@@ -20,6 +20,7 @@ struct FunctionFlags {
   std::string handler;
   std::string url;
   std::string format;
+  std::string signing_secret;  // An id.
   std::string command;
   bool is_noop = false;
   std::vector<std::string> weighted;  // FUNCTION=WEIGHT.

@@ -9,6 +9,7 @@
 
 #include "services/function-executor/drivers/http/http_answer.h"
 #include "services/function-executor/drivers/http/http_request.h"
+#include "services/function-executor/drivers/http/webhook_signature.h"
 
 namespace penstock::executor {
 
@@ -94,20 +95,15 @@ class HttpDriver::State {
 
 namespace {
 
-Outcome Unavailable() {
+Outcome Failed(ErrorCategory category, const std::string& type, const std::string& message) {
   Outcome outcome;
   outcome.payload = std::make_shared<const std::string>();
-  outcome.error =
-      FunctionError{ErrorCategory::kSystem, "Unavailable", "the executor is stopping", {}};
+  outcome.error = FunctionError{category, type, message, {}};
   return outcome;
 }
 
-Outcome InvalidPayload(const absl::Status& status) {
-  Outcome outcome;
-  outcome.payload = std::make_shared<const std::string>();
-  outcome.error =
-      FunctionError{ErrorCategory::kInput, "InvalidPayload", std::string(status.message()), {}};
-  return outcome;
+Outcome Unavailable() {
+  return Failed(ErrorCategory::kSystem, "Unavailable", "the executor is stopping");
 }
 
 }  // namespace
@@ -121,8 +117,17 @@ std::shared_ptr<Driver::Call> HttpDriver::Start(Invocation invocation, Done done
   auto call = std::make_shared<HttpCall>();
   auto request = MakeHttpRequest(invocation);
   if (!request.ok()) {
-    done(InvalidPayload(request.status()));
+    done(Failed(ErrorCategory::kInput, "InvalidPayload", std::string(request.status().message())));
     return call;
+  }
+  if (invocation.signing != nullptr) {
+    const std::string& id =
+        invocation.delivery_id.empty() ? invocation.execution_id : invocation.delivery_id;
+    const absl::Status is_signed = SignWebhook(*invocation.signing, id, clock_.Wall(), &*request);
+    if (!is_signed.ok()) {
+      done(Failed(ErrorCategory::kSystem, "BadSigningKey", std::string(is_signed.message())));
+      return call;
+    }
   }
   if (!state_->Add(call)) {
     done(Unavailable());

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -5,6 +6,7 @@
 #include "libs/base/callback_guard.h"
 #include "libs/base/crc32c.h"
 #include "libs/base/fake_clock.h"
+#include "libs/base/hmac.h"
 #include "libs/base/ids.h"
 #include "libs/base/names.h"
 #include "libs/base/status.h"
@@ -174,6 +176,23 @@ TEST(NamesTest, TakesTaggedIdsAndNamesAsReferences) {
   EXPECT_FALSE(parse("a@").ok());
   EXPECT_TRUE(CheckTaggedId("f", "a@3").ok());
   EXPECT_FALSE(CheckTaggedId("f", "@3").ok());
+}
+
+std::string Hex(const std::string& bytes) {
+  std::string hex;
+  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return hex;
+}
+
+// RFC 4231, test cases 1 and 6; the pieces may be cut anywhere.
+TEST(HmacTest, IsThatOfItsSpecification) {
+  EXPECT_EQ(Hex(HmacSha256(std::string(20, '\x0b'), {"Hi", " ", "There"})),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(Hex(HmacSha256(std::string(131, '\xaa'),
+                           {"Test Using Larger Than Block-Size Key - Hash Key First"})),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+  EXPECT_EQ(Hex(HmacSha256({}, {})),
+            "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 // A client that cannot read a description cannot read any of the details.

@@ -223,8 +223,9 @@ class FakeSession final : public FunctionWriter {
     for (const auto& [function_name, function] : state_.functions) {
       if (function_name.space != name.space) continue;
       for (const auto& [version, past] : VersionsOf(function.uid)) {
-        const auto& ids = past.spec.secrets;
-        if (std::find(ids.begin(), ids.end(), name.id) != ids.end()) {
+        const std::vector<NamedSecret> named = SecretsNamedBy(past.spec);
+        if (std::any_of(named.begin(), named.end(),
+                        [&](const auto& secret) { return secret.id == name.id; })) {
           users.push_back({function_name, version});
         }
       }

@@ -70,6 +70,9 @@ class SecretCatalogTest : public testing::TestWithParam<const char*> {
   absl::StatusOr<Mutation> MakeFunction(std::vector<std::string> secrets) {
     FunctionSpec spec = PythonSpec();
     spec.secrets = std::move(secrets);
+    return MakeFunction(std::move(spec));
+  }
+  absl::StatusOr<Mutation> MakeFunction(FunctionSpec spec) {
     return Await<absl::StatusOr<Mutation>>([&](auto done) {
       functions_->Create({.parent = "spaces/default", .function_id = "f", .input = {spec, 0}},
                          done);
@@ -170,6 +173,26 @@ TEST_P(SecretCatalogTest, AFunctionNamesSecretsThatExist) {
   EXPECT_EQ(Delete("stale").status().code(), absl::StatusCode::kAborted);
   EXPECT_TRUE(Delete().ok()) << "only a version that no call reaches names it";
   EXPECT_EQ(Delete().status().code(), absl::StatusCode::kNotFound);
+}
+
+// Twice the same secret is one, given once and listed once.
+TEST_P(SecretCatalogTest, SecretsThatSignAreGivenAndInUseLikeOthers) {
+  FunctionSpec spec = HttpSpec();
+  std::get<HttpDriver>(spec.driver).signing_secret = "db";
+  spec.async.callback_signing_secret = "hooks";
+  const auto violations = FieldViolationsOf(MakeFunction(spec).status());
+  ASSERT_EQ(violations.size(), 2U);
+  EXPECT_EQ(violations[0].field, "function.http.signing_secret");
+  EXPECT_EQ(violations[1].field, "function.async.callback_signing_secret");
+  ASSERT_TRUE(Create({{"key", "one"}}).ok());
+  ASSERT_TRUE(Create({{"key", "two"}}, "hooks").ok());
+  ASSERT_TRUE(Create({{"key", "three"}}, "other").ok());
+  ASSERT_TRUE(MakeFunction(spec).ok());
+  EXPECT_EQ(Fed(), (Strings{{"db.key", "one"}, {"hooks.key", "two"}}));
+  const auto changed = Update({{"key", "new"}});
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(Fed(changed->revision - 1), (Strings{{"db.key", "new"}, {"hooks.key", "two"}}));
+  EXPECT_THAT(std::string(Delete().status().message()), HasSubstr("functions/f@1"));
 }
 
 TEST_P(SecretCatalogTest, RotatesEveryValueAndForgetsTheOldKey) {

@@ -29,8 +29,13 @@ TEST(SpecJsonTest, ReadsWhatItWrote) {
       3,           Microseconds(1'000), Microseconds(2'000), Microseconds(3'000'000), {"next", ""},
       {"", "a.b"}, "http://there/"};
   EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
+  spec.async.callback_signing_secret = "hooks";
+  EXPECT_EQ(*SpecFromJson(SpecToJson(spec)), spec);
   EXPECT_EQ(*SpecFromJson(SpecToJson(NoopSpec())), NoopSpec());
-  EXPECT_EQ(*SpecFromJson(SpecToJson(HttpSpec())), HttpSpec());
+  FunctionSpec http = HttpSpec();
+  EXPECT_EQ(*SpecFromJson(SpecToJson(http)), http);
+  std::get<HttpDriver>(http.driver).signing_secret = "hooks";
+  EXPECT_EQ(*SpecFromJson(SpecToJson(http)), http);
 }
 
 TEST(SpecJsonTest, ReadsWhatEarlierReleasesWrote) {

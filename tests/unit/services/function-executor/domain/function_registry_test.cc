@@ -271,6 +271,31 @@ TEST_F(FunctionSplitTest, AVersionGetsTheSecretsThatItNamesAndNoOthers) {
   EXPECT_NE(missing.message().find("secret db"), absl::string_view::npos) << missing;
 }
 
+TEST_F(FunctionSplitTest, ASecretThatSignsIsNotGivenToTheFunction) {
+  auto updates = WithVersions("f", 1, {});
+  auto spec = std::make_shared<FunctionSpec>(*updates[0].spec);
+  HttpTarget target;
+  target.signing_secret = "hooks";
+  spec->target = std::move(target);
+  spec->async.callback_signing_secret = "callbacks";
+  updates[0].spec = spec;
+  updates[0].secrets = std::make_shared<const Secrets>(
+      Secrets{{"hooks", {{"key", "one"}}}, {"callbacks", {{"key", "two"}}}});
+  registry_.ApplySnapshot(updates, 10);
+  const auto resolved = registry_.Resolve({"default", "f", "", ""});
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->secrets, nullptr);
+  EXPECT_EQ(resolved->signing->at("key"), "one");
+  EXPECT_EQ((*registry_.SigningSecret("default", "f", "callbacks"))->at("key"), "two");
+  EXPECT_EQ(registry_.SigningSecret("default", "f", "other").status().code(),
+            absl::StatusCode::kNotFound);
+  updates[0].secrets = nullptr;
+  registry_.ApplyChanges(updates, 11);
+  const absl::Status missing = registry_.Resolve({"default", "f", "", ""}).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound) << "never without a signature";
+  EXPECT_NE(missing.message().find("secret hooks"), absl::string_view::npos) << missing;
+}
+
 TEST_F(FunctionSplitTest, AnOlderVersionAloneIsNotCallable) {
   registry_.ApplySnapshot({}, 1);
   FunctionUpdate older = Update("f", 1);

@@ -62,6 +62,10 @@ class HttpDriverTest : public ::testing::Test {
       arrived_.set_value();
       return;
     }
+    if (request.path() == "/id") {
+      const std::string id(request.headers.Get("webhook-id"));
+      return exchange->Respond(http::Response::Text(200, id));
+    }
     if (request.path() == "/large") {
       return exchange->Respond(http::Response::Text(200, std::string(5000, 'x')));
     }
@@ -96,6 +100,11 @@ class HttpDriverTest : public ::testing::Test {
     return {std::move(call), std::move(future)};
   }
 
+  Outcome Run(Invocation invocation) {
+    auto [call, future] = Start(std::move(invocation));
+    return Wait(future);
+  }
+
   Outcome Run(const std::string& url, Microseconds limit = 20s) {
     auto [call, future] = Start(DirectCall(HttpFunction(url)), limit);
     return Wait(future);
@@ -115,6 +124,24 @@ TEST_F(HttpDriverTest, CallsTheFunction) {
   EXPECT_FALSE(outcome.error);
   EXPECT_EQ(*outcome.payload, "POST hello");
   EXPECT_EQ(outcome.http_status, 200);
+}
+
+TEST_F(HttpDriverTest, SignsWithTheIdThatStaysTheSameOverAttempts) {
+  Invocation call = DirectCall(HttpFunction(Url("/id")));
+  call.signing = std::make_shared<const SecretValues>(SecretValues{{"key", "k"}});
+  EXPECT_EQ(*Run(call).payload, call.execution_id);
+  Invocation delivery = EventDelivery(HttpFunction(Url("/id")));
+  delivery.signing = call.signing;
+  EXPECT_EQ(*Run(delivery).payload, "d-1");
+}
+
+TEST_F(HttpDriverTest, SendsNothingThatItCannotSign) {
+  Invocation call = DirectCall(HttpFunction(Url("/run")));
+  call.signing = std::make_shared<const SecretValues>(SecretValues{{"key", "whsec_?"}});
+  const Outcome outcome = Run(call);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->category, ErrorCategory::kSystem);
+  EXPECT_EQ(outcome.error->type, "BadSigningKey");
 }
 
 TEST_F(HttpDriverTest, GivesTheWaitThatTheFunctionAsksFor) {
