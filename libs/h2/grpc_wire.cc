@@ -15,7 +15,8 @@ using std::chrono::microseconds;
 
 constexpr int kCodeMax = 16;
 constexpr std::size_t kTimeoutDigitsMax = 8;
-constexpr std::int64_t kTimeoutMax = 300LL * 365 * 24 * 3'600 * 1'000'000;
+// A clock may be asked for the time after it, in nanoseconds.
+constexpr std::int64_t kTimeoutMax = 365LL * 24 * 3'600 * 1'000'000;
 // What was read is dropped from the buffer's front once it is so much.
 constexpr std::size_t kCompactBytes = 64 * 1024;
 
@@ -141,7 +142,7 @@ std::optional<microseconds> ParseGrpcTimeout(std::string_view text) {
     case 'S': return times(1'000'000);
     case 'm': return times(1'000);
     case 'u': return times(1);
-    case 'n': return microseconds(value / 1'000);
+    case 'n': return microseconds((value + 999) / 1'000);
     default: return std::nullopt;
   }
 }

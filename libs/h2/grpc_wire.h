@@ -71,7 +71,7 @@ void AddGrpcStatus(const GrpcStatus& status, Fields& fields);
 absl::StatusCode GrpcCodeOf(ErrorCode code);
 
 // "100m" and so on: at most eight digits and a unit of H, M, S, m, u, n. Nothing when malformed.
-// Rounded down to microseconds; cut at 300 years.
+// Rounded up to microseconds; cut at a year.
 std::optional<std::chrono::microseconds> ParseGrpcTimeout(std::string_view text);
 // The shortest unit that fits, rounded up; never negative.
 std::string FormatGrpcTimeout(std::chrono::microseconds timeout);

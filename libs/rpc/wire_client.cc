@@ -43,7 +43,8 @@ class WireCall final : public ByteStream,
 
   void Write(h2::Chunk message) override {
     Run([message = std::move(message)](WireCall& call) mutable {
-      if (call.stream_ == nullptr) return call.events_->OnWritten(false);
+      // Once the call has its end, nobody tells of writes any more.
+      if (call.stream_ == nullptr || call.end_) return call.events_->OnWritten(false);
       call.stream_->Write(std::move(message));
       call.is_writing_ = true;
       call.CheckWritten();

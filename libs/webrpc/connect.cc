@@ -187,11 +187,11 @@ absl::StatusOr<std::chrono::milliseconds> ParseConnectTimeout(std::string_view t
   return std::chrono::milliseconds(value);
 }
 
-bool IsGetQuery(std::string_view query) {
+std::optional<std::string_view> GetVersion(std::string_view query) {
   while (!query.empty()) {
-    if (TakeParameter(query).first == "connect") return true;
+    if (const auto [name, value] = TakeParameter(query); name == "connect") return value;
   }
-  return false;
+  return std::nullopt;
 }
 
 absl::StatusOr<GetQuery> ParseGetQuery(std::string_view query) {

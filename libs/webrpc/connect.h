@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,9 +38,9 @@ std::string EndOfStreamJson(const Outcome& outcome, const MetadataText& trailers
 // The value of Connect-Timeout-Ms: at most ten digits. INVALID_ARGUMENT naming the header.
 absl::StatusOr<std::chrono::milliseconds> ParseConnectTimeout(std::string_view text);
 
-// Whether the query of a GET is one of Connect's: it has the parameter `connect`, which tells it
-// from others.
-bool IsGetQuery(std::string_view query);
+// The parameter `connect` of the query of a GET, which tells Connect's from others: "v1". Nothing
+// without it.
+std::optional<std::string_view> GetVersion(std::string_view query);
 
 // The query of a GET.
 struct GetQuery {

@@ -48,8 +48,11 @@ absl::StatusOr<std::string> Gunzip(std::string_view bytes, std::size_t bytes_max
           fmt::format("the message has more than {} bytes when decompressed", bytes_max));
     }
     if (result == Z_STREAM_END && stream.avail_in == 0) return out;
+    // RFC 1952, 2.2: a file may have several members.
+    const bool has_next = result == Z_STREAM_END && inflateReset(&stream) == Z_OK;
     // No progress means that bytes are missing.
-    if (result != Z_OK) return absl::InvalidArgumentError("the message is no gzip, or is cut off");
+    if (result != Z_OK && !has_next)
+      return absl::InvalidArgumentError("the message is no gzip, or is cut off");
   }
 }
 

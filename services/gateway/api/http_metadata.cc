@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "libs/base/status.h"
+#include "libs/h2/grpc_wire.h"
 #include "libs/protojson/base64.h"
 #include "libs/rpc/metadata.h"
 
@@ -142,27 +143,9 @@ void AddProxiedMetadata(const http::Headers& answer, const HeaderRules& rules,
 }
 
 absl::StatusOr<std::chrono::milliseconds> ParseGrpcTimeout(std::string_view text) {
-  constexpr std::size_t kDigitsMax = 8;
-  const auto error = [] {
-    return FieldError(kTimeout, "expected at most eight digits and H, M, S, m, u or n, as in 250m");
-  };
-  if (text.size() < 2 || text.size() > kDigitsMax + 1) return error();
-  std::int64_t number = 0;
-  for (const char c : text.substr(0, text.size() - 1)) {
-    if (c < '0' || c > '9') return error();
-    number = number * 10 + (c - '0');
-  }
-  using std::chrono::ceil;
-  using std::chrono::milliseconds;
-  switch (text.back()) {
-    case 'H': return milliseconds(std::chrono::hours(number));
-    case 'M': return milliseconds(std::chrono::minutes(number));
-    case 'S': return milliseconds(std::chrono::seconds(number));
-    case 'm': return milliseconds(number);
-    case 'u': return ceil<milliseconds>(std::chrono::microseconds(number));
-    case 'n': return ceil<milliseconds>(std::chrono::nanoseconds(number));
-    default: return error();
-  }
+  const auto timeout = h2::ParseGrpcTimeout(text);
+  if (timeout) return std::chrono::ceil<std::chrono::milliseconds>(*timeout);
+  return FieldError(kTimeout, "expected at most eight digits and H, M, S, m, u or n, as in 250m");
 }
 
 void AddTraceContext(const http::Headers& headers, rpc::CallOptions* options) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -115,6 +116,7 @@ class PullAnswer : public std::enable_shared_from_this<PullAnswer> {
 
   void OnWritten(const absl::Status& status, std::vector<std::string> ids) {
     writing_ = false;
+    if (end_) return Conclude(*end_);
     if (!status.ok()) return client_->Cancel();
     if (order_.choices.auto_ack) {
       {
@@ -139,15 +141,26 @@ class PullAnswer : public std::enable_shared_from_this<PullAnswer> {
     timer_ = order_.call->env().loops.RunAfter(
         order_.call->loop(), kHeartbeat, [self = shared_from_this()] {
           if (self->ended_) return;
+          self->Beat();
+          // While events are on their way nobody doubts that the stream lives.
+          if (self->writing_) return;
           self->order_.call->exchange().Write(": \n\n", [self](const absl::Status& status) {
             if (!status.ok()) self->client_->Cancel();
           });
-          self->Beat();
         });
   }
 
   void OnEnd(const absl::Status& status) {
     Draining()->Unsubscribe(draining_id_);
+    // What is being written may leave no room for the reason of the end.
+    if (writing_) {
+      end_ = status;
+    } else {
+      Conclude(status);
+    }
+  }
+
+  void Conclude(const absl::Status& status) {
     if (timer_ != nullptr) timer_->Cancel();
     const absl::Status named = backends_.Named(Backend::kEventBroker, status);
     if (!started_ && !named.ok()) {
@@ -178,6 +191,8 @@ class PullAnswer : public std::enable_shared_from_this<PullAnswer> {
   // Of the call's loop.
   std::deque<Chunk> chunks_;
   bool writing_ = false;
+  // The call's, while events are being written.
+  std::optional<absl::Status> end_;
   bool started_ = false;
   bool ended_ = false;
   std::shared_ptr<http::Cancelable> timer_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -80,14 +81,17 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
   }
 
   void Write(std::string chunk) {
-    order_.call->exchange().Write(std::move(chunk),
-                                  [self = shared_from_this()](const absl::Status& status) {
-                                    if (status.ok()) {
-                                      self->stream_->Request(1);
-                                    } else {
-                                      self->stream_->Cancel();
-                                    }
-                                  });
+    is_writing_ = true;
+    order_.call->exchange().Write(
+        std::move(chunk),
+        [self = shared_from_this()](const absl::Status& status) { self->OnWritten(status); });
+  }
+
+  void OnWritten(const absl::Status& status) {
+    is_writing_ = false;
+    if (end_) return Conclude(*end_);
+    if (!status.ok()) return stream_->Cancel();
+    stream_->Request(1);
   }
 
   std::string Framed(std::string_view json, std::string_view event) const {
@@ -112,16 +116,27 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
     timer_ = order_.call->env().loops.RunAfter(
         order_.call->loop(), kHeartbeat, [self = shared_from_this()] {
           if (self->ended_) return;
+          self->Beat();
+          // While a message is on its way nobody doubts that the stream lives.
+          if (self->is_writing_) return;
           self->order_.call->exchange().Write(": \n\n", [self](const absl::Status& status) {
             if (!status.ok()) self->stream_->Cancel();
           });
-          self->Beat();
         });
   }
 
   void OnEnd(const absl::Status& status) {
-    if (timer_ != nullptr) timer_->Cancel();
     Draining()->Unsubscribe(draining_id_);
+    // What is being written may leave no room for the reason of the end.
+    if (is_writing_) {
+      end_ = status;
+    } else {
+      Conclude(status);
+    }
+  }
+
+  void Conclude(const absl::Status& status) {
+    if (timer_ != nullptr) timer_->Cancel();
     const absl::Status named = broken_.ok() ? order_.named(status) : broken_;
     if (!started_) {
       if (!named.ok()) {
@@ -151,6 +166,9 @@ class StreamAnswer : public std::enable_shared_from_this<StreamAnswer> {
   // Of the call's loop.
   http::Headers head_;
   absl::Status broken_;
+  // The call's, while a message is being written.
+  std::optional<absl::Status> end_;
+  bool is_writing_ = false;
   bool started_ = false;
   bool ended_ = false;
   std::shared_ptr<http::Cancelable> timer_;

@@ -37,7 +37,7 @@ absl::StatusOr<std::string> Unwrapped(std::string_view name, std::string_view en
   ASSIGN_OR_RETURN(const webrpc::Envelope envelope, webrpc::OnlyEnvelope(body));
   if (!envelope.is_compressed) return std::string(envelope.message);
   if (IsNone(encoding)) {
-    return absl::InvalidArgumentError(
+    return absl::InternalError(
         fmt::format("the message is compressed, but {} does not say how", name));
   }
   return Decompressed(name, encoding, envelope.message);

@@ -84,9 +84,12 @@ std::optional<WebRpc::Shape> WebRpc::ShapeOf(const http::Request& request) const
   const bool says_connect = request.headers.Has("Connect-Protocol-Version");
   Shape shape;
   shape.method = method;
+  bool says_v1 = false;
   if (request.method == "GET") {
-    if (!webrpc::IsGetQuery(request.query())) return std::nullopt;
+    const auto version = webrpc::GetVersion(request.query());
+    if (!version) return std::nullopt;
     shape.is_get = true;
+    says_v1 = *version == "v1";
   } else if (request.method == "POST") {
     const auto type = webrpc::ParseContentType(request.headers.Get("Content-Type"));
     if (!type && !says_connect) return std::nullopt;
@@ -101,7 +104,7 @@ std::optional<WebRpc::Shape> WebRpc::ShapeOf(const http::Request& request) const
   shape.found = Find(method, request.headers.Get("Host"));
   // Paths like these may be a route's as well: a bare message is ours where the method is.
   const bool is_ours =
-      says_connect || shape.is_get || shape.protocol != Protocol::kConnect ||
+      says_connect || says_v1 || shape.protocol != Protocol::kConnect ||
       (shape.codec == Codec::kProto ? shape.found.is_known() : shape.found.types.method != nullptr);
   return is_ours ? std::optional(std::move(shape)) : std::nullopt;
 }

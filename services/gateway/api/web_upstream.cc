@@ -114,6 +114,8 @@ class TargetCall final : public WebUpstreamCall,
   void OnClosed(h2::ErrorCode code) override {
     stream_ = nullptr;
     const auto self = std::exchange(self_, nullptr);
+    // Whoever asked is gone after the end, and the target with it when the settings changed.
+    if (has_ended_) return;
     End(OutcomeOf(code == h2::ErrorCode::kConnectionLost
                       ? target_.Away()
                       : absl::Status(h2::GrpcCodeOf(code), target_.label + " ended the call")),
@@ -122,6 +124,7 @@ class TargetCall final : public WebUpstreamCall,
 
  private:
   void Finish(const h2::Fields& trailers) {
+    if (has_ended_) return;
     const auto status = h2::GrpcStatusOf(trailers);
     if (!status) {
       const std::string_view http = trailers.Get(":status");

@@ -195,6 +195,20 @@ TEST_F(ApiTest, StreamsServerSentEvents) {
   EXPECT_THAT(stream.received(), testing::EndsWith("0\r\n\r\n"));
 }
 
+// More than the stream may hold waits when the reason comes.
+TEST_F(ApiTest, ASlowReaderLearnsWhyAStreamEnded) {
+  StartGateway();
+  HttpStream stream(http_port(), {"GET", "/events:tail", {}, ""});
+  ASSERT_TRUE(Eventually([this] { return broker.tails() == 1; }));
+  ASSERT_TRUE(stream.ReadUntil("application/x-ndjson"));
+  broker.Append(1, 7'000'000);
+  broker.EndTails(absl::UnavailableError("stopping"));
+  EXPECT_TRUE(Eventually([this] { return broker.tails() == 0; }));
+  EXPECT_TRUE(stream.ReadToEnd());
+  EXPECT_GT(stream.received().size(), 7'000'000u);
+  EXPECT_THAT(stream.received().substr(7'000'000), HasSubstr(R"({"error":{"code":14)"));
+}
+
 TEST_F(ApiTest, AnErrorBeforeTheFirstMessageIsTheAnswer) {
   StartGateway();
   const HttpAnswer answer = Get("/events:tail?type=bad");

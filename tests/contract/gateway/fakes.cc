@@ -139,9 +139,10 @@ grpc::ServerWriteReactor<events::v1::StoredEvent>* FakeBroker::TailEvents(
       });
 }
 
-void FakeBroker::Append(std::int64_t sequence) {
+void FakeBroker::Append(std::int64_t sequence, std::size_t data_bytes) {
   events::v1::StoredEvent event;
   event.set_sequence(sequence);
+  if (data_bytes > 0) event.mutable_event()->set_text_data(std::string(data_bytes, 'x'));
   const std::lock_guard lock(mutex_);
   for (const auto& tail : tails_) (void)tail->Write(event);
 }

@@ -58,7 +58,7 @@ class FakeBroker final : public events::v1::EventBrokerService::CallbackService 
   // The events that were read, receipts or not.
   std::vector<events::v1::PublishStreamEntry> entries() const;
   // Events on the tail streams.
-  void Append(std::int64_t sequence);
+  void Append(std::int64_t sequence, std::size_t data_bytes = 0);
   void EndTails(const absl::Status& status);
   std::size_t tails() const;
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "libs/base/status.h"
 #include "libs/protojson/protojson.h"
@@ -252,6 +253,19 @@ TEST(ReadTest, ReadsStructsValuesAndWrappers) {
   EXPECT_EQ(Refusal(R"({"int32Wrapper":{}})"), "int32Wrapper: expected a number, got an object");
   EXPECT_THAT(Refusal(R"({"value":1e999})"), HasSubstr("fits a double"));
   EXPECT_EQ(Refusal(R"({"struct":[]})"), "struct: expected an object, got an array");
+}
+
+TEST(ReadTest, PacksAnAnyInOneWayWhateverTheOrderOfItsMaps) {
+  const auto packed = [](const std::vector<std::string>& keys) {
+    std::string map;
+    for (const std::string& key : keys) map += (map.empty() ? "\"" : ",\"") + key + "\":\"v\"";
+    return Read(R"({"any":{"@type":"type.googleapis.com/google.rpc.ErrorInfo","metadata":{)" + map +
+                "}}}")
+        .any()
+        .value();
+  };
+  EXPECT_EQ(packed({"a", "b", "c", "d", "e", "f", "g"}),
+            packed({"g", "c", "f", "a", "e", "b", "d"}));
 }
 
 TEST(ReadTest, ReadsAny) {

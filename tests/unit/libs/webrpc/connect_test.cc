@@ -84,10 +84,10 @@ TEST(ConnectTest, ReadsTimeouts) {
 }
 
 TEST(ConnectTest, KnowsTheQueriesOfItsGets) {
-  EXPECT_TRUE(IsGetQuery("connect=v1"));
-  EXPECT_TRUE(IsGetQuery("message=&encoding=json&connect=v7"));
+  EXPECT_EQ(GetVersion("connect=v1"), "v1");
+  EXPECT_EQ(GetVersion("message=&encoding=json&connect=v7"), "v7");
   for (const char* query : {"", "message=&encoding=json", "connected=1", "a=connect=v1"}) {
-    EXPECT_FALSE(IsGetQuery(query)) << query;
+    EXPECT_FALSE(GetVersion(query)) << query;
   }
 }
 

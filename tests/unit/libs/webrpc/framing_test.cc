@@ -127,6 +127,8 @@ TEST(GzipTest, DecompressesUpToALimit) {
   EXPECT_EQ(*Gunzip(Gzipped(""), 10), "");
   const std::string bytes(100'000, 'x');
   EXPECT_EQ(*Gunzip(Gzipped(bytes), bytes.size()), bytes);
+  EXPECT_EQ(*Gunzip(Gzipped("ab") + Gzipped("") + Gzipped("c"), 10), "abc") << "several members";
+  EXPECT_FALSE(Gunzip(Gzipped("ab") + Gzipped("c"), 2).ok());
   EXPECT_EQ(Gunzip(Gzipped(bytes), bytes.size() - 1).status().code(),
             absl::StatusCode::kResourceExhausted);
   const std::string whole = Gzipped("hello");

@@ -72,6 +72,7 @@ TEST(HttpMetadataTest, ReadsTimeouts) {
   EXPECT_EQ(ParseGrpcTimeout("99999999m").value(), milliseconds(99999999));
   EXPECT_EQ(ParseGrpcTimeout("1001u").value(), milliseconds(2));
   EXPECT_EQ(ParseGrpcTimeout("1n").value(), milliseconds(1));
+  EXPECT_EQ(ParseGrpcTimeout("99999999H").value(), std::chrono::hours(365 * 24)) << "cut";
   for (const char* bad : {"", "1", "S", "123456789S", "1s", "-1S", "1.5S", " 1S", "1 S"}) {
     EXPECT_FALSE(ParseGrpcTimeout(bad).ok()) << bad;
   }
