@@ -166,7 +166,9 @@ def aliases(suite, api, checks):
 
         wait_until(runs, 20, "the delivery")
         checks.equal(f"event {event} runs it", runs()[0]["functionVersion"], str(version))
-        api.http.patch(f"{api.root}/{alias}", {"version": 3})
+        seen(api.http.patch(f"{api.root}/{alias}", {"version": 3}))
+        # An event asks for no revision: a call that does tells that the executor knows it.
+        checks.equal("the alias moves", ran(suite, "named@prod"), 3)
     held = api.http.delete(f"{api.root}/{alias}")
     checks.status("an alias in use stays", held, 400)
     checks.contains("saying by what", held.text(), "subscriptions/s")
