@@ -1,6 +1,4 @@
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/protojson/any_type.h"
 #include "libs/protojson/codec.h"
+#include "libs/protojson/deterministic.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/read_well_known.h"
 #include "libs/protojson/scalar.h"
@@ -183,18 +182,6 @@ absl::Status ReadAnyOwnForm(const TypeInfo& type, const JsonValue& object, const
   return ReadForm(type, *value, value_path, content, options);
 }
 
-// The bytes of an Any. Deterministic, as nobody can bring the maps in them into an order later.
-std::string Packed(const Message& content) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    content.SerializePartialToCodedStream(&out);
-  }
-  return bytes;
-}
-
 absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* message,
                      const ParseOptions& options) {
   if (!value.is_object()) return ExpectedError(path, "an object", value);
@@ -215,7 +202,8 @@ absl::Status ReadAny(const JsonValue& value, const JsonPath& path, Message* mess
   } else {
     RETURN_IF_ERROR(ReadObject(type, value, path, content.get(), options, kTypeMember));
   }
-  SetAny({.type_url = std::string(url), .value = Packed(*content)}, message);
+  // Nobody can bring the maps in an Any's bytes into an order later.
+  SetAny({.type_url = std::string(url), .value = SerializeDeterministic(*content)}, message);
   return absl::OkStatus();
 }
 

@@ -1,8 +1,6 @@
 #include "services/event-broker/api/append_request.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <utility>
 
@@ -12,6 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/validate.h"
+#include "libs/protojson/deterministic.h"
 #include "services/event-broker/api/publish_time.h"
 #include "services/event-broker/codec/time_codec.h"
 
@@ -22,19 +21,6 @@ namespace pb = penstock::events::v1;
 using io::cloudevents::v1::CloudEvent;
 
 constexpr char kPartitionKey[] = "partitionkey";
-
-// The same bytes for the same event: map entries in order.
-std::string Serialize(const CloudEvent& event) {
-  std::string bytes;
-  bytes.reserve(event.ByteSizeLong());
-  {
-    google::protobuf::io::StringOutputStream raw(&bytes);
-    google::protobuf::io::CodedOutputStream out(&raw);
-    out.SetSerializationDeterministic(true);
-    event.SerializeWithCachedSizes(&out);
-  }
-  return bytes;
-}
 
 // Tells contents apart whatever the publisher's clock said: type and payload count, time does not.
 std::uint64_t ContentHash(const CloudEvent& event) {
@@ -71,7 +57,7 @@ absl::StatusOr<CheckedEvent> CheckEvent(const PublishRules& rules, const std::st
     return FieldError("type", "types that begin with \"penstock.\" are reserved");
   }
   request.content_hash = ContentHash(event);
-  request.body = SharedBytes(Serialize(event));
+  request.body = SharedBytes(protojson::SerializeDeterministic(event));
   request.type = event.type();
   request.source = event.source();
   request.id = event.id();

@@ -1,8 +1,6 @@
 #include "services/event-broker/delivery/outgoing_event.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +10,7 @@
 #include "libs/base/time.h"
 #include "libs/cloudevents/event.h"
 #include "libs/cloudevents/validate.h"
+#include "libs/protojson/deterministic.h"
 
 namespace penstock::broker {
 namespace {
@@ -52,19 +51,6 @@ int ParseHops(std::string_view text) {
   return std::clamp(hops, 0, kHopsMax + 1);
 }
 
-// The same bytes for the same event: map entries in order.
-std::string Serialize(const CloudEvent& event) {
-  std::string bytes;
-  bytes.reserve(event.ByteSizeLong());
-  {
-    google::protobuf::io::StringOutputStream raw(&bytes);
-    google::protobuf::io::CodedOutputStream out(&raw);
-    out.SetSerializationDeterministic(true);
-    event.SerializeWithCachedSizes(&out);
-  }
-  return bytes;
-}
-
 AppendRequest RequestOf(const CloudEvent& event, const std::string& space) {
   AppendRequest request;
   request.space = space;
@@ -72,7 +58,7 @@ AppendRequest RequestOf(const CloudEvent& event, const std::string& space) {
   request.source = event.source();
   request.id = event.id();
   request.ordering_key = cloudevents::AttributeText(event, "partitionkey").value_or("");
-  request.body = SharedBytes(Serialize(event));
+  request.body = SharedBytes(protojson::SerializeDeterministic(event));
   return request;
 }
 
@@ -208,7 +194,7 @@ absl::StatusOr<std::vector<AppendRequest>> MakeFailures(std::string_view body,
 
 absl::StatusOr<std::string> MakeSinkEvent(std::string_view body, const DeadDelivery& dead) {
   ASSIGN_OR_RETURN(const CloudEvent event, WithReason(body, dead));
-  return Serialize(event);
+  return protojson::SerializeDeterministic(event);
 }
 
 absl::StatusOr<AppendRequest> MakeSinkRecord(std::string_view body, const DeadDelivery& dead,
