@@ -3,11 +3,9 @@
 import base64
 import hashlib
 import json
-import os
 import pathlib
 import stat
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -17,7 +15,6 @@ from penstock_test.suite import run_with_suite
 
 FIRST = "s3cr3t-Value-0ne-7f2a"
 SECOND = "s3cr3t-Value-Tw0-91cc"
-KEY_FILE = None  # Of the four services; set below.
 OTHER = "0ther-s3cr3t-Value-55d1"
 PRINTS = """
 import hashlib, sys
@@ -78,7 +75,7 @@ def use(api, checks, seen):
 
 def rotate(suite, api, checks):
     # `up` makes its own, in its data folder.
-    key_file = KEY_FILE if suite.shape == "services" else suite.data_dir / "secrets.key"
+    key_file = suite.secrets_key
     done = suite.cli("secret", "rotate-key")
     checks.equal("the key is rotated", done.returncode, 0)
     checks.contains("and every value", done.stdout, "2 values")
@@ -145,10 +142,6 @@ def search(suite, api, checks, seen):
 
 
 def main(suite, checks):
-    if suite.shape == "services":
-        KEY_FILE.write_text(os.urandom(32).hex() + "\n", encoding="utf-8")
-        KEY_FILE.chmod(0o600)
-    suite.start()
     api = Api(suite.http)
     seen = []
     use(api, checks, seen)
@@ -158,10 +151,4 @@ def main(suite, checks):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as keys:
-        KEY_FILE = pathlib.Path(keys) / "secrets.key"
-        run_with_suite(
-            main,
-            started=False,
-            options={"function-manager": [f"--secrets.key_file={KEY_FILE}"]},
-        )
+    run_with_suite(main, has_secrets=True)

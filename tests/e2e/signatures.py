@@ -3,10 +3,8 @@
 import base64
 import hashlib
 import hmac
-import os
 import pathlib
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -16,7 +14,6 @@ from penstock_test.checks import wait_until
 from penstock_test.function_server import Answer, FunctionServer
 from penstock_test.suite import run_with_suite
 
-KEY_FILE = None  # Of the four services; set below.
 OLD = b"0123456789abcdef0123456789abcdef"
 NEW = b"fedcba9876543210fedcba9876543210"
 
@@ -103,10 +100,6 @@ def callbacks(api, server, checks):
 
 
 def main(suite, checks):
-    if suite.shape == "services":
-        KEY_FILE.write_text(os.urandom(32).hex() + "\n", encoding="utf-8")
-        KEY_FILE.chmod(0o600)
-    suite.start()
     api = Api(suite.http)
     server = FunctionServer()
     try:
@@ -118,10 +111,4 @@ def main(suite, checks):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as keys:
-        KEY_FILE = pathlib.Path(keys) / "secrets.key"
-        run_with_suite(
-            main,
-            started=False,
-            options={"function-manager": [f"--secrets.key_file={KEY_FILE}"]},
-        )
+    run_with_suite(main, has_secrets=True)

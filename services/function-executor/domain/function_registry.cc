@@ -61,6 +61,12 @@ const std::string& Pick(const WeightedTarget& weighted, std::uint64_t number) {
   return weighted.shares.front().function;
 }
 
+absl::Status NoSigningSecret(std::string_view function, const std::string& secret) {
+  return absl::NotFoundError(
+      fmt::format("the secret {} that signs for function {} does not exist or cannot be read",
+                  secret, function));
+}
+
 }  // namespace
 
 // A function with the versions that can be called. Never changed once it is in a map.
@@ -96,6 +102,16 @@ struct FunctionRegistry::Entry {
       if (!named.empty()) secrets_of[version] = std::make_shared<const Secrets>(std::move(named));
     }
     if (!signs.empty()) signing = std::make_shared<const Secrets>(std::move(signs));
+  }
+
+  absl::StatusOr<std::shared_ptr<const SecretValues>> SigningSecret(
+      std::string_view id, const std::string& secret) const {
+    if (signing != nullptr) {
+      const auto found = signing->find(secret);
+      if (found != signing->end())
+        return std::shared_ptr<const SecretValues>(signing, &found->second);
+    }
+    return NoSigningSecret(id, secret);
   }
 
   std::shared_ptr<const FunctionSpec> Find(std::int64_t version) const {
@@ -246,8 +262,7 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::ResolveOne(const FunctionChoi
   }
   const auto* const http = std::get_if<HttpTarget>(&resolved.spec->target);
   if (http != nullptr && !http->signing_secret.empty()) {
-    ASSIGN_OR_RETURN(resolved.signing,
-                     SigningSecret(choice.space, choice.id, http->signing_secret));
+    ASSIGN_OR_RETURN(resolved.signing, entry->SigningSecret(choice.id, http->signing_secret));
   }
   if (resolved.spec->secrets.empty()) return resolved;
   const auto secrets = entry->secrets_of.find(version);
@@ -265,13 +280,7 @@ absl::StatusOr<ResolvedFunction> FunctionRegistry::ResolveOne(const FunctionChoi
 absl::StatusOr<std::shared_ptr<const SecretValues>> FunctionRegistry::SigningSecret(
     std::string_view space, std::string_view id, const std::string& secret) const {
   const std::shared_ptr<const Entry> entry = FindEntry(space, id);
-  if (entry != nullptr && entry->signing != nullptr) {
-    const auto found = entry->signing->find(secret);
-    if (found != entry->signing->end())
-      return std::shared_ptr<const SecretValues>(entry->signing, &found->second);
-  }
-  return absl::NotFoundError(fmt::format(
-      "the secret {} that signs for function {} does not exist or cannot be read", secret, id));
+  return entry == nullptr ? NoSigningSecret(id, secret) : entry->SigningSecret(id, secret);
 }
 
 absl::Status FunctionRegistry::Ready() const {

@@ -161,6 +161,18 @@ class AsyncCallsTest : public ExecutorTest {
     invocation.set_purpose(ipb::Invocation::CALL);
     return invocation;
   }
+  pb::InvokeAsyncRequest WithCallback(const std::string& function) const {
+    pb::InvokeAsyncRequest request = Request(function);
+    request.set_callback_url(Url("/told"));
+    return request;
+  }
+  // The callback of that invocation.
+  ipb::Invocation DeliveredCallback() const {
+    ipb::Invocation invocation = Delivered(1);
+    invocation.set_purpose(ipb::Invocation::CALLBACK);
+    invocation.set_subscription("spaces/default/subscriptions/penstock.callback.f");
+    return invocation;
+  }
 
   FakeBroker broker_{"broker-of-async-test", peer_auth_};
 };
@@ -275,14 +287,9 @@ TEST_P(AsyncCallsTest, TheResultNamesWhereItGoes) {
 TEST_P(AsyncCallsTest, ACallbackIsARequestToItsUrl) {
   manager_->Put("f", Noop());
   Start();
-  pb::InvokeAsyncRequest request = Request("f");
-  request.set_callback_url(Url("/told"));
-  ASSERT_TRUE(InvokeAsync(request).ok());
-  ipb::Invocation invocation = Delivered(1);
-  invocation.set_purpose(ipb::Invocation::CALLBACK);
-  invocation.set_subscription("spaces/default/subscriptions/penstock.callback.f");
+  ASSERT_TRUE(InvokeAsync(WithCallback("f")).ok());
   const auto stream = OpenStream();
-  stream->Send({invocation});
+  stream->Send({DeliveredCallback()});
   const ipb::InvocationResult result = stream->WaitForResults(1).at(0);
   EXPECT_EQ(result.outcome(), ipb::InvocationResult::SUCCEEDED) << result.error().message();
   EXPECT_EQ(result.reply(), "") << "nobody asked for what the URL says";
@@ -302,12 +309,9 @@ TEST_P(AsyncCallsTest, ACallbackIsSignedOrNotSent) {
   manager_->SetSecret("f", secret);
   manager_->Put("f", std::move(function));
   Start();
-  pb::InvokeAsyncRequest request = Request("f");
-  request.set_callback_url(Url("/told"));
+  const pb::InvokeAsyncRequest request = WithCallback("f");
   ASSERT_TRUE(InvokeAsync(request).ok());
-  ipb::Invocation invocation = Delivered(1);
-  invocation.set_purpose(ipb::Invocation::CALLBACK);
-  invocation.set_subscription("spaces/default/subscriptions/penstock.callback.f");
+  ipb::Invocation invocation = DeliveredCallback();
   const auto stream = OpenStream();
   stream->Send({invocation});
   const ipb::InvocationResult result = stream->WaitForResults(1).at(0);

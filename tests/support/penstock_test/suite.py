@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -21,14 +22,18 @@ READY_SECONDS = 30
 class Suite:
     """All services in one of two shapes. Ports stay the same over restarts."""
 
-    def __init__(self, shape, data_dir=None, options=None, log_level="info"):
+    def __init__(self, shape, data_dir=None, options=None, log_level="info", has_secrets=False):
         """`options` are further flags by service name: {"event-broker": ["--dedup.window=10s"]}; those of
-        `up` are under "up"."""
+        `up` are under "up". `up` always takes secrets; with `has_secrets` the four services do too."""
         self.shape = shape
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="penstock-test-"))
         self.data_dir = pathlib.Path(data_dir) if data_dir else self.folder / "data"
         self.options = options or {}
         self.log_level = log_level
+        # Of secrets; `up` makes it itself.
+        self.secrets_key = self.data_dir / "secrets.key"
+        if has_secrets and shape == "services":
+            self._make_secrets_key()
         names = ["http", "config", "grpc", "admin", "broker", "functions", "executor"]
         names += ["broker-admin", "functions-admin", "executor-admin"]
         self.ports = dict(zip(names, free_ports(len(names))))
@@ -41,6 +46,13 @@ class Suite:
                 raise FileNotFoundError(f"{command[0]} is not built")
             log = self.folder / "logs" / f"{name}.log"
             self.processes[name] = Process(name, command, log, cwd=self.folder)
+
+    def _make_secrets_key(self):
+        self.secrets_key = self.folder / "secrets.key"
+        self.secrets_key.write_text(os.urandom(32).hex() + "\n", encoding="utf-8")
+        self.secrets_key.chmod(0o600)
+        flags = self.options.get("function-manager", [])
+        self.options = {**self.options, "function-manager": [*flags, f"--secrets.key_file={self.secrets_key}"]}
 
     def _up_command(self):
         return [

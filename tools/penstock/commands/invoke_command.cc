@@ -182,13 +182,13 @@ absl::Status InvokeBatch(const Options& options, Context& context) {
   constexpr std::size_t kBytesMax = 4U << 20;
   if (!options.data.empty())
     return UsageError("--batch has the data of all calls: leave out --data");
-  ASSIGN_OR_RETURN(const std::string data, ReadData("@" + options.batch, context.io.in));
+  ASSIGN_OR_RETURN(const std::string data, ReadInput(options.batch, context.io.in));
   pb::BatchInvokeRequest request;
   std::size_t bytes = 0;
   int lines = 0;
   const auto send = [&]() -> absl::Status {
     if (request.requests_size() == 0) return absl::OkStatus();
-    request.set_parent("spaces/" + context.options.space);
+    request.set_parent(context.Parent());
     ASSIGN_OR_RETURN(const auto answer, context.client().Call<pb::BatchInvokeResponse>(
                                             kBatchInvoke, request, kWaitMax));
     RETURN_IF_ERROR(PrintBatch(answer, lines, options, context));
