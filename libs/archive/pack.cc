@@ -29,6 +29,11 @@ struct Free {
 using Writer = std::unique_ptr<struct ::archive, Free>;
 using Entry = std::unique_ptr<struct ::archive_entry, Free>;
 
+bool IsAscii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 absl::Status Failed(const Writer& writer) {
   const char* const text = ::archive_error_string(writer.get());
   return absl::UnavailableError(
@@ -94,10 +99,15 @@ absl::StatusOr<int> Pack(const std::string& folder, const std::string& file,
   ASSIGN_OR_RETURN(const auto files, FilesOf(folder, skip));
   const Writer writer(::archive_write_new());
   if (writer == nullptr) return absl::ResourceExhaustedError("out of memory");
-  // The time in gzip's header would make equal files unequal.
+  // The time in gzip's header would make equal files unequal. Names are bytes, whatever the locale
+  // says; where all are ASCII that needs no header of its own for each file.
+  const bool is_ascii = std::all_of(files.begin(), files.end(),
+                                    [](const auto& entry) { return IsAscii(entry.first); });
+  const char* const options =
+      is_ascii ? "gzip:!timestamp" : "gzip:!timestamp,pax:hdrcharset=BINARY";
   if (::archive_write_add_filter_gzip(writer.get()) != ARCHIVE_OK ||
       ::archive_write_set_format_pax_restricted(writer.get()) != ARCHIVE_OK ||
-      ::archive_write_set_options(writer.get(), "gzip:!timestamp") != ARCHIVE_OK ||
+      ::archive_write_set_options(writer.get(), options) != ARCHIVE_OK ||
       ::archive_write_open_filename(writer.get(), file.c_str()) != ARCHIVE_OK) {
     return Failed(writer);
   }

@@ -157,6 +157,7 @@ void ClientConnection::Send(std::shared_ptr<ClientCall> call) {
   if (const std::shared_ptr<ClientStream> stream = call_->stream) {
     call_->timer.reset();
     has_response_head_ = wants_pieces_ = is_writing_pieces_ = has_last_piece_ = false;
+    has_tunnel_ended_ = false;
     stream_read_size_ = kReadMin;
     gather_.Clear();
     reader_.ResetForStream(stream->request().method == "HEAD", stream->request().may_upgrade);

@@ -111,6 +111,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   bool wants_pieces_ = false;
   bool is_writing_pieces_ = false;
   bool has_last_piece_ = false;
+  bool has_tunnel_ended_ = false;  // By the server: it says nothing more.
   std::size_t stream_read_size_ = 0;
 };
 

@@ -82,9 +82,14 @@ Progress ClientConnection::WriteGathered() {
 
 void ClientConnection::OnGatheredWritten(ErrorCode error, std::size_t size) {
   is_writing_pieces_ = false;
-  if (error) return UpdateStreamDeadline();
   gather_.Consume(size);
-  if (WriteGathered() != Progress::kDone) return;
+  const Progress progress = error ? Progress::kFailed : WriteGathered();
+  if (progress == Progress::kPending) return;
+  if (progress == Progress::kFailed) {
+    UpdateStreamDeadline();
+    // The server of a tunnel may have ended its half before: nothing else would tell.
+    if (!has_response_head_ || !reader_.is_tunnel()) return;
+  }
   const std::shared_ptr<ClientStream> stream = call_->stream;
   if (const auto events = stream->events_) events->OnWritable();
 }
@@ -112,12 +117,14 @@ Progress ClientConnection::ReadPieces(Pieces& pieces) {
   wants_pieces_ = pieces.empty();
   UpdateStreamDeadline();
   if (!wants_pieces_) return Progress::kDone;
-  Read();
+  // Whoever asks again while it waits gets what the same read brings: the buffer has room for one.
+  if (!is_reading_) Read();
   return Progress::kPending;
 }
 
 void ClientConnection::OnStreamRead(ErrorCode error) {
   const bool is_end = error == boost::asio::error::eof;
+  has_tunnel_ended_ = is_end && reader_.is_tunnel();
   // A truncated TLS stream must not pass for the end of a body without declared length.
   if (error && (!is_end || reader_.OnEnd() != ResponseReader::Event::kResponse)) {
     return OnLost(is_end || error == boost::asio::ssl::error::stream_truncated
@@ -149,6 +156,9 @@ void ClientConnection::UpdateStreamDeadline() {
     SetDeadline(now + request.idle_timeout);
   } else if (is_write_done_ && !has_response_head_) {
     SetDeadline(now + request.response_timeout);
+  } else if (has_tunnel_ended_) {
+    // One half of it is left, and nobody may use that any more.
+    SetDeadline(now + request.idle_timeout);
   } else {
     deadline_ = SteadyClock::time_point::max();
   }

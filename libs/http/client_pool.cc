@@ -71,9 +71,7 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
   // A retry is owed a fresh connection: the idle ones are as likely to be dead as the one that
   // failed.
   if (!call->is_retry || host.open >= connections_max_) {
-    // What does no harm when it is sent twice finds out by itself that a connection was closed.
-    const bool must_live = !call->request.idempotent || call->is_retry;
-    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key, must_live)) {
+    if (const std::shared_ptr<ClientConnection> connection = TakeIdle(key)) {
       if (!call->is_retry) {
         reused_.fetch_add(1, std::memory_order_relaxed);
         return connection->Send(std::move(call));
@@ -94,12 +92,14 @@ void ClientPool::Place(std::shared_ptr<ClientCall> call) {
       kQueueFull));
 }
 
-std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key, bool must_live) {
+// One that was closed meanwhile, or on which something waits that would be taken for the answer, is
+// not given out.
+std::shared_ptr<ClientConnection> ClientPool::TakeIdle(const std::string& key) {
   std::vector<std::shared_ptr<ClientConnection>>* idle = &hosts_[key].idle;
   while (!idle->empty()) {
     std::shared_ptr<ClientConnection> connection = std::move(idle->back());
     idle->pop_back();
-    if (!must_live || connection->IsAlive()) return connection;
+    if (connection->IsAlive()) return connection;
     // Closing one may start a waiting request, so the map is looked up anew.
     connection->Abandon(absl::OkStatus());
     idle = &hosts_[key].idle;
@@ -121,6 +121,7 @@ void ClientPool::OnIdle(const std::shared_ptr<ClientConnection>& connection) {
     host.idle.push_back(connection);
     return;
   }
+  if (!connection->IsAlive()) return connection->Abandon(absl::OkStatus());
   std::shared_ptr<ClientCall> call = std::move(host.waiting.front());
   host.waiting.pop_front();
   reused_.fetch_add(1, std::memory_order_relaxed);

@@ -102,7 +102,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
 
   void StartTimer(const std::shared_ptr<ClientCall>& call);
   void Place(std::shared_ptr<ClientCall> call);
-  std::shared_ptr<ClientConnection> TakeIdle(const std::string& key, bool must_live);
+  std::shared_ptr<ClientConnection> TakeIdle(const std::string& key);
   void Connect(std::shared_ptr<ClientCall> call);
   void EraseIfUnused(const std::string& key);
   void OnTimeout(const std::shared_ptr<ClientCall>& call);

@@ -196,6 +196,11 @@ void Connection::Refuse(const Refusal& refusal) {
 void Connection::Close() {
   if (state_ == State::kClosed) return;
   const bool was_answering = state_ == State::kHandling || state_ == State::kStreaming;
+  if (state_ == State::kStreaming && ends_with_connection_) {
+    // An ordinary close would look like the end of the body.
+    ErrorCode ignored;
+    transport_.socket().set_option(boost::asio::socket_base::linger(true, 0), ignored);
+  }
   state_ = State::kClosed;
   transport_.Close();
   timer_.cancel();

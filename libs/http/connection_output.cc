@@ -58,8 +58,8 @@ void Connection::StartStream(std::uint64_t id, int status, const Headers& header
   loop_state().responses[ClassOf(status)].fetch_add(1, std::memory_order_relaxed);
   stream_has_body_ = !IsBodiless(status) && !reader_.is_head_request();
   stream_is_chunked_ = !IsBodiless(status) && !reader_.is_http_1_0();
-  const bool ends_with_connection = stream_has_body_ && !stream_is_chunked_;
-  closes_after_answer_ = closes_after_answer_ || ends_with_connection || context_->draining;
+  ends_with_connection_ = stream_has_body_ && !stream_is_chunked_;
+  closes_after_answer_ = closes_after_answer_ || ends_with_connection_ || context_->draining;
   ResponseFraming framing;
   framing.is_chunked = stream_is_chunked_;
   framing.closes = closes_after_answer_;
@@ -200,6 +200,7 @@ void Connection::OnWrite(ErrorCode error, std::size_t size) {
   sending_ = std::string();
   sending_tail_ = std::string();
   Flush();
+  if (state_ == State::kClosed) return;
   if (is_writing_pieces_ && !is_writing_) return OnPiecesWritten();
   if (state_ == State::kReading && !is_writing_) return Process();
   EnsureRead();

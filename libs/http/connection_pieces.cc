@@ -152,11 +152,6 @@ void Connection::ShutDownSending() {
 void Connection::Abort(std::uint64_t id) {
   if (!IsUnderWay(id)) return;
   on_closed_ = nullptr;
-  if (ends_with_connection_) {
-    // An ordinary close would look like the end of the body.
-    ErrorCode ignored;
-    transport_.socket().set_option(boost::asio::socket_base::linger(true, 0), ignored);
-  }
   Close();
 }
 

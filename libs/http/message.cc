@@ -75,13 +75,18 @@ std::vector<std::string_view> Headers::GetAll(std::string_view name) const {
   return values;
 }
 
+bool ListsToken(std::string_view list, std::string_view token) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (EqualsIgnoreCase(TrimSpace(list.substr(0, comma)), token)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
 bool Headers::HasToken(std::string_view name, std::string_view token) const {
-  for (std::string_view list : GetAll(name)) {
-    while (!list.empty()) {
-      const std::size_t comma = std::min(list.find(','), list.size());
-      if (EqualsIgnoreCase(TrimSpace(list.substr(0, comma)), token)) return true;
-      list.remove_prefix(std::min(comma + 1, list.size()));
-    }
+  for (const std::string_view list : GetAll(name)) {
+    if (ListsToken(list, token)) return true;
   }
   return false;
 }

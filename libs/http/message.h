@@ -80,6 +80,9 @@ class Headers {
 // True when `a` and `b` are equal but for the case of ASCII letters.
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
+// Whether `token`, in any case, is one of a field's comma-separated ones.
+bool ListsToken(std::string_view list, std::string_view token);
+
 // A request as a server received it.
 struct Request {
   std::string method;

@@ -138,8 +138,8 @@ bool ResponseReader::ReadField(std::string_view line) {
     return false;
   }
   if (EqualsIgnoreCase(name, "connection")) {
-    has_close_ = response_.headers.HasToken("connection", "close");
-    has_keep_alive_ = response_.headers.HasToken("connection", "keep-alive");
+    has_close_ = has_close_ || ListsToken(value, "close");
+    has_keep_alive_ = has_keep_alive_ || ListsToken(value, "keep-alive");
   }
   return true;
 }

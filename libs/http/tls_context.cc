@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 
 #include <string>
+#include <string_view>
 
 #include "libs/http/tls_context_asio.h"
 
@@ -31,6 +33,11 @@ absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeServerTls(const ServerTl
     if (error) return Unusable(tls.client_ca_file, error);
     context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert,
                              error);
+    // Without it OpenSSL ends the handshakes of clients that resume their session.
+    constexpr std::string_view kSessions = "penstock";
+    SSL_CTX_set_session_id_context(context->native_handle(),
+                                   reinterpret_cast<const unsigned char*>(kSessions.data()),
+                                   static_cast<unsigned>(kSessions.size()));
   }
   return context;
 }

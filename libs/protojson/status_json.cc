@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libs/base/status_details.h"
 #include "libs/protojson/json_writer.h"
 #include "libs/protojson/protojson.h"
 
@@ -14,7 +15,7 @@ std::string StatusToJson(const absl::Status& status) {
   std::vector<std::string> details;
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     google::protobuf::Any any;
-    any.set_type_url(std::string(url));
+    any.set_type_url(DetailType(url));
     any.set_value(std::string(payload));
     if (auto detail = PrintJson(any); detail.ok()) details.push_back(*std::move(detail));
   });

@@ -8,6 +8,7 @@ namespace {
 using http::EqualsIgnoreCase;
 
 constexpr std::string_view kVia = "1.1 penstock";
+constexpr std::size_t kOptionsMax = 64;
 // Room for what the proxy adds.
 constexpr std::size_t kFieldsAdded = 9;
 constexpr std::size_t kBytesAdded = 320;
@@ -18,7 +19,8 @@ bool IsHopByHop(std::string_view name) {
     case 2: return EqualsIgnoreCase(name, "te");
     case 7: return EqualsIgnoreCase(name, "trailer") || EqualsIgnoreCase(name, "upgrade");
     case 10: return EqualsIgnoreCase(name, "connection") || EqualsIgnoreCase(name, "keep-alive");
-    case 14: return EqualsIgnoreCase(name, "content-length");
+    case 14:
+      return EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "http2-settings");
     case 16: return EqualsIgnoreCase(name, "proxy-connection");
     case 17: return EqualsIgnoreCase(name, "transfer-encoding");
     case 18: return EqualsIgnoreCase(name, "proxy-authenticate");
@@ -54,7 +56,8 @@ std::size_t BytesOf(const http::Headers& headers) {
   return bytes;
 }
 
-// The names that the fields called Connection list.
+// The names that the fields called Connection list: a few, each of which is compared with each
+// field.
 std::vector<std::string_view> ConnectionOptions(const http::Headers& headers) {
   std::vector<std::string_view> options;
   for (const http::Headers::Field field : headers) {
@@ -63,7 +66,7 @@ std::vector<std::string_view> ConnectionOptions(const http::Headers& headers) {
     while (!list.empty()) {
       const std::size_t comma = std::min(list.find(','), list.size());
       const std::string_view option = Trim(list.substr(0, comma));
-      if (!option.empty()) options.push_back(option);
+      if (!option.empty() && options.size() < kOptionsMax) options.push_back(option);
       list.remove_prefix(std::min(comma + 1, list.size()));
     }
   }
@@ -142,6 +145,8 @@ http::Headers HeadersForClient(const http::Headers& answer, std::string_view req
 }
 
 bool AsksToUpgrade(const http::Request& request) {
+  // In HTTP/2 a client could ask for paths that no route leads to.
+  if (request.headers.HasToken("upgrade", "h2c")) return false;
   const std::string_view length = request.headers.Get("content-length");
   return !request.is_http_1_0 && request.headers.Has("upgrade") &&
          request.headers.HasToken("connection", "upgrade") &&

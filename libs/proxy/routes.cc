@@ -37,6 +37,31 @@ std::string Decoded(std::string_view path) {
   return decoded;
 }
 
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// With every slash that some server sees in it: encoded ones, backslashes, and those beside what is
+// not well encoded.
+std::string DecodedByAnyServer(std::string_view path) {
+  std::string decoded;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    char c = path[i];
+    if (c == '%' && i + 2 < path.size()) {
+      const int high = HexDigit(path[i + 1]);
+      const int low = HexDigit(path[i + 2]);
+      if (high >= 0 && low >= 0) {
+        c = static_cast<char>(high * 16 + low);
+        i += 2;
+      }
+    }
+    decoded += c == '\\' ? '/' : c;
+  }
+  return decoded;
+}
+
 bool HasPrefix(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) &&
          (path.size() == prefix.size() || prefix.ends_with('/') || path[prefix.size()] == '/');
@@ -224,13 +249,12 @@ bool HasDotSegment(std::string_view path) {
   if (path.find("/.") == std::string_view::npos && path.find_first_of("%\\") == std::string::npos) {
     return false;
   }
-  // A backslash is a slash to some servers.
-  std::string decoded = Decoded(path);
-  std::replace(decoded.begin(), decoded.end(), '\\', '/');
+  const std::string decoded = DecodedByAnyServer(path);
   std::string_view rest = decoded;
   while (!rest.empty()) {
     const std::size_t slash = std::min(rest.find('/'), rest.size());
-    const std::string_view segment = rest.substr(0, slash);
+    // Some take what is behind a semicolon for a parameter of the segment.
+    const std::string_view segment = rest.substr(0, std::min(rest.find(';'), slash));
     if (segment == "." || segment == "..") return true;
     rest.remove_prefix(std::min(slash + 1, rest.size()));
   }

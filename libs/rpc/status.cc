@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "libs/base/status_details.h"
 #include "libs/base/utf8.h"
 
 namespace penstock::rpc {
@@ -12,7 +13,7 @@ google::rpc::Status ToProtoStatus(const absl::Status& status) {
   proto.set_message(ToUtf8(std::string(status.message())));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     google::protobuf::Any* detail = proto.add_details();
-    detail->set_type_url(std::string(url));
+    detail->set_type_url(DetailType(url));
     detail->set_value(std::string(payload));
   });
   return proto;
@@ -21,9 +22,10 @@ google::rpc::Status ToProtoStatus(const absl::Status& status) {
 absl::Status FromProtoStatus(const google::rpc::Status& proto) {
   if (proto.code() == 0) return absl::OkStatus();
   absl::Status status(static_cast<absl::StatusCode>(proto.code()), proto.message());
+  DetailKeys keys;
   for (const google::protobuf::Any& detail : proto.details()) {
-    if (!detail.type_url().empty())
-      status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+    if (detail.type_url().empty()) continue;
+    status.SetPayload(keys.For(detail.type_url()), absl::Cord(detail.value()));
   }
   return status;
 }

@@ -22,11 +22,11 @@ def handle(ctx, payload):
 """
 
 
-def call_async(api, function, body, query="", content_type="application/json"):
+def call_async(api, function, body, query="", **headers):
     return api.http.post(
         f"{api.root}/functions/{function}:invokeAsync{query}",
         json.dumps(body),
-        headers={"Content-Type": content_type},
+        headers={"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()},
     )
 
 
@@ -68,6 +68,24 @@ def polled(api, checks):
     checks.status("but it is there by its name", own, 200)
     refused = api.subscribe("penstock.mine", "a.b", "double")
     checks.status("ids like it are reserved", refused, 400)
+
+
+def once(suite, api, checks):
+    first = call_async(api, "double", {"n": 1}, Idempotency_Key="order-7")
+    checks.status("a call with a key", first, 202)
+    wait_for_state(api, first.json()["execution"], "SUCCEEDED", "the call with a key")
+    again = call_async(api, "double", {"n": 2}, Idempotency_Key="order-7")
+    checks.equal("again: the first one's answer", again.json(), {**first.json(), "duplicate": True})
+    quoted = call_async(api, "double", {"n": 2}, Idempotency_Key='"order-7"')
+    checks.equal("in quotes, as the header's draft has it", quoted.json(), again.json())
+    other = call_async(api, "double", {"n": 3}, "?idempotencyKey=order-8").json()
+    checks.that("another key: another call", other["execution"] != first.json()["execution"], other)
+    by_cli = suite.cli("function", "invoke", "double", "--async", "--data", "{}", "--idempotency-key", "order-7")
+    checks.contains("the command line says it", by_cli.stderr, "the key was used before")
+    checks.equal("and names the first", by_cli.stdout.strip(), first.json()["execution"].split("/")[-1])
+    wrong = call_async(api, "double", {}, Idempotency_Key="k" * 256)
+    checks.status("too long a key", wrong, 400)
+    checks.equal("is named", violated_fields(wrong), ["idempotency_key"])
 
 
 def metrics(suite, checks):
@@ -187,6 +205,7 @@ def main(suite, checks):
         metrics(suite, checks)
         tried_again(api, server, checks)
         sent_on(api, server, checks)
+        once(suite, api, checks)
         cancelled(api, checks)
         cli(suite, checks)
         survives(suite, api, checks)

@@ -4,26 +4,16 @@ import json
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from penstock_test.checks import Skip, wait_until
+from penstock_test.certificates import make_authority
+from penstock_test.checks import wait_until
 from penstock_test.suite import run_with_suite
 
 FOLDER = None  # Of certificates and keys; set below.
-
-
-def make_authority(name):
-    """A certificate that trusts itself, and its key."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:TRUE",
-         "-keyout", FOLDER / f"{name}.key", "-out", FOLDER / f"{name}.pem"],
-        check=True, capture_output=True,
-    )
 
 
 def use(name):
@@ -33,17 +23,14 @@ def use(name):
 
 
 def main(suite, checks):
-    if shutil.which("openssl") is None:
-        raise Skip("openssl makes the certificates of this test")
-    for authority in ("first", "second"):
-        make_authority(authority)
+    first, _ = make_authority(FOLDER, "first")
+    second, _ = make_authority(FOLDER, "second")
     use("first")
     suite.start()
 
     def listed(*flags):
         return suite.cli("function", "list", *flags)
 
-    first, second = FOLDER / "first.pem", FOLDER / "second.pem"
     checks.equal("who trusts the certificate gets through", listed("--tls-ca", str(first)).returncode, 0)
     checks.equal("who does not trust it does not", listed("--tls-ca", str(second), "--timeout", "3s").returncode, 3)
     checks.equal("nor who speaks no TLS", listed("--timeout", "3s").returncode, 3)

@@ -69,10 +69,11 @@ def sources_by_digest(suite, api, checks):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     digest = upload(suite, evil.getvalue()).json()["digest"]
-    api.create_function("evil", {"process": {**process, "sourceDigest": digest, "entry": "main.py"}})
-    answer = api.invoke("evil", 1)
-    checks.status("an archive with a link does not run", answer, 502)
-    checks.contains("which is said", answer.text(), "is a link")
+    process = {**process, "sourceDigest": digest, "entry": "main.py"}
+    refused = api.create_function("evil", {"process": process})
+    checks.status("an archive with a link is no function's", refused, 400)
+    checks.contains("which is said", refused.text(), "is a link")
+    checks.contains("of its field", str(violated_fields(refused)), "process.source_digest")
 
 
 def deploys(suite, api, checks):

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from penstock_test.api import Api
 from penstock_test.checks import wait_until
-from penstock_test.function_server import Answer, FunctionServer
+from penstock_test.function_server import Answer, FunctionServer, json_answer
 from penstock_test.suite import run_with_suite
 
 OLD = b"0123456789abcdef0123456789abcdef"
@@ -85,6 +85,17 @@ def keys_change(api, server, checks):
     checks.that("no call went without one", all("webhook-signature" in c.headers for c in server.calls("/signed")))
 
 
+def kept_out_of_records(api, server, checks):
+    server.plan("/signed", json_answer({"key": NEW.decode()}))
+    api.invoke("signed", {})
+
+    def records():
+        return api.http.get(f"{api.root}/executions?function=signed&pageSize=5").text()
+
+    wait_until(lambda: "[signing secret b]" in records(), 20, "the record of an answer with the key")
+    checks.that("the key is in none", NEW.decode() not in records(), records())
+
+
 def callbacks(api, server, checks):
     spec = {"noop": {}, "async": {"callbackUrl": f"{server.url}/told", "callbackSigningSecret": "hooks"}}
     checks.status("a function whose callbacks are signed", api.create_function("job", spec), 200)
@@ -105,6 +116,7 @@ def main(suite, checks):
     try:
         functions(suite, api, server, checks)
         keys_change(api, server, checks)
+        kept_out_of_records(api, server, checks)
         callbacks(api, server, checks)
     finally:
         server.close()

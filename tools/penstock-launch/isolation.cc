@@ -48,16 +48,33 @@ bool MapOwnUser(uid_t user, gid_t group) {
          WriteFile("/proc/self/gid_map", gid + " " + gid + " 1");
 }
 
+// Who we are in a user namespace cannot be taken back when it turns out to be nobody: a child of
+// ours tries it first. errno says why not.
+bool CanMapOwnUser(uid_t user, gid_t group) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::_Exit(::unshare(CLONE_NEWUSER) == 0 && MapOwnUser(user, group) ? 0 : errno);
+  }
+  if (child < 0) return false;
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  errno = WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+  return errno == 0;
+}
+
 // Root may have the namespaces as they are; everybody may in a user namespace of their own, where
-// the system allows these. errno says why not.
-bool Unshare(int flags, bool* has_user_namespace) {
+// the system allows these. errno says why not: then nothing has changed.
+bool Unshare(const Settings& settings, int flags, bool* has_user_namespace) {
   if (::unshare(flags) == 0) return true;
-  if (*has_user_namespace) return false;
+  // In a user namespace nobody else exists whom we could become.
+  if (*has_user_namespace || settings.user != 0) return false;
   const uid_t user = ::geteuid();
   const gid_t group = ::getegid();
-  if (::unshare(CLONE_NEWUSER | flags) != 0) return false;
+  if (!CanMapOwnUser(user, group) || ::unshare(CLONE_NEWUSER | flags) != 0) return false;
   *has_user_namespace = true;
-  return MapOwnUser(user, group);
+  if (!MapOwnUser(user, group)) FailWithErrno(settings, "cannot be a user of a user namespace");
+  return true;
 }
 
 // Mounts made from now on stay inside, and /proc shows this process namespace alone.
@@ -153,14 +170,14 @@ std::string Isolate(const Settings& settings) {
   std::string on;
   bool has_user_namespace = false;
   if (settings.needs_no_network) {
-    if (Unshare(CLONE_NEWNET, &has_user_namespace)) {
+    if (Unshare(settings, CLONE_NEWNET, &has_user_namespace)) {
       Append(&on, "no-network");
     } else {
       Missing(settings, "no network", errno);
     }
   }
   if (settings.needs_namespaces) {
-    if (Unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, &has_user_namespace)) {
+    if (Unshare(settings, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, &has_user_namespace)) {
       EnterProcessNamespace(settings);
       Append(&on, "namespaces");
     } else {

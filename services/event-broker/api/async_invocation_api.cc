@@ -127,7 +127,8 @@ void AsyncInvocationApi::Append(AppendRequest request, const std::string& functi
       [shared, subscription = *std::move(subscription)](const std::vector<AppendResult>& results) {
         const AppendResult& result = results.front();
         if (result.verdict == AppendVerdict::kFailed) return (*shared)(result.status);
-        (*shared)(Target{{subscription.uid, result.sequence}, subscription});
+        const bool is_duplicate = result.verdict == AppendVerdict::kDuplicate;
+        (*shared)(Target{{subscription.uid, result.sequence}, subscription, is_duplicate});
       });
   if (!queued.ok()) (*shared)(queued);
 }
@@ -155,6 +156,7 @@ grpc::ServerUnaryReactor* AsyncInvocationApi::EnqueueInvocation(
                    if (!target.ok()) return done(target.status());
                    answer->set_delivery_id(target->key.Id());
                    answer->set_sequence(static_cast<std::int64_t>(target->key.sequence));
+                   answer->set_duplicate(target->is_duplicate);
                    done(absl::OkStatus());
                  });
         });

@@ -49,6 +49,7 @@ class AsyncInvocationApi final
   struct Target {
     DeliveryKey key;
     Subscription subscription;
+    bool is_duplicate = false;  // Of an append: it was there already.
   };
 
   absl::StatusOr<Target> TargetOf(const std::string& space, const std::string& delivery_id) const;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "libs/base/hmac.h"
 #include "libs/base/ids.h"
 #include "libs/base/names.h"
 #include "libs/base/status.h"
@@ -13,6 +14,7 @@
 #include "libs/http/url.h"
 #include "services/function-executor/api/async_delivery.h"
 #include "services/function-executor/api/convert.h"
+#include "services/function-executor/api/idempotency_key.h"
 
 namespace penstock::executor {
 namespace {
@@ -60,6 +62,13 @@ absl::Status CheckCallback(const std::string& url) {
                       "expected an absolute http or https URL of at most 2048 characters");
   }
   return absl::OkStatus();
+}
+
+// The same for the same key of the same caller; the event's source adds the function. Nobody
+// without `token` can tell it beforehand and publish an event with it.
+std::string EventIdOf(std::string_view token, const std::string& key, const std::string& caller) {
+  if (key.empty()) return NewUuid();
+  return Sha256Hex(HmacSha256(token, {std::to_string(caller.size()), ":", caller, key}));
 }
 
 std::string TextOf(const AsyncDestination& destination) {
@@ -113,6 +122,7 @@ absl::StatusOr<std::shared_ptr<AsyncCalls::Plan>> AsyncCalls::MakePlan(
     return FieldError("sticky_key", fmt::format("has {} bytes; expected at most {}",
                                                 request.sticky_key().size(), kStickyKeyBytesMax));
   }
+  ASSIGN_OR_RETURN(const std::string key, ReadIdempotencyKey(request.idempotency_key()));
   RETURN_IF_ERROR(CheckCallback(request.callback_url()));
   auto plan = std::make_shared<Plan>();
   plan->space = std::move(name.name.space);
@@ -124,7 +134,7 @@ absl::StatusOr<std::shared_ptr<AsyncCalls::Plan>> AsyncCalls::MakePlan(
   plan->traceparent = request.traceparent();
   if (plan->traceparent.empty()) plan->traceparent = std::string(call.traceparent());
   if (plan->traceparent.empty()) plan->traceparent = NewTraceparent();
-  plan->event_id = NewUuid();
+  plan->event_id = EventIdOf(parts_.peer_auth->token(), key, plan->caller);
   return plan;
 }
 
@@ -193,17 +203,18 @@ void AsyncCalls::Invoke(const pb::InvokeAsyncRequest& request, const rpc::CallCo
         absl::Status status = plan->min_revision > 0 ? known : absl::OkStatus();
         if (status.ok()) status = Complete(*plan);
         if (!status.ok()) return done(status);
-        parts_.queue.Enqueue(
-            std::move(plan->order), [plan, done](const absl::StatusOr<std::string>& delivery_id) {
-              if (!delivery_id.ok()) return done(delivery_id.status());
-              pb::InvokeAsyncResponse response;
-              response.set_execution(
-                  ResourceName{plan->space, "executions", AsyncExecutionId(*delivery_id)}
-                      .ToString());
-              response.set_event_id(plan->event_id);
-              response.set_delivery_id(*delivery_id);
-              done(std::move(response));
-            });
+        parts_.queue.Enqueue(std::move(plan->order),
+                             [plan, done](const absl::StatusOr<InvocationQueue::Queued>& queued) {
+                               if (!queued.ok()) return done(queued.status());
+                               pb::InvokeAsyncResponse response;
+                               response.set_execution(ResourceName{
+                                   plan->space, "executions", AsyncExecutionId(queued->delivery_id)}
+                                                          .ToString());
+                               response.set_event_id(plan->event_id);
+                               response.set_delivery_id(queued->delivery_id);
+                               response.set_duplicate(queued->is_duplicate);
+                               done(std::move(response));
+                             });
       });
 }
 

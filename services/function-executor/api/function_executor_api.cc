@@ -14,6 +14,7 @@
 #include "libs/rpc/status.h"
 #include "libs/rpc/unary_server_wire.h"
 #include "services/function-executor/api/convert.h"
+#include "services/function-executor/api/idempotency_key.h"
 #include "services/function-executor/domain/classify.h"
 
 namespace penstock::executor {
@@ -30,7 +31,6 @@ constexpr std::size_t kTailsMax = 256;
 constexpr char kStickyKeyHeader[] = "penstock-sticky-key";
 constexpr std::size_t kStickyKeyBytesMax = 256;
 constexpr char kIdempotencyKeyHeader[] = "idempotency-key";
-constexpr std::size_t kIdempotencyKeyBytesMax = 255;
 
 // Ends `target` when the caller is gone. The run may end first, in any thread.
 void CancelWith(rpc::CallContext& call, const std::shared_ptr<Invoker::Call>& target) {
@@ -52,21 +52,12 @@ absl::StatusOr<std::string> StickyKeyOf(const pb::InvokeRequest& request) {
   return key;
 }
 
-// The key of calls that run once. As a header it is a string of structured fields (RFC 8941), in
-// quotes; many clients leave them out.
 absl::StatusOr<std::string> IdempotencyKeyOf(const pb::InvokeRequest& request) {
   std::string key = request.idempotency_key();
   for (const pb::NameValue& header : request.http().headers()) {
     if (key.empty() && header.name() == kIdempotencyKeyHeader) key = header.value();
   }
-  if (key.size() >= 2 && key.starts_with('"') && key.ends_with('"')) {
-    key = key.substr(1, key.size() - 2);
-  }
-  if (key.size() > kIdempotencyKeyBytesMax) {
-    return FieldError("idempotency_key", fmt::format("has {} bytes; expected at most {}",
-                                                     key.size(), kIdempotencyKeyBytesMax));
-  }
-  return key;
+  return ReadIdempotencyKey(key);
 }
 
 // What a middleware refused before any driver had the call: the function was not reached.

@@ -55,6 +55,9 @@ void Bind(config::Binder& binder, Config& config) {
                     "networks (CIDR) that functions may be called in although they are not public");
   binder.StringList("egress.denied_ports", &config.egress_denied_ports,
                     "ports at which no function may be called");
+  binder.String("tls.ca_file", &config.tls_ca_file,
+                "authorities (PEM) that https functions, callbacks and middleware are trusted by; "
+                "empty: the system's");
   binder.Bytes("http.answer_bytes_max", &config.http_answer_bytes_max,
                "largest answer of an HTTP function", {1024, std::size_t{6} << 20});
   binder.Bool("process.enabled", &config.process.enabled, "whether process functions run here");

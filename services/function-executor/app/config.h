@@ -56,6 +56,9 @@ struct Config {
   std::vector<std::string> egress_allow;
   // Ports that are refused on every address, as numbers.
   std::vector<std::string> egress_denied_ports;
+  // Authorities (PEM) that servers of functions, callbacks and middleware are trusted by; empty:
+  // the system's.
+  std::string tls_ca_file;
   // The largest answer of an HTTP function.
   std::size_t http_answer_bytes_max = 1U << 20;
   ProcessSettings process;

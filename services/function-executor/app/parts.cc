@@ -101,6 +101,7 @@ absl::StatusOr<App::Parts::Opened> App::Parts::Open(lifecycle::DataFolderLock lo
   http::ClientOptions client_options;
   client_options.connections_per_host_max = 256;
   client_options.egress = CheckOf(*egress);
+  client_options.tls.ca_file = config.tls_ca_file;
   ASSIGN_OR_RETURN(auto client, http::Client::Create(*loops, std::move(client_options)));
   SqliteExecutionStore::Options store_options;
   store_options.path = PathIn(config.data_dir, "executions.db");
@@ -128,7 +129,7 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       sources({.address = config.function_manager_address, .peer_auth = peer_auth}),
       process(MakeProcessDriver(config, opened.process_user, sources, shared.clock)),
       jq(JqOptionsOf(config), shared.clock),
-      middleware_services(*loops, CheckOf(*egress)),
+      middleware_services(*loops, CheckOf(*egress), {.ca_file = config.tls_ca_file}),
       middleware(timers, shared.clock, Random),
       registry(
           timers,

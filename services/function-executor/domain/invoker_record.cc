@@ -33,7 +33,9 @@ void Invoker::Run::End(Outcome outcome) {
   if (!TakeEnd()) return;
   const Parts& parts = invoker_.parts_;
   // What a function is trusted with does not go on in its logs and errors.
-  if (secrets_ != nullptr) Redactor(*secrets_).CleanWords(&outcome);
+  std::optional<Redactor> redactor;
+  if (secrets_ != nullptr || signing_ != nullptr) redactor.emplace(secrets_.get(), signing_.get());
+  if (redactor) redactor->CleanWords(&outcome);
   const Microseconds duration = parts.clock.Monotonic() - started_;
   parts.observer.OnEnd(order_.trigger, ResultOf(outcome), duration);
   if (!outcome.metrics.empty()) parts.observer.OnMetrics(*function_, outcome.metrics);
@@ -53,7 +55,7 @@ void Invoker::Run::End(Outcome outcome) {
   }
   result->execution_id = record_.id;
   std::optional<Outcome> recorded;
-  if (secrets_ != nullptr) recorded = Redactor(*secrets_).ForRecord(result->outcome);
+  if (redactor) recorded = redactor->ForRecord(result->outcome);
   ExecutionRecord record = record_;
   record.duration = duration;
   record.driver = Microseconds(driver_micros_);

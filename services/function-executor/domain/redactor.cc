@@ -32,28 +32,34 @@ std::string EscapedAsJson(std::string_view text) {
 
 }  // namespace
 
-Redactor::Redactor(const Secrets& secrets) {
-  const auto add = [this](std::string text, const std::string& instead) {
-    if (text.size() >= kValueBytesMin) words_.push_back({std::move(text), instead});
-  };
-  for (const auto& [id, values] : secrets) {
-    for (const auto& [key, value] : values) {
-      if (value.size() < kValueBytesMin) continue;
-      const std::string instead = fmt::format("[secret {}.{}]", id, key);
-      std::string escaped = EscapedAsJson(value);
-      if (escaped != value) add(std::move(escaped), instead);
-      add(value, instead);
-      // Logs come line by line.
-      for (std::string_view rest = value; rest.find('\n') != std::string_view::npos;) {
-        const std::size_t end = rest.find('\n');
-        add(std::string(rest.substr(0, end)), instead);
-        rest.remove_prefix(end + 1);
-        if (rest.find('\n') == std::string_view::npos) add(std::string(rest), instead);
-      }
+Redactor::Redactor(const Secrets* secrets, const SecretValues* signing) {
+  if (secrets != nullptr) {
+    for (const auto& [id, values] : *secrets) {
+      for (const auto& [key, value] : values) Add(value, fmt::format("[secret {}.{}]", id, key));
     }
+  }
+  if (signing != nullptr) {
+    for (const auto& [key, value] : *signing) Add(value, fmt::format("[signing secret {}]", key));
   }
   std::stable_sort(words_.begin(), words_.end(),
                    [](const Word& a, const Word& b) { return a.text.size() > b.text.size(); });
+}
+
+void Redactor::Add(const std::string& value, const std::string& instead) {
+  if (value.size() < kValueBytesMin) return;
+  const auto add = [&](std::string text) {
+    if (text.size() >= kValueBytesMin) words_.push_back({std::move(text), instead});
+  };
+  std::string escaped = EscapedAsJson(value);
+  if (escaped != value) add(std::move(escaped));
+  add(value);
+  // Logs come line by line.
+  for (std::string_view rest = value; rest.find('\n') != std::string_view::npos;) {
+    const std::size_t end = rest.find('\n');
+    add(std::string(rest.substr(0, end)));
+    rest.remove_prefix(end + 1);
+    if (rest.find('\n') == std::string_view::npos) add(std::string(rest));
+  }
 }
 
 bool Redactor::IsIn(std::string_view text) const {

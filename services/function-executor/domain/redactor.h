@@ -10,14 +10,16 @@
 
 namespace penstock::executor {
 
-// Replaces each value, as it is and as JSON writes it, by "[secret <id>.<key>]". Values of fewer
-// than 6 bytes are left: they would be found where nobody meant them. What a function changes about
-// a value first (encodes, splits) is not recognised. Not thread-safe; `secrets` must outlive it.
+// Replaces each value, as it is and as JSON writes it, by "[secret <id>.<key>]", or "[signing
+// secret <key>]". Values of fewer than 6 bytes are left: they would be found where nobody meant
+// them. What a function changes about a value first (encodes, splits) is not recognised. Not
+// thread-safe.
 class Redactor {
  public:
   static constexpr std::size_t kValueBytesMin = 6;
 
-  explicit Redactor(const Secrets& secrets);
+  // What the function was given, and what signs for it; either may be null.
+  explicit Redactor(const Secrets* secrets, const SecretValues* signing = nullptr);
 
   std::string Clean(std::string_view text) const;
   // Logs and error.
@@ -31,6 +33,7 @@ class Redactor {
     std::string instead;
   };
 
+  void Add(const std::string& value, const std::string& instead);
   bool IsIn(std::string_view text) const;
 
   std::vector<Word> words_;  // The longest first: one may contain another.

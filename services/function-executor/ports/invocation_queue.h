@@ -26,6 +26,10 @@ class InvocationQueue {
     std::vector<Lane> lanes;  // The function, and those that its result may go to.
     bool has_callback = false;
   };
+  struct Queued {
+    std::string delivery_id;
+    bool is_duplicate = false;
+  };
   enum class Place { kWaiting, kInFlight, kDone, kDead };
   struct Whereabouts {
     Place place = Place::kWaiting;
@@ -41,8 +45,9 @@ class InvocationQueue {
 
   virtual ~InvocationQueue() = default;
 
-  // Gives the delivery's id once the invocation is durable.
-  virtual void Enqueue(Order order, std::function<void(absl::StatusOr<std::string>)> done) = 0;
+  // Answers once the invocation is durable. One with the event's source and id that is there
+  // already is not queued again.
+  virtual void Enqueue(Order order, std::function<void(absl::StatusOr<Queued>)> done) = 0;
   // NOT_FOUND when the broker does not know it (any more).
   virtual void Find(const std::string& space, const std::string& delivery_id,
                     std::function<void(absl::StatusOr<Whereabouts>)> done) = 0;

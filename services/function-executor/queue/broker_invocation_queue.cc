@@ -102,8 +102,7 @@ void BrokerInvocationQueue::Call(const char* method, const Request& request,
       });
 }
 
-void BrokerInvocationQueue::Enqueue(Order order,
-                                    std::function<void(absl::StatusOr<std::string>)> done) {
+void BrokerInvocationQueue::Enqueue(Order order, std::function<void(absl::StatusOr<Queued>)> done) {
   pb::EnqueueInvocationRequest request;
   request.set_space(order.space);
   request.set_event(std::move(order.event));
@@ -112,7 +111,8 @@ void BrokerInvocationQueue::Enqueue(Order order,
   using Response = pb::EnqueueInvocationResponse;
   Call<Response>("EnqueueInvocation", request,
                  [done = std::move(done)](const absl::StatusOr<Response>& response) {
-                   response.ok() ? done(response->delivery_id()) : done(response.status());
+                   if (!response.ok()) return done(response.status());
+                   done(Queued{response->delivery_id(), response->duplicate()});
                  });
 }
 

@@ -20,7 +20,7 @@ class BrokerInvocationQueue final : public InvocationQueue {
  public:
   BrokerInvocationQueue(std::string address, std::shared_ptr<const rpc::PeerAuth> peer_auth);
 
-  void Enqueue(Order order, std::function<void(absl::StatusOr<std::string>)> done) override;
+  void Enqueue(Order order, std::function<void(absl::StatusOr<Queued>)> done) override;
   void Find(const std::string& space, const std::string& delivery_id,
             std::function<void(absl::StatusOr<Whereabouts>)> done) override;
   void Cancel(const std::string& space, const std::string& delivery_id,

@@ -26,6 +26,7 @@
 #include "services/function-manager/domain/program_checks.h"
 #include "services/function-manager/domain/reference_keeper.h"
 #include "services/function-manager/domain/secret_catalog.h"
+#include "services/function-manager/domain/source_checks.h"
 #include "services/function-manager/domain/source_keeper.h"
 #include "services/function-manager/domain/space_rule.h"
 #include "services/function-manager/domain/traffic_catalog.h"
@@ -65,15 +66,18 @@ struct App::Parts {
               return CheckProgram(field, program);
             },
             [this](std::function<void()> work) { return program_pool.TryPost(std::move(work)); }),
+        source_pool({.name = "fm-sources", .threads = 2, .queue_max = kSourceQueueMax}),
+        source_checks(
+            *source_files,
+            [this](std::function<void()> work) { return source_pool.TryPost(std::move(work)); }),
         catalog(store, shared.clock, spaces, static_cast<std::size_t>(config.versions_kept),
-                source_files.get(), &programs),
+                &source_checks, &programs),
         traffic(store, spaces, static_cast<std::size_t>(config.versions_kept)),
         secrets(store, *cipher, shared.clock, spaces),
         middleware(store, shared.clock, spaces, &programs),
         sources(store, *source_files, shared.clock, spaces, config.sources_grace),
         keeper(store, spaces),
         calls(shared.metrics),
-        source_pool({.name = "fm-sources", .threads = 2, .queue_max = kSourceQueueMax}),
         manager(catalog, traffic, secrets, middleware, sources, source_pool, calls, peer_auth),
         registry(keeper, feed, *cipher, calls, peer_auth),
         function_gauge(shared.metrics.GaugeCallback(
@@ -99,6 +103,8 @@ struct App::Parts {
   std::atomic<bool> is_stopping{false};
   WorkerPool program_pool;
   const ProgramChecks programs;
+  WorkerPool source_pool;
+  const SourceChecks source_checks;
   FunctionCatalog catalog;
   TrafficCatalog traffic;
   SecretCatalog secrets;
@@ -106,7 +112,6 @@ struct App::Parts {
   SourceKeeper sources;
   ReferenceKeeper keeper;
   CallMetrics calls;
-  WorkerPool source_pool;
   FunctionManagerApi manager;
   FunctionRegistryApi registry;
   metrics::Registration function_gauge;

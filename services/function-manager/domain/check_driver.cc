@@ -27,6 +27,7 @@ constexpr std::size_t kCommandCountMax = 64;
 constexpr std::size_t kCommandBytesMax = 32 << 10;
 constexpr std::int32_t kWorkersMax = 64;
 constexpr std::int64_t kMemoryMin = std::int64_t{16} << 20;
+constexpr std::int64_t kMemoryMax = std::int64_t{1} << 40;
 constexpr std::int64_t kOutputMax = std::int64_t{6} << 20;
 constexpr std::int64_t kMaxCallsMax = 1'000'000;
 constexpr std::size_t kWeightedTargetsMax = 20;
@@ -217,10 +218,10 @@ void CheckProcessLimits(const ProcessDriver& process, Violations& violations) {
   if (process.idle_timeout < kTimeoutMin || process.idle_timeout > kIdleTimeoutMax) {
     violations.push_back({"process.idle_timeout", "expected 1ms to 24h"});
   }
-  if (process.max_memory_bytes < kMemoryMin) {
-    violations.push_back(
-        {"process.max_memory_bytes", fmt::format("is {}: expected at least {} (16 MiB)",
-                                                 process.max_memory_bytes, kMemoryMin)});
+  if (process.max_memory_bytes < kMemoryMin || process.max_memory_bytes > kMemoryMax) {
+    violations.push_back({"process.max_memory_bytes",
+                          fmt::format("is {}: expected {} to {} (16 MiB to 1 TiB)",
+                                      process.max_memory_bytes, kMemoryMin, kMemoryMax)});
   }
   if (process.max_output_bytes < 1 || process.max_output_bytes > kOutputMax) {
     violations.push_back(

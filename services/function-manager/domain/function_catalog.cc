@@ -41,6 +41,15 @@ absl::Status CheckNotHeld(FunctionReader& reader, const FunctionName& name) {
       kReasonFunctionInUse, {{"function", name.ToString()}, {"holders", named}});
 }
 
+// What has to be looked into before `spec` replaces `before`, null for none.
+std::optional<ProcessDriver> NewArchive(const FunctionSpec& spec, const FunctionSpec* before) {
+  const auto* driver = std::get_if<ProcessDriver>(&spec.driver);
+  if (driver == nullptr || !HasArchive(*driver)) return std::nullopt;
+  const auto* known = before == nullptr ? nullptr : std::get_if<ProcessDriver>(&before->driver);
+  if (known != nullptr && UseSourceAlike(*known, *driver)) return std::nullopt;
+  return *driver;
+}
+
 // Describes a list for its page tokens: two lists that differ have different texts.
 std::string QueryText(const ListQuery& query) {
   std::string text = fmt::format("functions {} {}:{}", query.space, query.creator.has_value(),
@@ -57,10 +66,11 @@ std::string QueryText(const ListQuery& query) {
 struct FunctionCatalog::Plan {
   Function function;
   bool is_unchanged = false;
+  std::optional<ProcessDriver> archive;  // To be looked into first.
 };
 
 FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
-                                 std::size_t versions_kept, SourceStore* sources,
+                                 std::size_t versions_kept, const SourceChecks* sources,
                                  const ProgramChecks* programs)
     : store_(store),
       clock_(clock),
@@ -68,22 +78,6 @@ FunctionCatalog::FunctionCatalog(FunctionStore& store, const Clock& clock, const
       versions_kept_(versions_kept),
       sources_(sources),
       programs_(programs) {}
-
-// A sweep of sources is a job of the store too: between this and the end of the job that stores
-// the function no source goes.
-absl::Status FunctionCatalog::CheckSourceExists(const FunctionName& name,
-                                                const FunctionSpec& spec) const {
-  const auto* process = std::get_if<ProcessDriver>(&spec.driver);
-  if (process == nullptr || process->source_digest.empty()) return absl::OkStatus();
-  bool exists = false;
-  if (sources_ != nullptr) {
-    ASSIGN_OR_RETURN(exists, sources_->Exists({name.space, process->source_digest}));
-  }
-  if (exists) return absl::OkStatus();
-  return FieldError(
-      "process.source_digest",
-      fmt::format("is not there: upload the source to space \"{}\" first", name.space));
-}
 
 void FunctionCatalog::CompileThen(const std::string& steps, Done<Mutation> done,
                                   std::function<void(Done<Mutation>)> next) {
@@ -106,7 +100,9 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
         kReasonFunctionExists, {{"function", name.ToString()}});
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, spec));
-  RETURN_IF_ERROR(CheckSourceExists(name, spec));
+  // A sweep of sources is a job of the store too: between this and the end of the job that stores
+  // the function no source goes.
+  if (sources_ != nullptr) RETURN_IF_ERROR(sources_->CheckExists(name.space, spec));
   RETURN_IF_ERROR(CheckWeightedTargets(reader, name, spec));
   Function function;
   function.name = name;
@@ -127,9 +123,17 @@ void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
   }();
   if (!checked.ok()) return done(checked.status());
   const std::string steps = command.input.spec.middleware;
-  CompileThen(steps, std::move(done),
-              [this, name = *std::move(checked), command = std::move(command)](
-                  Done<Mutation> then) { CreateChecked(name, command, std::move(then)); });
+  CompileThen(
+      steps, std::move(done),
+      [this, name = *std::move(checked), command = std::move(command)](Done<Mutation> then) {
+        const auto archive = NewArchive(command.input.spec, nullptr);
+        if (sources_ == nullptr || !archive) return CreateChecked(name, command, then);
+        sources_->CheckArchive(name.space, *archive,
+                               [this, name, command, then](const absl::Status& status) {
+                                 if (!status.ok()) return then(status);
+                                 CreateChecked(name, command, then);
+                               });
+      });
 }
 
 void FunctionCatalog::CreateChecked(const FunctionName& name, const CreateCommand& command,
@@ -215,6 +219,7 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     FillDefaults(spec);
     RETURN_IF_ERROR(CheckSpec(spec));
     ASSIGN_OR_RETURN(plan.function, PlanCreate(reader, name, spec, command.principal));
+    plan.archive = NewArchive(spec, nullptr);
     return plan;
   }
   plan.function = *std::move(found);
@@ -228,7 +233,8 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
     return plan;
   }
   RETURN_IF_ERROR(CheckSecretsExist(reader, name, changed));
-  RETURN_IF_ERROR(CheckSourceExists(name, changed));
+  if (sources_ != nullptr) RETURN_IF_ERROR(sources_->CheckExists(name.space, changed));
+  plan.archive = NewArchive(changed, &plan.function.spec);
   RETURN_IF_ERROR(CheckWeightedTargets(reader, name, changed));
   plan.function.spec = std::move(changed);
   ++plan.function.version;
@@ -246,11 +252,34 @@ void FunctionCatalog::Update(UpdateCommand command, Done<Mutation> done) {
   const std::string steps = command.input.spec.middleware;
   CompileThen(steps, std::move(done),
               [this, name = *std::move(name), command = std::move(command)](Done<Mutation> then) {
-                UpdateChecked(name, command, std::move(then));
+                UpdateCompiled(name, command, std::move(then));
               });
 }
 
+void FunctionCatalog::UpdateCompiled(const FunctionName& name, const UpdateCommand& command,
+                                     Done<Mutation> done) {
+  const auto* given = std::get_if<ProcessDriver>(&command.input.spec.driver);
+  if (sources_ == nullptr || given == nullptr) return UpdateChecked(name, command, {}, done);
+  auto archive = std::make_shared<std::optional<ProcessDriver>>();
+  store_.Read(
+      [this, archive, name, command](FunctionReader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(Plan plan, PlanUpdate(reader, name, command));
+        *archive = std::move(plan.archive);
+        return absl::OkStatus();
+      },
+      [this, archive, name, command, done = std::move(done)](const absl::Status& planned) {
+        if (!planned.ok()) return done(planned);
+        if (!*archive) return UpdateChecked(name, command, {}, done);
+        sources_->CheckArchive(name.space, **archive,
+                               [this, archive, name, command, done](const absl::Status& status) {
+                                 if (!status.ok()) return done(status);
+                                 UpdateChecked(name, command, *archive, done);
+                               });
+      });
+}
+
 void FunctionCatalog::UpdateChecked(const FunctionName& name, const UpdateCommand& command,
+                                    const std::optional<ProcessDriver>& looked_into,
                                     Done<Mutation> done) {
   auto result = std::make_shared<Mutation>();
   if (command.is_validate_only) {
@@ -263,8 +292,13 @@ void FunctionCatalog::UpdateChecked(const FunctionName& name, const UpdateComman
         DeliverResult(result, std::move(done)));
   }
   store_.Write(
-      [this, result, name, command](FunctionWriter& writer) -> absl::Status {
+      [this, result, name, command, looked_into](FunctionWriter& writer) -> absl::Status {
         ASSIGN_OR_RETURN(Plan plan, PlanUpdate(writer, name, command));
+        if (sources_ != nullptr && plan.archive &&
+            !(looked_into && UseSourceAlike(*plan.archive, *looked_into))) {
+          return absl::AbortedError(
+              fmt::format("Function \"{}\" has changed meanwhile: try again", name.ToString()));
+        }
         if (plan.function.uid.empty()) plan.function.uid = NewUuid();
         if (!plan.is_unchanged) {
           RETURN_IF_ERROR(writer.Put(plan.function));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,10 @@
 #include "libs/base/time.h"
 #include "services/function-manager/domain/function.h"
 #include "services/function-manager/domain/program_checks.h"
+#include "services/function-manager/domain/source_checks.h"
 #include "services/function-manager/domain/space_rule.h"
 #include "services/function-manager/domain/update.h"
 #include "services/function-manager/ports/function_store.h"
-#include "services/function-manager/ports/source_store.h"
 
 namespace penstock::functions {
 
@@ -72,7 +73,7 @@ struct ListResult {
 };
 
 // Checks requests and runs them on the store. Never blocks; each callback is called exactly once,
-// on a thread of the store or of the program checks, or before the call returns. Thread-safe.
+// on a thread of the store or of the checks, or before the call returns. Thread-safe.
 // `store`, `clock` and `spaces` must outlive it and the calls that run.
 class FunctionCatalog {
  public:
@@ -81,12 +82,12 @@ class FunctionCatalog {
 
   static constexpr std::size_t kVersionsKeptDefault = 20;
 
-  // Of the versions that nothing needs, the last `versions_kept` are kept. Without `sources` no
-  // function can name one; without `programs` those of middleware are not compiled. Both must
-  // outlive it too.
+  // Of the versions that nothing needs, the last `versions_kept` are kept. Without `sources` those
+  // that functions name are not looked for; without `programs` those of middleware are not
+  // compiled. Both must outlive it too.
   FunctionCatalog(FunctionStore& store, const Clock& clock, const SpaceRule& spaces,
-                  std::size_t versions_kept = kVersionsKeptDefault, SourceStore* sources = nullptr,
-                  const ProgramChecks* programs = nullptr);
+                  std::size_t versions_kept = kVersionsKeptDefault,
+                  const SourceChecks* sources = nullptr, const ProgramChecks* programs = nullptr);
 
   // ALREADY_EXISTS when the id is taken.
   void Create(CreateCommand command, Done<Mutation> done);
@@ -106,12 +107,14 @@ class FunctionCatalog {
   void CompileThen(const std::string& steps, Done<Mutation> done,
                    std::function<void(Done<Mutation>)> next);
   void CreateChecked(const FunctionName& name, const CreateCommand& command, Done<Mutation> done);
-  void UpdateChecked(const FunctionName& name, const UpdateCommand& command, Done<Mutation> done);
+  // Looks into the archive that the change would make the function's, and goes on.
+  void UpdateCompiled(const FunctionName& name, const UpdateCommand& command, Done<Mutation> done);
+  // `looked_into` is the driver whose archive was.
+  void UpdateChecked(const FunctionName& name, const UpdateCommand& command,
+                     const std::optional<ProcessDriver>& looked_into, Done<Mutation> done);
   // The function that a creation would store, after all checks against `reader`.
   absl::StatusOr<Function> PlanCreate(FunctionReader& reader, const FunctionName& name,
                                       const FunctionSpec& spec, const std::string& principal) const;
-  // INVALID_ARGUMENT when the source that `spec` names is not there. Blocks.
-  absl::Status CheckSourceExists(const FunctionName& name, const FunctionSpec& spec) const;
   absl::StatusOr<Plan> PlanUpdate(FunctionReader& reader, const FunctionName& name,
                                   const UpdateCommand& command) const;
 
@@ -119,7 +122,7 @@ class FunctionCatalog {
   const Clock& clock_;
   const SpaceRule& spaces_;
   const std::size_t versions_kept_;
-  SourceStore* const sources_;
+  const SourceChecks* const sources_;
   const ProgramChecks* const programs_;
 };
 

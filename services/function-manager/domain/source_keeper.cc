@@ -28,13 +28,29 @@ absl::StatusOr<std::unique_ptr<SourceStore::Reader>> SourceKeeper::Open(const st
   return sources_.Open({space, digest});
 }
 
-void SourceKeeper::Sweep(std::function<void(absl::StatusOr<int>)> done) {
+void SourceKeeper::Sweep(SweepDone done) {
+  auto used = std::make_shared<std::set<SourceName>>();
+  // What the job below sees of others may yet be rolled back with its transaction: a source that
+  // was in use before stays.
+  store_.Read(
+      [used](FunctionReader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(*used, reader.SourcesInUse());
+        return absl::OkStatus();
+      },
+      [this, used, done = std::move(done)](const absl::Status& status) mutable {
+        if (!status.ok()) return done(status);
+        SweepBut(used, std::move(done));
+      });
+}
+
+// As a job that writes: none that stores a function, and has seen its source, runs beside it.
+void SourceKeeper::SweepBut(const std::shared_ptr<std::set<SourceName>>& used, SweepDone done) {
   auto removed = std::make_shared<int>(0);
-  // As a job that writes: none that stores a function, and has seen its source, runs beside it.
   store_.Write(
-      [this, removed](FunctionWriter& writer) -> absl::Status {
-        ASSIGN_OR_RETURN(const std::set<SourceName> used, writer.SourcesInUse());
-        ASSIGN_OR_RETURN(*removed, sources_.Sweep(used, clock_.Wall() - grace_));
+      [this, used, removed](FunctionWriter& writer) -> absl::Status {
+        ASSIGN_OR_RETURN(std::set<SourceName> used_now, writer.SourcesInUse());
+        used->merge(used_now);
+        ASSIGN_OR_RETURN(*removed, sources_.Sweep(*used, clock_.Wall() - grace_));
         return absl::OkStatus();
       },
       DeliverResult(removed, std::move(done)));

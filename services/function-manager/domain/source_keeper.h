@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -18,6 +19,8 @@ namespace penstock::functions {
 // it.
 class SourceKeeper {
  public:
+  using SweepDone = std::function<void(absl::StatusOr<int> removed)>;
+
   SourceKeeper(FunctionStore& store, SourceStore& sources, const Clock& clock,
                const SpaceRule& spaces, Microseconds grace)
       : store_(store), sources_(sources), clock_(clock), spaces_(spaces), grace_(grace) {}
@@ -29,9 +32,11 @@ class SourceKeeper {
 
   // Deletes the sources that no version names and that were uploaded longer ago than the grace.
   // Never blocks; `done`, with how many that were, is called as by FunctionStore::Write.
-  void Sweep(std::function<void(absl::StatusOr<int>)> done);
+  void Sweep(SweepDone done);
 
  private:
+  void SweepBut(const std::shared_ptr<std::set<SourceName>>& used, SweepDone done);
+
   FunctionStore& store_;
   SourceStore& sources_;
   const Clock& clock_;

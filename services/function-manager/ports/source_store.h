@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,6 +60,10 @@ class SourceStore {
   // NOT_FOUND when there is none.
   virtual absl::StatusOr<std::unique_ptr<Reader>> Open(const SourceName& name) = 0;
   virtual absl::StatusOr<bool> Exists(const SourceName& name) = 0;
+
+  // The files of an archive by path, and whether each may be run. NOT_FOUND when there is none;
+  // INVALID_ARGUMENT, saying why, when it is no archive that an executor unpacks.
+  virtual absl::StatusOr<std::map<std::string, bool>> List(const SourceName& name) = 0;
 
   // Deletes what is not in `used` and was last uploaded before `uploaded_before`; how many that
   // were.

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "libs/archive/unpack.h"
 #include "libs/base/ids.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status.h"
@@ -184,6 +185,14 @@ absl::StatusOr<bool> FileSourceStore::Exists(const SourceName& name) {
   if (!error) return exists;
   return absl::UnavailableError(
       fmt::format("cannot look for the source {}: {}", name.digest, error.message()));
+}
+
+absl::StatusOr<std::map<std::string, bool>> FileSourceStore::List(const SourceName& name) {
+  RETURN_IF_ERROR(Open(name).status());
+  ASSIGN_OR_RETURN(const auto files, archive::List(PathOf(name).string()));
+  std::map<std::string, bool> runs;
+  for (const auto& [path, info] : files) runs.emplace(path, info.runs);
+  return runs;
 }
 
 absl::StatusOr<int> FileSourceStore::Sweep(const std::set<SourceName>& used,

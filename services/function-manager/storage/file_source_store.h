@@ -29,6 +29,7 @@ class FileSourceStore final : public SourceStore {
   absl::StatusOr<std::unique_ptr<Upload>> Begin(const std::string& space) override;
   absl::StatusOr<std::unique_ptr<SourceStore::Reader>> Open(const SourceName& name) override;
   absl::StatusOr<bool> Exists(const SourceName& name) override;
+  absl::StatusOr<std::map<std::string, bool>> List(const SourceName& name) override;
   absl::StatusOr<int> Sweep(const std::set<SourceName>& used, WallTime uploaded_before) override;
 
  private:

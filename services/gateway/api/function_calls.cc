@@ -19,7 +19,6 @@ namespace {
 
 namespace pb = executions::v1;
 
-constexpr char kIdempotencyKey[] = "Idempotency-Key";
 constexpr char kTimeout[] = "Grpc-Timeout";
 constexpr char kInvoke[] = "/penstock.executions.v1.FunctionExecutorService/Invoke";
 

@@ -12,6 +12,8 @@ namespace penstock::gateway {
 
 // Keeps calls at one version.
 inline constexpr char kStickyKey[] = "Penstock-Sticky-Key";
+// Makes a call once (draft-ietf-httpapi-idempotency-key-header).
+inline constexpr char kIdempotencyKey[] = "Idempotency-Key";
 
 // Fills an empty `field` from the header. INVALID_ARGUMENT naming the header for what protobuf
 // cannot hold.

@@ -151,7 +151,10 @@ void ProxiedCall::PumpRequest() {
     is_head_sent_ = true;
     is_writing_request_ = true;
     const Progress written = stream_->Write(request_pieces_);
-    // A server that went away is told of by OnFailed; it may have answered before.
+    // A server that went away is told of by OnFailed; it may have answered before. One that has
+    // ended its half of a tunnel and takes no more is told of by nobody.
+    is_upstream_deaf_ = is_tunnel_ && written == Progress::kFailed;
+    if (is_upstream_deaf_ && is_answer_done_) return Finish();
     if (written != Progress::kDone) return;
     is_writing_request_ = false;
     if (request_pieces_.is_last) OnRequestEnd();
@@ -205,7 +208,7 @@ void ProxiedCall::OnAnswerWritten() {
 
 void ProxiedCall::OnAnswerEnd() {
   is_answer_done_ = true;
-  if (!is_tunnel_ || is_request_done_) Finish();
+  if (!is_tunnel_ || is_request_done_ || is_upstream_deaf_) Finish();
 }
 
 void ProxiedCall::BeginTunnel(const http::Headers& headers) {
@@ -244,6 +247,8 @@ void ProxiedCall::OnClientGone() {
   if (stream_ != nullptr) stream_->Cancel();
   Judge(result_);
   Count(499);
+  // A client that has only ended its sending side would wait, and its connection with it.
+  exchange_->Abort();
 }
 
 void ProxiedCall::OnFailed(const absl::Status& status) {
@@ -252,7 +257,10 @@ void ProxiedCall::OnFailed(const absl::Status& status) {
   const Failure& failure = FailureOf(reason);
   upstream_.counters().CountFailure(failure.reason);
   LogFailure(upstream_.options().name, upstream_.server(*server_).authority, status);
-  Judge(reason == http::kCanceled ? Result::kNeutral : Result::kFailure);
+  // That the gateway's own connections are in use says nothing of the server.
+  const bool is_own =
+      reason == http::kCanceled || reason == http::kQueueFull || reason == http::kQueueTimeout;
+  Judge(is_own ? Result::kNeutral : Result::kFailure);
   if (is_answer_begun_) {
     // The client must not take what it has for all.
     is_over_ = true;

@@ -88,6 +88,7 @@ class ProxiedCall final : public http::ClientStream::Events,
   bool is_answer_begun_ = false;
   bool is_answer_done_ = false;
   bool is_tunnel_ = false;
+  bool is_upstream_deaf_ = false;  // Takes no more of a tunnel.
   bool is_over_ = false;
   std::optional<std::uint64_t> draining_id_;
 };

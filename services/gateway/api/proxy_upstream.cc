@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kUpstreamsMax = 101;
 constexpr std::size_t kReasonsMax = 16;
-// A check wants the status, not the page.
-constexpr std::size_t kCheckBytesMax = 64 * 1024;
+// A check wants the status, not the page; a longer one fails it.
+constexpr std::size_t kCheckBytesMax = 1024 * 1024;
 
 std::string TlsDigest(const ProxyUpstream& options) {
   return DigestOfFiles({options.tls_ca_file, options.tls_cert_file, options.tls_key_file});
@@ -101,10 +101,12 @@ class UpstreamPool::Checks : public std::enable_shared_from_this<Checks> {
     request.headers.Set("User-Agent", "penstock-gateway");
     request.timeout = request.connect_timeout = pool_.options_.health_timeout;
     request.response_bytes_max = kCheckBytesMax;
-    pool_.client_->Send(std::move(request), [self = shared_from_this(),
-                                             index](absl::StatusOr<http::ClientResponse> response) {
-      self->OnChecked(index, response.ok() && response->status >= 200 && response->status < 400);
-    });
+    pool_.check_client_->Send(
+        std::move(request),
+        [self = shared_from_this(), index](absl::StatusOr<http::ClientResponse> response) {
+          self->OnChecked(index,
+                          response.ok() && response->status >= 200 && response->status < 400);
+        });
   }
 
   void OnChecked(std::size_t index, bool passed) {
@@ -170,6 +172,11 @@ absl::StatusOr<std::unique_ptr<UpstreamPool>> UpstreamPool::Create(const ProxyUp
                 .cert_file = options.tls_cert_file,
                 .key_file = options.tls_key_file,
                 .verify_peer = options.tls_verify};
+  if (!options.health_path.empty()) {
+    http::ClientOptions checks = client;
+    checks.connections_per_host_max = loops.size();  // One on each.
+    ASSIGN_OR_RETURN(pool->check_client_, http::Client::Create(loops, std::move(checks)));
+  }
   ASSIGN_OR_RETURN(pool->client_, http::Client::Create(loops, std::move(client)));
   return pool;
 }
@@ -192,6 +199,7 @@ void UpstreamPool::Retire() {
 
 void UpstreamPool::Stop() {
   Retire();
+  if (check_client_ != nullptr) check_client_->Stop();
   if (client_ != nullptr) client_->Stop();
 }
 

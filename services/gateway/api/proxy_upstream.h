@@ -91,6 +91,8 @@ class UpstreamPool {
   std::vector<UpstreamServer> servers_;
   std::vector<std::unique_ptr<proxy::Balancer>> balancers_;
   std::unique_ptr<http::Client> client_;
+  // Of its own for the checks: that all connections are in use says nothing of a server.
+  std::unique_ptr<http::Client> check_client_;
   std::shared_ptr<Checks> checks_;
 };
 

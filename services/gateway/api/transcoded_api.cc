@@ -109,9 +109,11 @@ void TranscodedApi::Handle(const std::shared_ptr<HttpCall>& call) const {
   if (match.route->full_method == kInvokeAsync) {
     auto* start =
         DynamicCastToGenerated<executions::v1::InvokeAsyncRequest>(requests->front().get());
-    const absl::Status filled =
-        FillFromHeader(request.headers, kStickyKey, start->mutable_sticky_key());
-    if (!filled.ok()) return call->Fail(filled);
+    for (const auto& [header, field] : {std::pair(kStickyKey, start->mutable_sticky_key()),
+                                        {kIdempotencyKey, start->mutable_idempotency_key()}}) {
+      const absl::Status filled = FillFromHeader(request.headers, header, field);
+      if (!filled.ok()) return call->Fail(filled);
+    }
   }
   Call(call, *match.route, *std::move(requests));
 }

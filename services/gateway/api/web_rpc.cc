@@ -92,7 +92,6 @@ std::optional<WebRpc::Shape> WebRpc::ShapeOf(const http::Request& request) const
     says_v1 = *version == "v1";
   } else if (request.method == "POST") {
     const auto type = webrpc::ParseContentType(request.headers.Get("Content-Type"));
-    if (!type && !says_connect) return std::nullopt;
     if (type) shape.protocol = type->protocol;
     if (type) shape.codec = type->codec;
     shape.wants_text =
@@ -102,7 +101,8 @@ std::optional<WebRpc::Shape> WebRpc::ShapeOf(const http::Request& request) const
     return std::nullopt;
   }
   shape.found = Find(method, request.headers.Get("Host"));
-  // Paths like these may be a route's as well: a bare message is ours where the method is.
+  // Paths like these may be a route's as well: a bare message, and what is none, is ours where the
+  // method is.
   const bool is_ours =
       says_connect || says_v1 || shape.protocol != Protocol::kConnect ||
       (shape.codec == Codec::kProto ? shape.found.is_known() : shape.found.types.method != nullptr);

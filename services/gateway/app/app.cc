@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -101,6 +102,7 @@ struct App::Parts {
   metrics::Registration watching_gauge;
   metrics::Registration lag_gauge;
   std::unique_ptr<http::Server> http;
+  std::optional<metrics::Registration> connections_gauge;  // Of `http`.
   std::unique_ptr<http::Server> legacy_http;
   std::unique_ptr<h2::Server> grpc;
 };
@@ -188,6 +190,9 @@ absl::Status App::StartHttp() {
                             generation->front_door().Handle(std::move(request), std::move(exchange),
                                                             generation);
                           }));
+  parts_->connections_gauge.emplace(shared_.metrics.GaugeCallback(
+      "penstock_gateway_http_connections", "Open connections of the HTTP port.",
+      [&server = *parts_->http] { return static_cast<double>(server.Stats().connections_open); }));
   return absl::OkStatus();
 }
 

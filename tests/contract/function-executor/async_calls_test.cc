@@ -2,11 +2,13 @@
 #include <penstock/internal/v1/async_invocation_service.grpc.pb.h>
 
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "libs/base/status.h"
 #include "libs/cloudevents/event.h"
+#include "libs/rpc/metadata.h"
 #include "libs/rpc/server_unary.h"
 #include "libs/rpc/status.h"
 #include "tests/contract/function-executor/fixture.h"
@@ -38,6 +40,7 @@ class FakeBroker final : public ipb::AsyncInvocationService::CallbackService {
       requests_.push_back(given);
       answer->set_delivery_id(kDelivery);
       answer->set_sequence(17);
+      answer->set_duplicate(duplicates_);
       return absl::OkStatus();
     });
   }
@@ -69,6 +72,10 @@ class FakeBroker final : public ipb::AsyncInvocationService::CallbackService {
     const std::lock_guard lock(mutex_);
     where_.set_place(place);
   }
+  void set_duplicates(bool duplicates) {
+    const std::lock_guard lock(mutex_);
+    duplicates_ = duplicates;
+  }
   std::vector<ipb::EnqueueInvocationRequest> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
@@ -97,6 +104,7 @@ class FakeBroker final : public ipb::AsyncInvocationService::CallbackService {
   mutable std::mutex mutex_;
   std::vector<ipb::EnqueueInvocationRequest> requests_;
   ipb::FindInvocationResponse where_;
+  bool duplicates_ = false;
   std::unique_ptr<rpc::ServerHost> host_;
 };
 
@@ -112,8 +120,13 @@ class AsyncCallsTest : public ExecutorTest {
   std::unique_ptr<pb::FunctionExecutorService::Stub> Stub() const {
     return pb::FunctionExecutorService::NewStub(ChannelTo(*node_));
   }
-  absl::StatusOr<pb::InvokeAsyncResponse> InvokeAsync(const pb::InvokeAsyncRequest& request) {
+  absl::StatusOr<pb::InvokeAsyncResponse> InvokeAsync(const pb::InvokeAsyncRequest& request,
+                                                      const std::string& principal = "") {
     grpc::ClientContext context;
+    if (!principal.empty()) {
+      context.AddMetadata(rpc::kPeerTokenKey, peer_auth_->token());
+      context.AddMetadata(rpc::kPrincipalKey, principal);
+    }
     pb::InvokeAsyncResponse response;
     const absl::Status status =
         rpc::FromGrpcStatus(Stub()->InvokeAsync(&context, request, &response));
@@ -216,6 +229,35 @@ TEST_P(AsyncCallsTest, HandsTheCallToTheBroker) {
   EXPECT_EQ(cloudevents::AttributeText(event, "penstockcallback"), "http://127.0.0.1/done");
 }
 
+TEST_P(AsyncCallsTest, OneKeyOfOneCallerIsOneEvent) {
+  manager_->Put("f", Noop());
+  Start();
+  const auto event_id = [this](const std::string& key, const std::string& principal = "") {
+    pb::InvokeAsyncRequest request = Request("f");
+    request.set_idempotency_key(key);
+    const auto response = InvokeAsync(request, principal);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response->event_id();
+  };
+  EXPECT_EQ(event_id("order-7"), event_id("order-7"));
+  EXPECT_EQ(event_id("order-7"), event_id("\"order-7\""));
+  EXPECT_EQ(event_id("order-7", "ann"), event_id("order-7", "ann"));
+  const std::set<std::string> ids = {
+      event_id("order-7"),        event_id("order-8"), event_id("order-7", "ann"),
+      event_id("order-7", "bob"), event_id(""),        event_id("")};
+  EXPECT_EQ(ids.size(), 6U);
+}
+
+TEST_P(AsyncCallsTest, SaysThatAnInvocationWasThereAlready) {
+  manager_->Put("f", Noop());
+  broker_.set_duplicates(true);
+  Start();
+  const auto response = InvokeAsync(Request("f"));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_TRUE(response->duplicate());
+  EXPECT_EQ(response->execution(), kExecution);
+}
+
 TEST_P(AsyncCallsTest, RefusesWhatCannotWork) {
   manager_->Put("f", Noop());
   Start();
@@ -224,6 +266,9 @@ TEST_P(AsyncCallsTest, RefusesWhatCannotWork) {
   pb::InvokeAsyncRequest request = Request("f");
   request.set_callback_url("ftp://somewhere");
   EXPECT_EQ(FieldOf(InvokeAsync(request).status()), "callback_url");
+  request = Request("f");
+  request.set_idempotency_key(std::string(256, 'k'));
+  EXPECT_EQ(FieldOf(InvokeAsync(request).status()), "idempotency_key");
   request = Request("f");
   request.mutable_on_success()->set_function("missing");
   EXPECT_EQ(FieldOf(InvokeAsync(request).status()), "on_success.function");

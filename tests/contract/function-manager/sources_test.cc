@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/archive/pack.h"
 #include "libs/base/ids.h"
 #include "tests/contract/function-manager/fixture.h"
 
@@ -53,6 +54,17 @@ class SourcesTest : public FunctionManagerTest {
     function.mutable_process()->set_source_digest(digest);
     function.mutable_process()->set_entry("main.py");
     return function;
+  }
+  // An archive with one file, which may not be run.
+  std::string Packed(const std::string& text, const std::string& file = "main.py") {
+    const std::filesystem::path in = folder_.File("in");
+    std::filesystem::remove_all(in);
+    std::filesystem::create_directories(in);
+    std::ofstream(in / file) << text;
+    const std::string packed = folder_.File("packed");
+    EXPECT_TRUE(archive::Pack(in.string(), packed).ok());
+    std::ifstream bytes(packed, std::ios::binary);
+    return {std::istreambuf_iterator<char>(bytes), {}};
   }
   // Waits until the sweep, of a grace of one second, has removed the source.
   bool Goes(const std::string& digest) {
@@ -105,18 +117,41 @@ TEST_P(SourcesTest, AFunctionNamesOnlyASourceThatIsThere) {
   const auto missing = Create("f", Archive(std::string(64, 'a')));
   EXPECT_EQ(missing.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr("process.source_digest"));
-  const std::string digest = Upload("x")->digest();
+  const std::string digest = Upload(Packed("x"))->digest();
   const auto made = Create("f", Archive(digest));
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_EQ(made->process().source_digest(), digest);
   EXPECT_EQ(made->process().entry(), "main.py");
 }
 
+TEST_P(SourcesTest, AnArchiveHasWhatItsFunctionRuns) {
+  const auto refused = Create("f", Archive(Upload("no archive")->digest()));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("process.source_digest"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("is not a tar archive"));
+
+  pb::Function function = Archive(Upload(Packed("x"))->digest());
+  ASSERT_TRUE(Create("f", function).ok());
+  pb::UpdateFunctionRequest request;
+  request.mutable_function()->set_name(NameOf("f"));
+  pb::ProcessDriver& process = *request.mutable_function()->mutable_process();
+  process = function.process();
+  process.set_entry("other.py");
+  const auto missing = Update(request);
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("process.entry"));
+  EXPECT_THAT(std::string(missing.status().message()),
+              HasSubstr("there is no file \"other.py\" in the archive"));
+  process.set_entry("main.py");
+  process.set_runtime("exec");
+  EXPECT_THAT(std::string(Update(request).status().message()), HasSubstr("may not be run"));
+  EXPECT_EQ(Get("f")->version(), 1);
+}
+
 TEST_P(SourcesTest, SourcesGoWhenNoVersionNamesThem) {
   StopApp();
   sources_grace_ = std::chrono::seconds(1);
   Restart();
-  const std::string named = Upload("named")->digest();
+  const std::string named = Upload(Packed("named"))->digest();
   ASSERT_TRUE(Create("f", Archive(named)).ok());
   const std::string unnamed = Upload("unnamed")->digest();
   EXPECT_TRUE(Goes(unnamed));

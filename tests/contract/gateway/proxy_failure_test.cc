@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <thread>
 
 #include "tests/contract/gateway/proxy_fixture.h"
 
@@ -181,6 +182,28 @@ TEST_F(ProxyTest, AClientThatGoesAwayEndsTheUpstreamsRequest) {
   EXPECT_TRUE(Eventually([&] { return asked == expected; }));
   client.Close();
   EXPECT_TRUE(Eventually([&] { return closed == expected; }));
+  EXPECT_TRUE(Eventually([this] { return Metric("penstock_gateway_http_connections") == 0; }));
+}
+
+TEST_F(ProxyTest, ATunnelEndsThatItsServerHasLeft) {
+  RawServer upstream([](RawSocket& peer, int) {
+    peer.ReadUntil("\r\n\r\n");
+    peer.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+  });
+  AddUpstream("shop", {upstream.Url("")}).idle_timeout = milliseconds(200);
+  StartGateway();
+  const std::string ask =
+      "GET /shop HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+  // One that goes on to speak, and one that says nothing.
+  RawSocket speaker = Connect();
+  speaker.Send(ask);
+  EXPECT_THAT(speaker.ReadUntil("\r\n\r\n"), HasSubstr("101"));
+  while (speaker.Send("frame")) std::this_thread::yield();
+  RawSocket silent = Connect();
+  silent.Send(ask);
+  EXPECT_THAT(silent.ReadUntil("\r\n\r\n"), HasSubstr("101"));
+  EXPECT_EQ(silent.ReadAll(), "");
+  EXPECT_TRUE(Eventually([this] { return Metric("penstock_gateway_http_connections") == 0; }));
 }
 
 TEST_F(ProxyTest, AFailingServerIsEjected) {

@@ -302,6 +302,7 @@ TEST_P(WebRpcTest, RefusesCallsItCannotMake) {
             "x",
             415,
             "codec"},
+           {kGet, Type("text/plain"), "x", 415, "codec"},
            {kGet, Type("application/connect+xml"), "x", 415, "codec"},
            {kGet, Type("application/grpc-web+json"), "x", 415, "codec"},
            {kGet, Type("application/connect+json"), "x", 415, "one message"},
@@ -368,6 +369,7 @@ TEST_P(WebRpcTest, LeavesOtherRequestsAlone) {
   EXPECT_THAT(PostJson("/my.shop/orders", "{}").body, HasSubstr("no such path or route"));
   EXPECT_THAT(Post("/a/b", "x", Type("application/proto")).body,
               HasSubstr("no such path or route"));
+  EXPECT_THAT(Post("/a/b", "x", Type("text/plain")).body, HasSubstr("no such path or route"));
   EXPECT_EQ(Get(kGet).status, 404);
   EXPECT_EQ(Get(std::string(kGet) + "?encoding=json").status, 404);
   // A parameter of that name alone makes nobody's path one of Connect's.

@@ -3,6 +3,7 @@
 import http.server
 import json
 import socket
+import ssl
 import threading
 
 
@@ -48,9 +49,12 @@ def json_answer(value, status=200, headers=None):
 
 
 class FunctionServer:
-    """Paths have a plan: a list of answers (the last one repeats), or a callable from Call to Answer."""
+    """Paths have a plan: a list of answers (the last one repeats), or a callable from Call to Answer.
 
-    def __init__(self):
+    `tls` is a certificate and its key, as files.
+    """
+
+    def __init__(self, tls=None):
         self._lock = threading.Lock()
         self._calls = []
         self._plans = {}
@@ -80,7 +84,14 @@ class FunctionServer:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # The handshake is for the thread of the connection.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def plan(self, path, *answers):

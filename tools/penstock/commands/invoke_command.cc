@@ -30,6 +30,7 @@ struct Options {
   std::string content_type;
   std::string batch;
   std::string sticky_key;
+  std::string idempotency_key;
   bool has_logs = true;
   bool is_async = false;
   std::string on_success;
@@ -126,6 +127,7 @@ absl::Status InvokeAsync(const Options& options, Context& context) {
   pb::InvokeAsyncRequest request;
   request.set_name(context.NameOf("functions", options.id));
   request.set_sticky_key(options.sticky_key);
+  request.set_idempotency_key(options.idempotency_key);
   request.set_callback_url(options.callback);
   if (!options.on_success.empty()) {
     RETURN_IF_ERROR(
@@ -141,6 +143,8 @@ absl::Status InvokeAsync(const Options& options, Context& context) {
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(answer, format);
   context.io.out << IdOf(answer.execution()) << "\n";
+  if (answer.duplicate())
+    context.io.err << "note: the key was used before: nothing new was queued\n";
   context.io.err << fmt::format("hint: `penstock executions get {}` shows what became of it\n",
                                 IdOf(answer.execution()));
   return absl::OkStatus();
@@ -223,6 +227,9 @@ absl::Status InvokeBatch(const Options& options, Context& context) {
 absl::Status Invoke(const Options& options, Context& context) {
   if (!options.batch.empty()) {
     if (options.is_async) return UsageError("--batch waits for all answers: leave out --async");
+    if (!options.idempotency_key.empty()) {
+      return UsageError("--batch makes many calls: leave out --idempotency-key");
+    }
     return InvokeBatch(options, context);
   }
   if (options.is_async) return InvokeAsync(options, context);
@@ -232,6 +239,7 @@ absl::Status Invoke(const Options& options, Context& context) {
   pb::InvokeRequest request;
   request.set_name(context.NameOf("functions", options.id));
   request.set_sticky_key(options.sticky_key);
+  request.set_idempotency_key(options.idempotency_key);
   RETURN_IF_ERROR(ReadPayload(options, context, request));
   std::chrono::milliseconds wait = kWaitMax;
   if (context.timeout) {
@@ -274,6 +282,10 @@ void AddInvokeCommand(Cli& cli, CLI::App* function) {
       ->required();
   command->add_option("--sticky-key", options->sticky_key,
                       "calls with the same key run the same version");
+  command->add_option(
+      "--idempotency-key", options->idempotency_key,
+      "calls with the same key run once: those with --async, and those of a function "
+      "with that middleware");
   command->add_option("-d,--data", options->data,
                       "the payload; @FILE reads a file, - standard input");
   command->add_option(

@@ -111,7 +111,6 @@ void FunctionPool::Worker::Run(const std::shared_ptr<PendingCall>& call, std::st
 }
 
 void FunctionPool::Worker::AbortCall(FunctionError error) {
-  cpu_timer_.Cancel();
   aborted_ = std::exchange(call_, nullptr);
   aborted_->deadline_timer.reset();
   abort_error_ = std::move(error);
@@ -136,6 +135,7 @@ void FunctionPool::Worker::End() {
 void FunctionPool::Worker::Kill() {
   state_ = State::kEnding;
   timer_.Cancel();
+  cpu_timer_.Cancel();
   if (process_) process_->Kill();
 }
 
@@ -143,12 +143,19 @@ void FunctionPool::Worker::OnLine(std::string line, bool more) {
   switch (state_) {
     case State::kLoading: OnFirstLine(line); break;
     case State::kBusy: OnAnswer(line, more); break;
-    case State::kIdle:
-      Kill();  // It speaks unasked: what it says next could be taken for an answer.
-      break;
+    case State::kIdle: OnUnaskedLine(line); break;
     case State::kSpawning:
     case State::kEnding: break;
   }
+}
+
+// What a worker that speaks unasked says next could be taken for an answer.
+void FunctionPool::Worker::OnUnaskedLine(const std::string& line) {
+  if (answers_ > 0 || pool_.workers_min() == 0) return Kill();
+  // One that is kept, and does so from the start, would be started again and again.
+  std::optional<ReadyLine> refusal = ParseReadyLine(line);
+  if (refusal && !refusal->ready) return FailStart(*std::move(refusal->error));
+  FailStart({.type = "InvalidAnswer", .message = "the worker wrote a line before its first call"});
 }
 
 void FunctionPool::Worker::OnFirstLine(const std::string& line) {
@@ -210,7 +217,7 @@ void FunctionPool::Worker::OnAnswer(const std::string& line, bool more) {
   const std::int64_t calls_max = pool_.target().calls_max > 0
                                      ? pool_.target().calls_max
                                      : pool_.services_.options.calls_per_worker_max;
-  if (!answer.valid || more) {
+  if (!answer.valid || more || !process_->AllSent()) {
     Kill();
   } else if (calls_ >= calls_max) {
     End();

@@ -48,6 +48,7 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
 
  private:
   void OnFirstLine(const std::string& line);
+  void OnUnaskedLine(const std::string& line);
   void OnAnswer(const std::string& line, bool more);
   bool RefusedToStart(const std::string& line);
   void BecomeIdle();

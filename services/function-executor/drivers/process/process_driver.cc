@@ -79,7 +79,8 @@ class ProcessDriver::Core : public std::enable_shared_from_this<ProcessDriver::C
         clock_(clock),
         loop_("process-io"),
         files_({.name = "process-files", .threads = 1, .queue_max = 1U << 20}),
-        sources_(options_.work_dir + "/" + kSourcesFolder, options_.sources),
+        sources_(options_.work_dir + "/" + kSourcesFolder, options_.sources,
+                 options_.unused_source_bytes_max),
         services_{options_, clock_, loop_, files_, sources_, workers_} {
     (void)files_.TryPost([work_dir = options_.work_dir] { RemoveLeftovers(work_dir); });
   }
@@ -169,7 +170,6 @@ void ProcessDriver::Core::Forget(const std::string& uid, std::int64_t version) {
     }
     for (const auto& pool : old) pool->Retire();
   });
-  sources_.Forget(uid, version);
 }
 
 void ProcessDriver::Core::Keep(const std::string& uid,

@@ -42,6 +42,8 @@ struct ProcessDriverOptions {
   // Where sources that functions name by digest come from; null: they cannot run. Must outlive the
   // driver, which stops it.
   SourceFetcher* sources = nullptr;
+  // What may stay of sources that no worker uses, for the next that does.
+  std::int64_t unused_source_bytes_max = std::int64_t{1} << 30;
   // The user whom workers run as, when the executor may choose (it is root); empty: its own. The
   // numbers are those of `user`, its groups none but `group_id`.
   std::string user;

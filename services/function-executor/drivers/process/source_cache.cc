@@ -19,6 +19,9 @@ namespace fs = std::filesystem;
 // Of starts that wait for their source.
 constexpr std::size_t kQueueMax = 1U << 16;
 
+// What a file or folder takes beside its content.
+constexpr std::int64_t kBlockBytes = 4096;
+
 absl::Status FileError(std::string_view action, const fs::path& path,
                        const std::error_code& error) {
   return absl::UnavailableError(
@@ -32,11 +35,26 @@ absl::Status EmptyFolder(const fs::path& path) {
   return error ? FileError("make the folder", path, error) : absl::OkStatus();
 }
 
+// Of a file, or of all in a folder.
+std::int64_t BytesOf(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return static_cast<std::int64_t>(fs::file_size(path, error));
+  std::int64_t bytes = 0;
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code ignored;
+    bytes += kBlockBytes;
+    if (it->is_regular_file(ignored)) bytes += static_cast<std::int64_t>(it->file_size(ignored));
+  }
+  return bytes;
+}
+
 }  // namespace
 
-SourceCache::SourceCache(std::string folder, SourceFetcher* fetcher)
+SourceCache::SourceCache(std::string folder, SourceFetcher* fetcher, std::int64_t unused_bytes_max)
     : folder_(std::move(folder)),
       fetcher_(fetcher),
+      unused_bytes_max_(unused_bytes_max),
       thread_(std::make_shared<WorkerPool>(
           WorkerPool::Options{.name = "process-sources", .threads = 1, .queue_max = kQueueMax})) {
   // An error shows again when the first source is put there.
@@ -59,18 +77,23 @@ void SourceCache::Acquire(const std::shared_ptr<const FunctionSpec>& function, D
 absl::StatusOr<SourceCache::Held> SourceCache::Get(const FunctionSpec& function) {
   const auto& target = std::get<ProcessTarget>(function.target);
   const Key key{target.source_digest, target.source_is_archive()};
-  const auto found = entries_.find(key);
-  if (found == entries_.end()) RETURN_IF_ERROR(Load(function.space, key));
+  if (!entries_.contains(key)) {
+    absl::Status loaded = Load(function.space, key);
+    // Perhaps the disk is full, of what nobody uses.
+    if (absl::IsUnavailable(loaded) && RemoveUnused(0)) loaded = Load(function.space, key);
+    RETURN_IF_ERROR(loaded);
+    entries_[key].bytes = BytesOf(PathOf(key));
+  }
   Entry& entry = entries_[key];
-  entry.names.emplace(function.uid, function.version);
   Held held = entry.held.lock();
   if (held) return held;
-  // The last pool that lets it go makes room for others; that may be on any thread, and late.
+  entry.let_go = ++let_go_;  // Once more when that is known.
+  // The last pool that lets it go may do so on any thread, and late.
   held = Held(new Source{PathOf(key)},
-              [this, weak = std::weak_ptr<WorkerPool>(thread_)](const Source* source) {
+              [this, key, weak = std::weak_ptr<WorkerPool>(thread_)](const Source* source) {
                 delete source;
                 if (const auto thread = weak.lock())
-                  (void)thread->TryPost([this] { RemoveUnused(); });
+                  (void)thread->TryPost([this, key] { OnLetGo(key); });
               });
   entry.held = held;
   return held;
@@ -121,27 +144,31 @@ absl::Status SourceCache::Load(const std::string& space, const Key& key) {
   return status;
 }
 
-void SourceCache::RemoveUnused() {
-  for (auto it = entries_.begin(); it != entries_.end();) {
-    if (!it->second.names.empty() || !it->second.held.expired()) {
-      ++it;
-      continue;
-    }
-    std::error_code ignored;  // What stays is removed with the folder.
-    fs::remove_all(PathOf(it->first), ignored);
-    it = entries_.erase(it);
-  }
+void SourceCache::OnLetGo(const Key& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  found->second.let_go = ++let_go_;
+  RemoveUnused(unused_bytes_max_);
 }
 
-void SourceCache::Forget(const std::string& uid, std::int64_t version) {
-  (void)thread_->TryPost([this, uid, version] {
-    for (auto& [key, entry] : entries_) {
-      std::erase_if(entry.names, [&](const Version& name) {
-        return name.first == uid && name.second < version;
-      });
-    }
-    RemoveUnused();
-  });
+bool SourceCache::RemoveUnused(std::int64_t bytes_max) {
+  std::map<std::uint64_t, Key> unused;
+  std::int64_t bytes = 0;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry.held.expired()) continue;
+    unused.emplace(entry.let_go, key);
+    bytes += entry.bytes;
+  }
+  bool has_removed = false;
+  for (const auto& [let_go, key] : unused) {
+    if (bytes <= bytes_max) break;
+    std::error_code ignored;  // What stays is removed with the folder.
+    fs::remove_all(PathOf(key), ignored);
+    bytes -= entries_[key].bytes;
+    entries_.erase(key);
+    has_removed = true;
+  }
+  return has_removed;
 }
 
 void SourceCache::EndFetches() {

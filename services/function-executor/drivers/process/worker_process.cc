@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,8 +24,24 @@ constexpr std::size_t kReadBytes = 32U << 10;
 // What is read of one pipe before others get their turn; a flood must not hold the loop.
 constexpr std::size_t kReadTurnBytes = 512U << 10;
 
-// Processes that are looked at for the CPU time of one worker.
+namespace fs = std::filesystem;
+
+// What is looked at for the CPU time of one worker: processes, and threads of all of them, on the
+// thread that serves every worker.
 constexpr std::size_t kFamilyMax = 64;
+constexpr std::size_t kThreadsMax = 256;
+
+// Those that threads of the process have started, of as many threads as `threads_left` allows.
+void AddChildrenOf(pid_t pid, std::size_t* threads_left, std::vector<pid_t>* processes) {
+  std::error_code error;
+  fs::directory_iterator thread(fmt::format("/proc/{}/task", pid), error);
+  while (!error && *threads_left > 0 && thread != fs::directory_iterator()) {
+    --*threads_left;
+    std::ifstream children(thread->path() / "children");
+    for (pid_t child = 0; children >> child;) processes->push_back(child);
+    thread.increment(error);
+  }
+}
 
 // The CPU time of one process and of the children that it has waited for, in clock ticks.
 std::int64_t TicksOf(pid_t pid) {
@@ -241,11 +259,11 @@ bool WorkerProcess::killed_by_other() const {
 
 Microseconds WorkerProcess::CpuTime() const {
   std::vector<pid_t> processes{pid_};
+  std::size_t threads_left = kThreadsMax;
   std::int64_t ticks = 0;
   for (std::size_t i = 0; i < processes.size() && i < kFamilyMax; ++i) {
     ticks += TicksOf(processes[i]);
-    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", processes[i]));
-    for (pid_t child = 0; children >> child;) processes.push_back(child);
+    AddChildrenOf(processes[i], &threads_left, &processes);
   }
   return Microseconds(ticks * 1'000'000 / ::sysconf(_SC_CLK_TCK));
 }

@@ -45,6 +45,10 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   // Writes `line`, which has its end. The one before must have been answered.
   void Send(std::string line);
 
+  // False while a part of the last line is not in the pipe: a worker that answers before that would
+  // read the rest as its next call.
+  bool AllSent() const { return unsent_.empty(); }
+
   // Tells the worker that no more requests come.
   void CloseInput();
 

@@ -114,9 +114,10 @@ class ServiceClients::Client final : public ServiceClient {
   std::shared_ptr<rpc::UnaryCaller> caller_;
 };
 
-ServiceClients::ServiceClients(http::EventLoops& loops, Egress egress)
+ServiceClients::ServiceClients(http::EventLoops& loops, Egress egress, http::ClientTls tls)
     : loops_(loops),
       egress_(std::move(egress)),
+      tls_(std::move(tls)),
       dns_(loops, kDnsCache, kDnsThreads),
       retired_(std::make_shared<Retired>()) {}
 
@@ -125,7 +126,7 @@ ServiceClients::~ServiceClients() { Stop(); }
 absl::StatusOr<std::shared_ptr<rpc::UnaryCaller>> ServiceClients::Connect(
     const ServiceTarget& target) {
   rpc::UnaryCallerOptions options;
-  if (target.has_tls) options.tls.emplace();
+  if (target.has_tls) options.tls = tls_;
   options.egress = egress_;
   ASSIGN_OR_RETURN(auto caller,
                    rpc::UnaryCaller::Create(loops_, dns_, target.address, std::move(options)));

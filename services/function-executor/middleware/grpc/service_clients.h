@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/worker_pool.h"
+#include "libs/http/client.h"
 #include "libs/http/dns.h"
 #include "libs/http/event_loops.h"
 #include "libs/rpc/cancellation.h"
@@ -22,8 +23,7 @@
 namespace penstock::executor {
 
 // Splits the target of a `grpc` step: "host:port", "dns:///host:port" and "http://host:port"
-// without TLS, "https://host:port" with it, by the system's authorities. INVALID_ARGUMENT for
-// anything else.
+// without TLS, "https://host:port" with it. INVALID_ARGUMENT for anything else.
 struct ServiceTarget {
   std::string address;  // "host:port".
   bool has_tls = false;
@@ -50,8 +50,8 @@ class ServiceClients {
   // Asked with each address right before the connection to exactly it, on a loop.
   using Egress = std::function<absl::Status(const std::string& address, std::uint16_t port)>;
 
-  // `loops` must outlive it.
-  ServiceClients(http::EventLoops& loops, Egress egress);
+  // `tls` is for the targets that have it. `loops` must outlive it.
+  ServiceClients(http::EventLoops& loops, Egress egress, http::ClientTls tls = {});
   // Stops.
   ~ServiceClients();
   ServiceClients(const ServiceClients&) = delete;
@@ -76,6 +76,7 @@ class ServiceClients {
 
   http::EventLoops& loops_;
   const Egress egress_;
+  const http::ClientTls tls_;
   http::Dns dns_;
   // Ends connections, which blocks. Shared with those that are to be ended.
   const std::shared_ptr<Retired> retired_;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -157,6 +158,62 @@ TEST_F(ArchiveTest, RefusesTooManyFilesAndTooManyBytes) {
   EXPECT_EQ(bytes.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(bytes.message()), HasSubstr("more bytes than are allowed"));
   EXPECT_FALSE(fs::exists(root_ / "out/bomb"));
+}
+
+TEST_F(ArchiveTest, CountsFoldersThatOnlyPathsName) {
+  const absl::Status folders = UnpackMade({{"a/b/c/d", "1"}}, {.files_max = 2});
+  EXPECT_EQ(folders.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(folders.message()), HasSubstr("more than 2 folders"));
+  std::string deep;
+  for (int i = 0; i < 70; ++i) deep += "d/";
+  ExpectRefused({{deep + "file", "1"}}, "is more than 64 folders deep");
+}
+
+TEST_F(ArchiveTest, ListsFilesAndWhichMayBeRun) {
+  Write("main.py", "1");
+  Write("bin/run", "#!/bin/sh\n", 0755);
+  ASSERT_TRUE(Pack((root_ / "in").string(), (root_ / "packed").string()).ok());
+  const auto files = List((root_ / "packed").string());
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_EQ(files->size(), 2U);
+  EXPECT_FALSE(files->at("main.py").runs);
+  EXPECT_TRUE(files->at("bin/run").runs);
+}
+
+TEST_F(ArchiveTest, ListsOnlyWhatUnpacks) {
+  const auto problem = [this](const std::vector<TestEntry>& entries) {
+    return std::string(List(Make(entries), {.files_max = 2, .bytes_max = 1000}).status().message());
+  };
+  EXPECT_EQ(problem({{"a", "x"}, {"b", "y"}}), "");
+  EXPECT_THAT(problem({{"a", "x"}, {"b", "y"}, {"c", "z"}}), HasSubstr("more than 2 files"));
+  EXPECT_THAT(problem({{"a", "x"}, {"a", "y"}}), HasSubstr("is there twice"));
+  EXPECT_THAT(problem({{"link", "", AE_IFLNK, "a"}}), HasSubstr("is a link"));
+  EXPECT_THAT(problem({{"bomb", std::string(1 << 20, '\0')}}), HasSubstr("more bytes than"));
+  EXPECT_THAT(problem({{std::string(256, 'n'), "x"}}), HasSubstr("too long a name"));
+  EXPECT_THAT(problem({}), HasSubstr("is empty"));
+}
+
+TEST_F(ArchiveTest, UnfoldsGzipOnce) {
+  const std::string inner = Make({{"a", "x"}});
+  const std::string outer = (root_ / "outer").string();
+  const std::string compress = "gzip -c " + inner + " > " + outer;
+  ASSERT_EQ(std::system(compress.c_str()), 0);
+  const absl::Status status = Unpack(outer, (root_ / "out").string());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is not a tar archive"));
+}
+
+TEST_F(ArchiveTest, NamesMayBeInAnyAlphabet) {
+  Write("dokumente/straße.txt", "ß");
+  Write("データ.json", "{}");
+  Write("\xff\xfe", "no text at all");
+  const auto packed = Pack((root_ / "in").string(), (root_ / "packed").string());
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  const absl::Status unpacked = Unpack((root_ / "packed").string(), (root_ / "out").string());
+  ASSERT_TRUE(unpacked.ok()) << unpacked;
+  EXPECT_EQ(Read(root_ / "out/dokumente/straße.txt"), "ß");
+  EXPECT_EQ(Read(root_ / "out/データ.json"), "{}");
+  EXPECT_EQ(Read(root_ / "out/\xff\xfe"), "no text at all");
 }
 
 TEST_F(ArchiveTest, RefusesWhatIsNoArchive) {

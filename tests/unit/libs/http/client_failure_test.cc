@@ -223,6 +223,34 @@ TEST_F(ClientFailureTest, ResendsOnceOnlyWhatMayBeSentTwice) {
   EXPECT_EQ(client_->Stats().retries_total, 1U);
 }
 
+TEST_F(ClientFailureTest, TakesNothingForAnAnswerThatCameBeforeTheRequest) {
+  std::atomic<int> connections{0};
+  std::atomic<bool> is_idle{false};
+  std::atomic<bool> is_sent{false};
+  RawServer server([&](RawSocket& peer, int index) {
+    ++connections;
+    peer.ReadUntil("\r\n\r\n");
+    peer.Send(kOk);
+    if (index > 0 || !WaitFor([&] { return is_idle.load(); })) return;
+    peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray");
+    is_sent = true;
+    peer.ReadAll();
+  });
+  MakeClient({.connections_per_host_max = 1});
+  ASSERT_TRUE(SendOnLoop({.url = server.Url()}).ok());
+  Outcome outcome;
+  // The loop has not seen yet what waits on the idle connection.
+  loops_.Post(0, [&] {
+    is_idle = true;
+    WaitFor([&] { return is_sent.load(); });
+    client_->Send({.url = server.Url()}, outcome.Capture());
+  });
+  const auto response = outcome.Wait();
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->body, "ok");
+  EXPECT_EQ(connections, 2);
+}
+
 TEST_F(ClientFailureTest, EgressIsAskedAboutTheVeryAddress) {
   ServeEcho();
   std::vector<std::string> asked;

@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <future>
 #include <thread>
@@ -81,6 +83,21 @@ TEST_F(ServerStreamTest, EndsAnHttp10StreamByClosing) {
   EXPECT_THAT(response, HasSubstr("Connection: close\r\n"));
   EXPECT_THAT(response, Not(HasSubstr("Transfer-Encoding")));
   EXPECT_THAT(response, EndsWith("\r\n\r\nplain"));
+}
+
+TEST_F(ServerStreamTest, ResetsAnHttp10StreamThatIsDropped) {
+  Serve(held_.AsHandler());
+  RawSocket socket = Connect();
+  auto exchange = Begin(socket, "GET /x HTTP/1.0\r\n\r\n");
+  ASSERT_NE(exchange, nullptr);
+  exchange->StartStream(200, {});
+  exchange->Write("part", nullptr);
+  EXPECT_THAT(socket.ReadUntil("part"), EndsWith("part"));
+  exchange.reset();
+  // An ordinary end would make the part a whole.
+  char byte = 0;
+  EXPECT_EQ(recv(socket.fd(), &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
 }
 
 TEST_F(ServerStreamTest, SendsNoChunksToHead) {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include <filesystem>
 #include <memory>
@@ -126,6 +127,30 @@ TEST_F(TlsTest, DemandsAClientCertificateWhenConfigured) {
                       .key_file = certificates_.client_key_file()}});
   const auto response = Send({.url = TlsUrl("localhost")});
   EXPECT_TRUE(response.ok()) << response.status();
+}
+
+TEST_F(TlsTest, ResumesTheSessionsOfClientsWithCertificates) {
+  ServerTls tls = Plain();
+  tls.client_ca_file = certificates_.ca_file();
+  ServeTls(tls);
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                                  &SSL_CTX_free);
+  // There a session is complete with its handshake.
+  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_use_certificate_chain_file(context.get(), certificates_.client_cert_file().c_str());
+  SSL_CTX_use_PrivateKey_file(context.get(), certificates_.client_key_file().c_str(),
+                              SSL_FILETYPE_PEM);
+  std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> session(nullptr, &SSL_SESSION_free);
+  for (const bool resumes : {false, true}) {
+    const RawSocket socket = RawSocket::Connect(server_->port());
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), &SSL_free);
+    SSL_set_fd(ssl.get(), socket.fd());
+    if (resumes) SSL_set_session(ssl.get(), session.get());
+    ASSERT_EQ(SSL_connect(ssl.get()), 1) << resumes;
+    EXPECT_EQ(SSL_session_reused(ssl.get()) == 1, resumes);
+    session.reset(SSL_get1_session(ssl.get()));
+    SSL_shutdown(ssl.get());  // A session that ends without it is not to be resumed.
+  }
 }
 
 TEST_F(TlsTest, AnUpdateIsForNewConnections) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/base/status.h"
+#include "libs/base/status_details.h"
 #include "libs/protojson/hooks.h"
 #include "libs/protojson/protojson.h"
 #include "libs/protojson/status_json.h"
@@ -222,6 +223,14 @@ TEST(StatusJsonTest, HasTheShapeOfGoogleRpcStatus) {
   EXPECT_EQ(StatusToJson(WithReason(absl::UnavailableError("x"), "FULL")),
             R"({"code":14,"message":"x","details":[{"@type":)"
             R"("type.googleapis.com/google.rpc.ErrorInfo","reason":"FULL","domain":"penstock"}]})");
+  absl::Status twice = WithReason(absl::UnavailableError("x"), "FULL");
+  DetailKeys keys;
+  EXPECT_EQ(keys.For(kErrorInfoUrl), kErrorInfoUrl);
+  twice.SetPayload(keys.For(kErrorInfoUrl), *twice.GetPayload(kErrorInfoUrl));
+  const std::string info =
+      R"({"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"FULL","domain":"penstock"})";
+  EXPECT_EQ(StatusToJson(twice),
+            R"({"code":14,"message":"x","details":[)" + info + "," + info + "]}");
   absl::Status odd = absl::InternalError("x");
   odd.SetPayload("no/such.Type", absl::Cord("y"));
   EXPECT_EQ(StatusToJson(odd), R"({"code":13,"message":"x"})");

@@ -167,6 +167,7 @@ TEST(ForwardingTest, AsksToUpgradeOnlyWhereATunnelIsPossible) {
   request.is_http_1_0 = true;
   EXPECT_FALSE(AsksToUpgrade(request));
   EXPECT_FALSE(AsksToUpgrade(RequestWith({{"Upgrade", "websocket"}})));
+  EXPECT_FALSE(AsksToUpgrade(RequestWith({{"Connection", "upgrade"}, {"Upgrade", "x, H2C"}})));
   EXPECT_FALSE(AsksToUpgrade(RequestWith({{"Connection", "upgrade"}})));
   for (const auto& [name, value] :
        {std::pair("Content-Length", "3"), std::pair("Transfer-Encoding", "chunked")}) {

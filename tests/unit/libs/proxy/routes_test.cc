@@ -187,11 +187,12 @@ TEST(RoutesTest, ReplacesAPrefixSegmentBySegment) {
 
 TEST(RoutesTest, FindsDotSegments) {
   for (const char* path : {"/..", "/a/../b", "/a/./b", "/.", "/a/..", "/%2e%2e/a", "/a/.%2E/b",
-                           "/a/%2e", "/a\\..\\b", "/a%5c..%5cb"}) {
+                           "/a/%2e", "/a\\..\\b", "/a%5c..%5cb", "/a/..%2fb", "/a%2f../b",
+                           "/a/..;/b", "/a/..;x=1/b", "/a/%2e%2e/b/%zz", "/%/../b", "/a/..%3b"}) {
     EXPECT_TRUE(HasDotSegment(path)) << path;
   }
-  for (const char* path :
-       {"/", "/a/...", "/.well-known/x", "/a..b", "/a/..b", "/a/b..", "/%2f..x", "/a%2E/b", "*"}) {
+  for (const char* path : {"/", "/a/...", "/.well-known/x", "/a..b", "/a/..b", "/a/b..", "/%2f..x",
+                           "/a%2E/b", "/a;../b", "/a%2fb", "/100%", "/%25%32e%25%32e/b", "*"}) {
     EXPECT_FALSE(HasDotSegment(path)) << path;
   }
 }

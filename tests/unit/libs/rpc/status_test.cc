@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "libs/base/status.h"
@@ -22,6 +23,23 @@ TEST(RpcStatusTest, UnknownPayloadsPassUnchanged) {
   absl::Status status = absl::AbortedError("stale");
   status.SetPayload("type.example.com/foreign.Detail", absl::Cord(std::string("\0\xff", 2)));
   EXPECT_EQ(FromGrpcStatus(ToGrpcStatus(status)), status);
+}
+
+TEST(RpcStatusTest, DetailsOfOneTypePassEach) {
+  google::rpc::Status given;
+  given.set_code(9);
+  for (const char* value : {"a", "b", "c"}) {
+    google::protobuf::Any* detail = given.add_details();
+    detail->set_type_url("type.example.com/acme.Hint");
+    detail->set_value(value);
+  }
+  const google::rpc::Status got = ToProtoStatus(FromProtoStatus(given));
+  std::multiset<std::string> values;
+  for (const google::protobuf::Any& detail : got.details()) {
+    EXPECT_EQ(detail.type_url(), "type.example.com/acme.Hint");
+    values.insert(detail.value());
+  }
+  EXPECT_EQ(values, (std::multiset<std::string>{"a", "b", "c"}));
 }
 
 TEST(RpcStatusTest, DetailsThatDoNotParseAreDropped) {

@@ -36,6 +36,23 @@ TEST_F(AuthenticatorTest, KnowsThePrincipalOfAKey) {
   EXPECT_EQ(*keys->Check({{"X-API-Key", "0123456789abcdef"}}), "ann");
 }
 
+TEST_F(AuthenticatorTest, KeepsItsKeyToItself) {
+  const auto keys = Load("ann:0123456789abcdef\n");
+  ASSERT_TRUE(keys.ok());
+  http::Headers by_bearer{{"Authorization", "Bearer 0123456789abcdef"}, {"A", "b"}};
+  http::Headers by_bearer_beside_none{{"X-API-Key", ""},
+                                      {"Authorization", "Bearer 0123456789abcdef"}};
+  http::Headers by_key{{"X-API-Key", "0123456789abcdef"}, {"Authorization", "Basic own"}};
+  for (http::Headers* const headers : {&by_bearer, &by_bearer_beside_none, &by_key}) {
+    ASSERT_TRUE(keys->Check(*headers).ok());
+    keys->RemoveKey(*headers);
+  }
+  EXPECT_EQ(by_bearer.size(), 1U);
+  EXPECT_EQ(by_bearer_beside_none.size(), 0U);
+  EXPECT_EQ(by_key.Get("Authorization"), "Basic own") << "of the server behind";
+  EXPECT_FALSE(by_key.Has("X-API-Key"));
+}
+
 TEST_F(AuthenticatorTest, RefusesMissingAndUnknownKeys) {
   const auto keys = Load("ann:0123456789abcdef\n");
   ASSERT_TRUE(keys.ok());

@@ -84,6 +84,24 @@ TEST_F(ProcessDriverPoolTest, DoesNotSpinOnAKeptProgramThatEndsAtOnce) {
   EXPECT_EQ(std::filesystem::file_size(file), std::string("start\n").size());
 }
 
+TEST_F(ProcessDriverPoolTest, DoesNotSpinOnAKeptProgramThatSpeaksUnasked) {
+  options_.backoff_initial = std::chrono::seconds(60);
+  const std::string file = folder_.path() + "/starts";
+  const Spec function = Script("#!/bin/sh\necho start >> " + file + "\necho hello\nread -r line\n");
+  TargetOf(function).workers_min = 1;
+  driver().Keep(function->uid, {function});
+  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(file); }));
+  ASSERT_TRUE(Runs(0));
+  EXPECT_EQ(TypeOf(Call(function, "1")), "InvalidAnswer");
+  EXPECT_EQ(std::filesystem::file_size(file), std::string("start\n").size());
+
+  const Spec refused = Function("exec", "");
+  TargetOf(refused).command = {"/no/such/program"};
+  TargetOf(refused).workers_min = 1;
+  driver().Keep(refused->uid, {refused});
+  EXPECT_EQ(TypeOf(Call(refused, "1")), "StartFailed");
+}
+
 TEST_F(ProcessDriverPoolTest, AWorkerEndsAfterTheCallsThatTheFunctionSays) {
   const Spec function = PidFunction();
   TargetOf(function).workers_max = 1;
@@ -120,6 +138,16 @@ TEST_F(ProcessDriverPoolTest, CpuTimeOfChildrenCounts) {
   const Spec function = Python(
       "import subprocess, sys\n"
       "def handle(ctx, p): subprocess.run([sys.executable, '-c', 'while True: pass'])\n");
+  TargetOf(function).cpu_time_max = std::chrono::milliseconds(300);
+  EXPECT_EQ(TypeOf(Call(function, "1")), "CpuTimeExceeded");
+}
+
+TEST_F(ProcessDriverPoolTest, CpuTimeOfChildrenOfAnyThreadCounts) {
+  const Spec function = Python(
+      "import subprocess, sys, threading\n"
+      "def burn(): subprocess.run([sys.executable, '-c', 'while True: pass'])\n"
+      "def handle(ctx, p):\n"
+      "  thread = threading.Thread(target=burn); thread.start(); thread.join()\n");
   TargetOf(function).cpu_time_max = std::chrono::milliseconds(300);
   EXPECT_EQ(TypeOf(Call(function, "1")), "CpuTimeExceeded");
 }
@@ -215,6 +243,36 @@ TEST_F(ProcessIsolationTest, AWorkerInNamespacesEndsAsItsProgramDid) {
   TargetOf(function).isolation.own_namespaces = true;
   EXPECT_THAT(MessageOf(Call(function, "1")), HasSubstr("exited with code 7"));
   EXPECT_THAT(MessageOf(Call(function, "2")), HasSubstr("signal 15"));
+}
+
+TEST_F(ProcessIsolationTest, AnExecutorThatIsNotRootGivesThemToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "the tests above show it: they do not run as root";
+  const std::string as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+  const std::string probe =
+      as_nobody +
+      "unshare --user --map-current-user --net --ipc --pid --fork --mount-proc "
+      "true 2>/dev/null";
+  if (std::system(probe.c_str()) != 0) {
+    GTEST_SKIP() << "this system lets only root make namespaces";
+  }
+  const std::filesystem::path launcher = folder_.path() + "/launch";
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  std::filesystem::copy_file(PENSTOCK_LAUNCHER, launcher);
+  std::filesystem::permissions(launcher, std::filesystem::perms(0755));
+  const std::string output = folder_.path() + "/output";
+  const std::string command = as_nobody + launcher.string() +
+                              " --require=no-network --require=namespaces --"
+                              " /bin/sh -c 'id -u; ls -d /proc/[0-9]* | wc -l; "
+                              "grep -c : /proc/net/dev; echo $PENSTOCK_ISOLATION' >" +
+                              output;
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  std::ifstream file(output);
+  std::string user, processes, devices, isolation;
+  file >> user >> processes >> devices >> isolation;
+  EXPECT_EQ(user, "65534");
+  EXPECT_LT(std::stoi("0" + processes), 10);
+  EXPECT_EQ(devices, "1");  // Its own loopback.
+  EXPECT_EQ(isolation, "no-network,namespaces");
 }
 
 TEST_F(ProcessIsolationTest, WorkersRunAsTheUserOfTheExecutorsSettings) {

@@ -153,6 +153,32 @@ TEST_F(ExecTest, ServesEveryCallThoughTheProgramEndsAfterEach) {
   }
 }
 
+TEST_F(ExecTest, TheLauncherLoadsNothingThatTheFunctionNames) {
+  const auto function = Script("#!/bin/sh\nwhile read -r line; do echo '{\"payload\": 1}'; done\n");
+  function->environment["LD_PRELOAD"] = "/no/such/library.so";
+  const Outcome outcome = Call(function, "");
+  ASSERT_EQ(TypeOf(outcome), "") << MessageOf(outcome);
+  // The shell's own linker misses it; the launcher, which runs before every limit, has none.
+  ASSERT_EQ(outcome.logs.err.size(), 1U);
+  EXPECT_THAT(outcome.logs.err[0], HasSubstr("/no/such/library.so"));
+}
+
+TEST_F(ExecTest, AWorkerThatAnswersBeforeItReadItsCallGetsNoOther) {
+  const auto function = Function("exec", "");
+  TargetOf(function).command = {"/usr/bin/python3", "-c",
+                                "import os, sys\n"
+                                "answer = '{\"payload\": %d}' % os.getpid()\n"
+                                "os.read(0, 10)\n"
+                                "print(answer, flush=True)\n"
+                                "for line in sys.stdin: print(answer, flush=True)"};
+  const std::string payload = '"' + std::string(1 << 20, 'x') + '"';
+  const Outcome first = Call(function, payload);
+  ASSERT_EQ(TypeOf(first), "") << MessageOf(first);
+  const Outcome second = Call(function, payload);
+  ASSERT_EQ(TypeOf(second), "") << MessageOf(second);
+  EXPECT_NE(*first.payload, *second.payload);
+}
+
 TEST_F(ExecTest, QuotesALineThatIsNoAnswerAndReplacesTheWorker) {
   const auto function = Script(
       "#!/bin/bash\n"

@@ -6,8 +6,10 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
+#include "fmt/format.h"
 #include "libs/archive/pack.h"
 #include "tests/unit/services/function-executor/drivers_process/process_fixture.h"
 
@@ -81,11 +83,11 @@ class ProcessDriverSourcesTest : public ProcessDriverFixture {
     TargetOf(function).entry = entry;
     return function;
   }
-  std::vector<std::string> Cached() const {
-    std::vector<std::string> names;
+  std::set<std::string> Cached() const {
+    std::set<std::string> names;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(WorkFolder() + "/.sources", error)) {
-      names.push_back(entry.path().filename().string());
+      names.insert(entry.path().filename().string());
     }
     return names;
   }
@@ -145,7 +147,8 @@ TEST_F(ProcessDriverSourcesTest, FetchesOnceForAllWorkersAndVersions) {
   EXPECT_EQ(fetcher_.fetches(), 1);
 }
 
-TEST_F(ProcessDriverSourcesTest, KeepsASourceWhileAVersionNamesIt) {
+TEST_F(ProcessDriverSourcesTest, RemovesASourceOnceNoPoolUsesItAndRoomIsShort) {
+  options_.unused_source_bytes_max = 0;
   Write("main.py", "def handle(ctx, p): return p\n");
   const std::string digest = Packed();
   const Spec first = Archive("python3", digest, "main.py");
@@ -154,9 +157,28 @@ TEST_F(ProcessDriverSourcesTest, KeepsASourceWhileAVersionNamesIt) {
   ASSERT_EQ(*Call(other, "1").payload, "1");
   driver().Forget(first->uid, 2);
   ASSERT_TRUE(Eventually([this] { return driver().workers() == 1; }));
-  EXPECT_EQ(Cached(), std::vector<std::string>{digest + ".folder"});
+  EXPECT_EQ(Cached(), std::set<std::string>{digest + ".folder"});
   driver().Forget(other->uid, 2);
   EXPECT_TRUE(Eventually([this] { return Cached().empty(); }));
+}
+
+TEST_F(ProcessDriverSourcesTest, OfUnusedSourcesTheOldestGoes) {
+  const std::string padding = "#" + std::string(10'000, 'x');
+  options_.unused_source_bytes_max = 25'000;
+  std::vector<std::string> digests;
+  for (int i = 0; i < 3; ++i) {
+    digests.push_back(fetcher_.Add(fmt::format("def handle(ctx, p): return {}\n{}", i, padding)) +
+                      ".file");
+    const Spec function = Archive("python3", digests.back().substr(0, 64), "");
+    ASSERT_EQ(*Call(function, "1").payload, std::to_string(i));
+    driver().Forget(function->uid, 2);
+    ASSERT_TRUE(Eventually([this] { return driver().workers() == 0; }));
+  }
+  const std::set<std::string> youngest(digests.begin() + 1, digests.end());
+  EXPECT_TRUE(Eventually([&] { return Cached() == youngest; }));
+  // The one used last is not fetched again.
+  EXPECT_EQ(*Call(Archive("python3", digests[2].substr(0, 64), ""), "1").payload, "2");
+  EXPECT_EQ(fetcher_.fetches(), 3);
 }
 
 TEST_F(ProcessDriverSourcesTest, DoesNotRunASourceWithAnotherDigest) {
