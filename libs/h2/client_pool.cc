@@ -80,6 +80,8 @@ Connection* ClientPool::Pick() {
   for (Target& target : targets_) {
     bool has_room = false;
     for (const Link& link : target.links) {
+      // One that is ending tells its streams so, and they may open others.
+      if (link.connection->is_closed()) continue;
       const Session& session = link.connection->session();
       const std::size_t limit =
           std::min<std::size_t>(options.streams_per_connection, session.peer_streams_max());

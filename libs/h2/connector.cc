@@ -53,7 +53,8 @@ Connector::Connector(std::shared_ptr<const ClientContext> context, int loop, Con
     : context_(std::move(context)),
       loop_(loop),
       owner_(owner),
-      timer_(http::IoContextOf(context_->loops, loop)) {}
+      timer_(http::IoContextOf(context_->loops, loop)),
+      attempt_timer_(timer_.get_executor()) {}
 
 void Connector::Start(const std::string& address, std::vector<std::string> used, bool only_others,
                       Done done) {
@@ -81,6 +82,7 @@ void Connector::Start(const std::string& address, std::vector<std::string> used,
 void Connector::Cancel() {
   done_ = nullptr;
   timer_.cancel();
+  attempt_timer_.cancel();
   if (connection_ != nullptr) connection_->transport().Close();
 }
 
@@ -131,9 +133,32 @@ void Connector::ConnectNext() {
   if (error) return OnConnected(error);
   Connection::Socket& socket = connection_->transport().socket();
   socket.non_blocking(true, error);
-  socket.async_connect(endpoint, [self = shared_from_this()](ErrorCode result) {
-    if (self->done_) self->OnConnected(result);
+  LimitAttempt();
+  // What is given up on lives until its operation has ended.
+  socket.async_connect(
+      endpoint, [self = shared_from_this(), attempt = next_, held = connection_](ErrorCode result) {
+        if (self->IsCurrent(attempt)) self->OnConnected(result);
+      });
+}
+
+// Each address gets its share of the time, so that one that never answers leaves some for the
+// others.
+void Connector::LimitAttempt() {
+  attempt_timer_.cancel();
+  if (next_ >= addresses_.size()) return;  // All the time that is left.
+  const auto left = timer_.expiry() - std::chrono::steady_clock::now();
+  const auto untried = static_cast<int>(addresses_.size() - next_) + 1;
+  attempt_timer_.expires_after(left / untried);
+  attempt_timer_.async_wait([self = shared_from_this(), attempt = next_](ErrorCode error) {
+    if (!error && self->IsCurrent(attempt)) self->TryNext("it did not answer in time");
   });
+}
+
+void Connector::TryNext(std::string why) {
+  why_ = std::move(why);
+  if (next_ >= addresses_.size()) return Fail(why_);
+  connection_->transport().Close();
+  ConnectNext();
 }
 
 void Connector::OnConnected(ErrorCode error) {
@@ -155,21 +180,22 @@ void Connector::Handshake() {
   if (context_->options.tls->verify_peer) {
     transport.tls().set_verify_callback(asio::ssl::host_name_verification(host_), error);
   }
-  transport.tls().async_handshake(asio::ssl::stream_base::client,
-                                  [self = shared_from_this()](ErrorCode result) {
-                                    if (self->done_) self->OnHandshake(result);
-                                  });
+  transport.tls().async_handshake(
+      asio::ssl::stream_base::client,
+      [self = shared_from_this(), attempt = next_, held = connection_](ErrorCode result) {
+        if (self->IsCurrent(attempt)) self->OnHandshake(result);
+      });
 }
 
 void Connector::OnHandshake(ErrorCode error) {
   SSL* const ssl = connection_->transport().tls().native_handle();
   if (error) {
     const long verify = SSL_get_verify_result(ssl);
-    return Fail(
+    return TryNext(
         fmt::format("the TLS handshake failed: {}",
                     verify == X509_V_OK ? error.message() : X509_verify_cert_error_string(verify)));
   }
-  if (!HasAgreedOnH2(ssl)) return Fail("the peer does not speak HTTP/2 over TLS (ALPN \"h2\")");
+  if (!HasAgreedOnH2(ssl)) return TryNext("the peer does not speak HTTP/2 over TLS (ALPN \"h2\")");
   Succeed();
 }
 
@@ -185,6 +211,7 @@ void Connector::Adopt() {
 
 void Connector::Succeed() {
   timer_.cancel();
+  attempt_timer_.cancel();
   connection_->Start();
   std::string server = next_ == 0 ? std::string() : addresses_[next_ - 1];
   std::exchange(done_,

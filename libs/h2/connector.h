@@ -43,6 +43,10 @@ class Connector final : public std::enable_shared_from_this<Connector> {
 
   void OnResolved(absl::StatusOr<http::Dns::Addresses> addresses);
   void ConnectNext();
+  void LimitAttempt();
+  // The address at hand is no good.
+  void TryNext(std::string why);
+  bool IsCurrent(std::size_t attempt) const { return done_ && next_ == attempt; }
   void OnConnected(ErrorCode error);
   void Handshake();
   void OnHandshake(ErrorCode error);
@@ -56,6 +60,7 @@ class Connector final : public std::enable_shared_from_this<Connector> {
   const int loop_;
   ConnectionOwner& owner_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer attempt_timer_;
   Done done_;
   std::string address_;
   std::string host_;

@@ -8,6 +8,7 @@ namespace {
 
 // A buffer that grew beyond this is given back when it is empty.
 constexpr std::size_t kTextKept = 64 * 1024;
+constexpr std::size_t kPiecesKept = 256;
 
 }  // namespace
 
@@ -53,11 +54,30 @@ void Output::Drop(std::size_t bytes) {
     piece.chunk = {};
     ++first_;
   }
-  if (size_ > 0) return;
+  if (size_ > 0) return Compact();
   first_ = 0;
   pieces_.clear();
   text_.clear();
   if (text_.capacity() > kTextKept) text_.shrink_to_fit();
+}
+
+// Where there is always something left, what was written must not be kept until there is nothing.
+void Output::Compact() {
+  if (first_ >= kPiecesKept) {
+    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  std::size_t written = text_.size();
+  for (std::size_t i = first_; i < pieces_.size(); ++i) {
+    if (pieces_[i].chunk.size() > 0) continue;
+    written = pieces_[i].offset;
+    break;
+  }
+  if (written < kTextKept || written < text_.size() / 2) return;
+  text_.erase(0, written);
+  for (std::size_t i = first_; i < pieces_.size(); ++i) {
+    if (pieces_[i].chunk.size() == 0) pieces_[i].offset -= written;
+  }
 }
 
 }  // namespace penstock::h2

@@ -26,6 +26,8 @@ class Output {
   void Drop(std::size_t bytes);
 
  private:
+  void Compact();
+
   struct Piece {
     Chunk chunk;  // Empty: a part of text_.
     std::size_t offset = 0;

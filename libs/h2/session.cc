@@ -62,9 +62,14 @@ struct Session::Callbacks {
   }
   static int Close(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
     Session& session = Of(user);
-    if (Stream* stream = session.Find(id)) {
-      session.CloseStream(stream, static_cast<ErrorCode>(code));
-    }
+    Stream* const stream = session.Find(id);
+    if (stream == nullptr) return 0;
+    if (code != NGHTTP2_NO_ERROR) session.OnPeersReset();
+    session.CloseStream(stream, static_cast<ErrorCode>(code));
+    return 0;
+  }
+  static int NotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    Of(user).OnFrameNotSent(*frame);
     return 0;
   }
   static int Sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -91,6 +96,7 @@ struct Session::Callbacks {
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Data);
       nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Close);
       nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Sent);
+      nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, NotSent);
       nghttp2_session_callbacks_set_send_data_callback(callbacks, SendData);
       return callbacks;
     }();
@@ -102,7 +108,8 @@ Session::Session(const SessionOptions& options, int loop, SessionOwner& owner)
     : options_(options),
       loop_(loop),
       owner_(owner),
-      idle_frames_(options.idle_frames_burst, options.idle_frames_per_second) {
+      idle_frames_(options.idle_frames_burst, options.idle_frames_per_second),
+      resets_(options.resets_burst, options.resets_per_second) {
   nghttp2_option* option = nullptr;
   Check(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -282,6 +289,7 @@ int Session::OnHeader(const nghttp2_frame& frame, std::string_view name, std::st
 int Session::OnFrame(const nghttp2_frame& frame) {
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS: {
+      idle_frames_.GiveBack();
       Stream* const stream = Find(frame.hd.stream_id);
       if (stream != nullptr) OnHeaders(stream, frame);
       return 0;
@@ -289,10 +297,7 @@ int Session::OnFrame(const nghttp2_frame& frame) {
     case NGHTTP2_DATA: {
       const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
       if (!end && frame.hd.length == 0) OnIdleFrame();
-      // Padding is flow-controlled too, and nobody but us knows of it.
-      if (frame.data.padlen > 0) {
-        nghttp2_session_consume(session_, frame.hd.stream_id, frame.data.padlen);
-      }
+      if (frame.hd.length > 0) idle_frames_.GiveBack();
       Stream* const stream = end ? Find(frame.hd.stream_id) : nullptr;
       if (stream == nullptr) return 0;
       stream->has_peer_ended_ = true;
@@ -363,6 +368,21 @@ void Session::OnData(std::int32_t id, std::string_view bytes) {
 void Session::OnIdleFrame() {
   if (idle_frames_.Take(std::chrono::steady_clock::now())) return;
   Check(nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM));
+}
+
+// A stream ends in an error that the peer has made: by resetting it, which the library counts too,
+// or by a frame for which we have to reset it.
+void Session::OnPeersReset() {
+  if (!options_.is_server || resets_.Take(std::chrono::steady_clock::now())) return;
+  Check(nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM));
+}
+
+// The library sends no head that is too long, and would leave the stream as it is.
+void Session::OnFrameNotSent(const nghttp2_frame& frame) {
+  if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat == NGHTTP2_HCAT_REQUEST) return;
+  Stream* const stream = Find(frame.hd.stream_id);
+  if (stream == nullptr) return;
+  SubmitReset(frame.hd.stream_id, ErrorCode::kInternalError);
 }
 
 void Session::OnFrameSent(const nghttp2_frame& frame) {

@@ -31,11 +31,14 @@ struct SessionOptions {
   // that is not read then holds up no other, and the most that waits is a window for each stream.
   // For connections that many callers share.
   bool shares_window = false;
-  // Frames that cost the peer nothing and make us work (PING, SETTINGS, PRIORITY, empty DATA):
-  // at once, and for each second. Beyond, the connection ends with ENHANCE_YOUR_CALM.
+  // Frames that cost the peer nothing and make us work (PING, SETTINGS, PRIORITY, empty DATA),
+  // beyond one for each head and each piece of data: at once, and for each second. With more, the
+  // connection ends with ENHANCE_YOUR_CALM. (Some gRPC libraries measure by a PING with each piece
+  // of data.)
   std::uint64_t idle_frames_burst = 1000;
   std::uint64_t idle_frames_per_second = 100;
-  // The same for streams that the peer opens and resets (CVE-2023-44487).
+  // The same for streams that the peer opens and resets (CVE-2023-44487), or makes us reset
+  // (CVE-2025-8671).
   std::uint64_t resets_burst = 1000;
   std::uint64_t resets_per_second = 100;
 };
@@ -119,6 +122,8 @@ class Session {
   void OnHeaders(Stream* stream, const nghttp2_frame& frame);
   void OnData(std::int32_t id, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
+  void OnFrameNotSent(const nghttp2_frame& frame);
+  void OnPeersReset();
   ssize_t OnReadSource(std::int32_t id, std::size_t size_max, std::uint32_t* flags);
   int OnSendData(std::int32_t id, const std::uint8_t* frame_head, std::size_t size);
   void OnIdleFrame();
@@ -138,6 +143,7 @@ class Session {
   std::size_t streams_ = 0;
   std::string peer_;
   TokenBucket idle_frames_;
+  TokenBucket resets_;
   bool is_going_away_ = false;
   bool has_peer_settings_ = false;
   bool is_closed_ = false;

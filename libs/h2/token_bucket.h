@@ -29,6 +29,9 @@ class TokenBucket {
     return true;
   }
 
+  // It may happen once more.
+  void GiveBack() { left_ = std::min(burst_, left_ + 1); }
+
  private:
   const double burst_;
   const double per_second_;

@@ -40,6 +40,9 @@ absl::StatusOr<std::unique_ptr<ServerFront>> ServerFront::Start(http::EventLoops
   server.session.streams_max = kStreamsMax;
   server.session.header_list_max = kHeaderListMax;
   server.session.shares_window = true;
+  // A gateway's calls share a connection: what some of its clients do must not end it for all.
+  server.session.resets_burst = 20'000;
+  server.session.resets_per_second = 2'000;
   server.keepalive = front->options_.keepalive;
   server.age_max = front->options_.age_max;
   ASSIGN_OR_RETURN(

@@ -91,7 +91,8 @@ class WireCall final : public ByteStream,
   void OnHead(h2::Fields head, bool end) override {
     if (end) return Finish(head);
     if (head.Get(":status") != "200" || !head.Get("content-type").starts_with("application/grpc")) {
-      End(absl::UnavailableError(
+      // Which may be the end of this object.
+      return End(absl::UnavailableError(
           fmt::format("the server is none of gRPC: it answered {}", head.Get(":status"))));
     }
     has_head_ = true;

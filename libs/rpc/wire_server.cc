@@ -116,7 +116,7 @@ void WireServerCall::Abort() {
 void WireServerCall::OnData(h2::Chunk data) {
   // What is taken waits for the rest of its message at most.
   stream_->Consume(data.size());
-  if (has_answered_) return;
+  if (has_answered_ || has_enough_) return;
   reader_.Append(data.view());
   RunStep([](WireServerCall& call) { call.Deliver(); });
 }
@@ -151,6 +151,7 @@ void WireServerCall::Deliver() {
     const auto taken = events_->OnBytes(message->bytes);
     if (taken == WireServerEvents::Taken::kMore) continue;
     is_reading_ = false;
+    has_enough_ = true;
     if (taken == WireServerEvents::Taken::kUnreadable) {
       GiveUp(absl::InternalError("a message cannot be read"));
     }

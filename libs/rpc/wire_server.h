@@ -95,6 +95,7 @@ class WireServerCall final : public DirectCall,
   h2::GrpcReader reader_;
   std::shared_ptr<http::Cancelable> deadline_;
   bool is_reading_ = false;
+  bool has_enough_ = false;  // What still comes is dropped.
   bool is_writing_ = false;
   bool has_sent_head_ = false;
   bool has_answered_ = false;  // With the status.

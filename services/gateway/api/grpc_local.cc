@@ -291,18 +291,21 @@ GrpcLocal::GrpcLocal(http::EventLoops& loops, const http::PerLoop<GrpcRules>& ru
 
 GrpcLocal::~GrpcLocal() = default;
 
-bool GrpcLocal::Handle(std::string_view method, h2::Stream& stream, const h2::Fields& head) {
+bool GrpcLocal::Handle(std::string_view method, h2::Stream& stream, const h2::Fields& head,
+                       bool end) {
+  h2::StreamHandler* handler = nullptr;
   if (method == kHealthCheck || method == kHealthWatch) {
-    stream.SetHandler(new HealthCall(*this, stream, head, method == kHealthWatch));
-    return true;
+    handler = new HealthCall(*this, stream, head, method == kHealthWatch);
   }
   for (const std::string_view service : kReflectionServices) {
     if (method.starts_with(service) && method.substr(service.size()) == kReflectionMethod) {
-      stream.SetHandler(new ReflectionCall(*this, stream));
-      return true;
+      handler = new ReflectionCall(*this, stream);
     }
   }
-  return false;
+  if (handler == nullptr) return false;
+  stream.SetHandler(handler);
+  if (end) handler->OnEnd({});
+  return true;
 }
 
 void GrpcLocal::Drain() {

@@ -28,8 +28,8 @@ class GrpcLocal {
   ~GrpcLocal();
 
   // True when the method, "grpc.health.v1.Health/Check", is answered here: it sets the stream's
-  // handler then.
-  bool Handle(std::string_view method, h2::Stream& stream, const h2::Fields& head);
+  // handler then. `end`: the request has ended with its head.
+  bool Handle(std::string_view method, h2::Stream& stream, const h2::Fields& head, bool end);
 
   // Watchers hear NOT_SERVING, and their streams end. Not from a loop.
   void Drain();

@@ -72,7 +72,7 @@ void GrpcProxy::Handle(h2::Stream& stream, h2::Fields head, bool end) {
   }
   std::string_view method = head.Get(":path");
   if (method.starts_with('/')) method.remove_prefix(1);
-  if (local_.Handle(method, stream, head)) return;
+  if (local_.Handle(method, stream, head, end)) return;
   const GrpcTarget* const target =
       rules_.Get(stream.loop())->targets.Find(method, head.Get(":authority"));
   if (target == nullptr) return Refuse(stream, absl::UnimplementedError("Unknown method"));
@@ -101,11 +101,12 @@ void GrpcProxy::PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::F
   up.Add(":authority", target.authority);
   up.Add("te", "trailers");
   // The key to this gateway stays here; other credentials pass.
-  const std::string_view key = principal->empty()      ? ""
-                               : head.Has("x-api-key") ? "x-api-key"
-                                                       : "authorization";
+  const bool has_key = !principal->empty();
+  const bool key_is_bearer = has_key && head.Get("x-api-key").empty();
   for (const h2::Fields::Field field : head) {
-    if (PassesUp(field.name) && field.name != key) up.Add(field.name, field.value);
+    const bool is_key =
+        (has_key && field.name == "x-api-key") || (key_is_bearer && field.name == "authorization");
+    if (PassesUp(field.name) && !is_key) up.Add(field.name, field.value);
   }
   if (timeout) up.Add("grpc-timeout", h2::FormatGrpcTimeout(*timeout));
   if (!principal->empty()) {

@@ -215,6 +215,12 @@ TEST_F(GrpcUpstreamTest, KeepsTheKeyOfTheGatewayToItself) {
   bearer.Finish();
   EXPECT_THAT(upstream.metadata(), Not(Contains(testing::Key("authorization"))));
   EXPECT_THAT(upstream.metadata(), Contains(testing::Pair("penstock-principal", "alice")));
+  AnyCall beside_none(channel, "/acme.v1.Any/Quit",
+                      {{"x-api-key", ""}, {"authorization", "Bearer " + key}});
+  beside_none.Start();
+  beside_none.Write("x");
+  beside_none.Finish();
+  EXPECT_THAT(upstream.metadata(), Not(Contains(testing::Key("authorization"))));
   AnyCall own(channel, "/acme.v1.Any/Quit", {{"x-api-key", key}, {"authorization", "Basic abc"}});
   own.Start();
   own.Write("x");
@@ -245,11 +251,12 @@ class RawClient final : public h2::StreamHandler {
     EXPECT_TRUE(Eventually([this] { return is_closed_.load(); }));
     return answer_;
   }
-  static h2::Fields Head(const std::string& method, const std::string& type) {
+  static h2::Fields Head(const std::string& method, const std::string& type,
+                         const std::string& path = "/acme.v1.Any/Quit") {
     h2::Fields head;
     head.Add(":method", method);
     head.Add(":scheme", "http");
-    head.Add(":path", "/acme.v1.Any/Quit");
+    head.Add(":path", path);
     head.Add(":authority", "a");
     if (!type.empty()) head.Add("content-type", type);
     return head;
@@ -279,6 +286,16 @@ TEST_F(GrpcUpstreamTest, RefusesWhatIsNoGrpcInHttpsTerms) {
   for (const char* type : {"application/grpc", "application/grpc+proto", "application/grpc;x=y"}) {
     EXPECT_EQ(client.Ask(RawClient::Head("POST", type)).Get(":status"), "200") << type;
   }
+}
+
+TEST_F(GrpcUpstreamTest, EndsItsOwnCallsThatEndWithTheirHead) {
+  StartGateway();
+  RawClient client(app->grpc_port());
+  const auto ask = [&client](const char* path) {
+    return client.Ask(RawClient::Head("POST", "application/grpc", path));
+  };
+  EXPECT_EQ(ask("/grpc.health.v1.Health/Check").Get("grpc-status"), "3");
+  EXPECT_EQ(ask("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo").Get(":status"), "200");
 }
 
 TEST_F(GrpcUpstreamTest, RefusesATimeoutThatIsMalformedOrOver) {

@@ -18,8 +18,10 @@ inline constexpr std::uint8_t kRstStream = 3;
 inline constexpr std::uint8_t kSettings = 4;
 inline constexpr std::uint8_t kPing = 6;
 inline constexpr std::uint8_t kGoaway = 7;
+inline constexpr std::uint8_t kWindowUpdate = 8;
 inline constexpr std::uint8_t kEndStream = 1;
 inline constexpr std::uint8_t kEndHeaders = 4;
+inline constexpr std::uint8_t kPadded = 8;
 
 std::string Frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
                   std::string_view payload);

@@ -139,6 +139,49 @@ TEST(MisbehavingPeerTest, AFloodOfResetsEndsTheConnection) {
   EXPECT_LT(stream, 300u);
 }
 
+TEST(MisbehavingPeerTest, AFloodOfStreamErrorsEndsTheConnection) {
+  SessionOptions options;
+  options.resets_burst = 50;
+  options.resets_per_second = 1;
+  End server(true, options);
+  ASSERT_TRUE(server.Feed(RawHello()));
+  std::uint32_t stream = 1;
+  for (; stream < 10'000 && !server.session.IsDone(); stream += 2) {
+    // A window that no stream may have: the server resets it.
+    const std::string overflow = Frame(kWindowUpdate, 0, stream, "\x7f\xff\xff\xff");
+    if (!server.Feed(RawRequest(stream, true) + overflow)) break;
+    server.Take();
+  }
+  EXPECT_TRUE(server.session.IsDone());
+  EXPECT_LT(stream, 300u);
+}
+
+TEST(MisbehavingPeerTest, PaddingOpensNoWindow) {
+  SessionOptions options;
+  options.stream_window = 65'535;
+  options.connection_window = 65'535;
+  End server(true, options);
+  server.consumes = false;
+  std::string bytes = RawHello() + RawRequest(1, false);
+  const std::string payload = std::string("\xff") + std::string(256, 'x') + std::string(255, '\0');
+  for (int i = 0; i < 1'000; ++i) bytes += Frame(kData, kPadded, 1, payload);
+  server.Feed(bytes);
+  EXPECT_TRUE(HasFrame(server.Take(), kGoaway, 4, 3)) << "FLOW_CONTROL_ERROR";
+  EXPECT_LE(server.recorders.at(0)->body.size(), 65'535u);
+}
+
+TEST(MisbehavingPeerTest, PingsThatGoWithDataAreNoFlood) {
+  SessionOptions options;
+  options.idle_frames_burst = 10;
+  options.idle_frames_per_second = 0;
+  End server(true, options);
+  ASSERT_TRUE(server.Feed(RawHello() + RawRequest(1, false)));
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(server.Feed(Frame(kData, 0, 1, "x") + Frame(kPing, 0, 0, "12345678")));
+  }
+  EXPECT_FALSE(HasFrame(server.Take(), kGoaway, 4, kEnhanceYourCalm));
+}
+
 TEST(MisbehavingPeerTest, AnswersThatNobodyReadsWaitWithinBounds) {
   // A peer that makes the server answer and never reads: acknowledgements do not pile up for ever.
   SessionOptions options;

@@ -60,6 +60,17 @@ TEST_F(SessionTest, TellsAnAnswerThatIsItsHeadAlone) {
   EXPECT_EQ(ours->closed, ErrorCode::kNoError);
 }
 
+TEST_F(SessionTest, ResetsAStreamWhoseTrailersAreTooLongToSend) {
+  Begin(true);
+  Fields trailers;
+  trailers.Add("grpc-message", std::string(70'000, 'x'));
+  theirs->stream->SendHead(AnswerHead(), false);
+  theirs->stream->End(std::move(trailers));
+  ASSERT_TRUE(Pump(client, server));
+  EXPECT_EQ(ours->closed, ErrorCode::kInternalError);
+  EXPECT_TRUE(theirs->closed);
+}
+
 TEST_F(SessionTest, SendsTrailersWithoutABody) {
   Begin(true);
   theirs->stream->SendHead(AnswerHead(), false);
