@@ -96,6 +96,7 @@ void SimStore::ApplyRows(const StateTransaction& transaction,
     const std::string event = kept.event.empty() ? letter.event : kept.event;
     kept = letter;
     kept.event = event;
+    kept.bytes = static_cast<std::uint32_t>(event.size());
   }
   for (const DeliveryKey& key : transaction.dead_removed) state_.dead.erase(key);
   for (const std::string& lane : transaction.forgotten) {
@@ -256,7 +257,7 @@ void SimStore::PruneReplays(WallTime, StoreDone done) { done(NotSimulated()); }
 void SimStore::Schedule(std::vector<ScheduledEvent>, StoreResult<std::vector<bool>> done) {
   done(NotSimulated());
 }
-void SimStore::ListDue(WallTime, std::size_t, StoreResult<DueEvents> done) { done(NotSimulated()); }
+void SimStore::ListDue(DueQuery, StoreResult<DueEvents> done) { done(NotSimulated()); }
 void SimStore::RemoveScheduled(std::vector<ScheduledEvent>, StoreDone done) {
   done(NotSimulated());
 }

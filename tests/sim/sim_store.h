@@ -67,7 +67,7 @@ class SimStore final : public StateStore {
   void GetReplay(const std::string&, const std::string&, StoreResult<StoredReplay> done) override;
   void PruneReplays(WallTime, StoreDone done) override;
   void Schedule(std::vector<ScheduledEvent>, StoreResult<std::vector<bool>> done) override;
-  void ListDue(WallTime, std::size_t, StoreResult<DueEvents> done) override;
+  void ListDue(DueQuery, StoreResult<DueEvents> done) override;
   void RemoveScheduled(std::vector<ScheduledEvent>, StoreDone done) override;
   void ListScheduled(ScheduledQuery, StoreResult<ScheduledPage> done) override;
   void GetScheduled(const std::string&, const std::string&,

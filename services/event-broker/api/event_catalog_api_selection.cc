@@ -77,6 +77,7 @@ grpc::ServerUnaryReactor* EventCatalogApi::RedriveDeadLetters(
             slim.delivery.log.clear();
             slim.space = std::move(letter.space);
             slim.subscription = std::move(letter.subscription);
+            slim.bytes = letter.bytes;
           }
           go_on(absl::OkStatus());
         };

@@ -108,6 +108,8 @@ class DeliveryShell final : public DeliveryControl {
   struct Commit {
     StateTransaction transaction;
     std::vector<StoredDeadLetter> dead;
+    std::vector<std::size_t> unread;  // Of `dead`: those whose events are still to be read.
+    int reads = 0;                    // How often that was tried.
   };
   // One event of a send.
   struct Loaded {
@@ -130,6 +132,7 @@ class DeliveryShell final : public DeliveryControl {
   void Restore(DeliveryStart& start);
   void RestoreLanes(const DeliveryStart& start, const std::set<std::string>& known);
   void RestoreDead(const DeliveryStart& start, const std::string& lane);
+  void ForgetEndedReplays(const DeliveryStart& start);
   void ReadHead();
   void LoadHead(const ScanRequest& request);
   void TakeHead(const absl::StatusOr<ScanResult>& scanned);
@@ -145,6 +148,7 @@ class DeliveryShell final : public DeliveryControl {
   void PerformSends(std::vector<SendOrder> sends);
   void LoadCold(std::vector<Outgoing> cold);
   void LoadRedriven(Outgoing outgoing);
+  void RejectUnread(const Outgoing& outgoing, const absl::Status& status);
   void TakeLoaded(std::vector<Outgoing> loaded);
   void Dispatch(Outgoing outgoing);
   void DispatchToSink(const SendOrder& send, const Loaded& event, const Subscription& subscription);
@@ -167,6 +171,7 @@ class DeliveryShell final : public DeliveryControl {
   void PublishAll(std::vector<AppendRequest> requests,
                   std::function<void(const absl::Status&)> done);
   void FlushPublications();
+  bool AppendPublications(const std::shared_ptr<std::vector<Publication>>& sent);
   void TakePublished(const std::shared_ptr<std::vector<Publication>>& publications,
                      const std::vector<AppendResult>& results);
 
@@ -174,6 +179,8 @@ class DeliveryShell final : public DeliveryControl {
   void Perform();
   void ReportDrained(const std::string& uid);
   void StartCommit(StateTransaction transaction);
+  void ReadDead(std::shared_ptr<Commit> commit);
+  void TakeDead(std::shared_ptr<Commit> commit);
   StoredDeadLetter DescribeDead(const DeadDelivery& dead) const;
   void WriteCommit();
   void MovePins(const StateTransaction& transaction);
@@ -223,6 +230,7 @@ class DeliveryShell final : public DeliveryControl {
   std::optional<MonotonicTime> publish_again_at_;
 
   std::shared_ptr<const Commit> commit_;
+  std::shared_ptr<Commit> commit_unread_;  // Waits to read its dead letters' events again.
   std::optional<MonotonicTime> commit_again_at_;
   std::vector<Redriven> redrives_;
   std::uint64_t transactions_started_ = 0;

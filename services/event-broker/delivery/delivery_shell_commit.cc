@@ -10,6 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Microseconds kCommitAgainAfter = 200ms;
+// What the disk cannot give for long must not keep everything else from becoming durable.
+constexpr int kDeadReadsMax = 10;
 // Attempts that end without being sent lead to new orders; the rest waits for the next turn.
 constexpr int kRoundsPerTurn = 4;
 
@@ -34,7 +36,7 @@ void DeliveryShell::Perform() {
   FlushPublications();
   if (commit_again_at_ && *commit_again_at_ <= ports_.clock.Monotonic()) {
     commit_again_at_.reset();
-    WriteCommit();
+    commit_unread_ ? ReadDead(std::exchange(commit_unread_, nullptr)) : WriteCommit();
   }
 }
 
@@ -46,36 +48,44 @@ void DeliveryShell::ReportDrained(const std::string& uid) {
 
 void DeliveryShell::StartCommit(StateTransaction transaction) {
   auto commit = std::make_shared<Commit>();
-  std::vector<std::size_t> cold;
   for (const DeadDelivery& dead : transaction.dead) {
     commit->dead.push_back(DescribeDead(dead));
     // Where the store has the event of before, perhaps edited, it keeps that.
     const bool has_event = dead.reason != DeadReason::kRetention;
-    if (has_event && commit->dead.back().event.empty()) cold.push_back(commit->dead.size() - 1);
+    if (has_event && commit->dead.back().event.empty()) {
+      commit->unread.push_back(commit->dead.size() - 1);
+    }
   }
   for (const std::string& uid : transaction.forgotten) removed_.erase(uid);
   commit->transaction = std::move(transaction);
   ++transactions_started_;
-  if (cold.empty()) {
-    commit_ = std::move(commit);
-    return WriteCommit();
+  commit->unread.empty() ? TakeDead(std::move(commit)) : ReadDead(std::move(commit));
+}
+
+void DeliveryShell::ReadDead(std::shared_ptr<Commit> commit) {
+  background_.Run(Background::Lane::kLoad,
+                  [this, commit, loader = loader_]() -> Background::Message {
+                    std::erase_if(commit->unread, [&](std::size_t i) {
+                      StoredDeadLetter& letter = commit->dead[i];
+                      const auto record = loader->Read(letter.delivery.key.sequence);
+                      if (!record.ok()) return IsLost(record.status());
+                      letter.event = std::string(record->body);
+                      letter.event_id = std::string(record->id);
+                      letter.event_type = std::string(record->type);
+                      return true;
+                    });
+                    return [this, commit] { TakeDead(commit); };
+                  });
+}
+
+void DeliveryShell::TakeDead(std::shared_ptr<Commit> commit) {
+  if (!commit->unread.empty() && ++commit->reads < kDeadReadsMax) {
+    commit_unread_ = std::move(commit);
+    commit_again_at_ = ports_.clock.Monotonic() + kCommitAgainAfter;
+    return;
   }
-  background_.Run(
-      Background::Lane::kLoad,
-      [this, commit, cold = std::move(cold), loader = loader_]() -> Background::Message {
-        for (const std::size_t i : cold) {
-          StoredDeadLetter& letter = commit->dead[i];
-          const auto record = loader->Read(letter.delivery.key.sequence);
-          if (!record.ok()) continue;
-          letter.event = std::string(record->body);
-          letter.event_id = std::string(record->id);
-          letter.event_type = std::string(record->type);
-        }
-        return [this, commit] {
-          commit_ = commit;
-          WriteCommit();
-        };
-      });
+  commit_ = std::move(commit);
+  WriteCommit();
 }
 
 // Without the event when it is not at hand. Where it cannot be read at all, the letter still says
@@ -173,8 +183,7 @@ void DeliveryShell::Redrive(std::vector<StoredDeadLetter> letters, int per_secon
   for (const StoredDeadLetter& letter : letters) {
     const DeadDelivery& dead = letter.delivery;
     if (dead.reason == DeadReason::kRetention) continue;  // There is no event.
-    orders.push_back({dead.key, dead.append_time, dead.ordering_key, dead.redrives,
-                      static_cast<std::uint32_t>(letter.event.size())});
+    orders.push_back({dead.key, dead.append_time, dead.ordering_key, dead.redrives, letter.bytes});
   }
   const auto count = static_cast<std::int64_t>(engine_->Redrive(orders, per_second, now(), out_));
   if (count == 0 || (engine_->clean() && !out_.transaction)) return done(count);
@@ -201,7 +210,7 @@ void DeliveryShell::Purged(const std::vector<StoredDeadLetter>& letters) {
   std::map<std::string, Gone> lanes;
   for (const StoredDeadLetter& letter : letters) {
     Gone& gone = lanes[letter.delivery.key.uid];
-    gone.bytes += letter.event.size();
+    gone.bytes += letter.bytes;
     gone.letters.push_back(letter.delivery.key.sequence);
   }
   for (const auto& [lane, gone] : lanes) {

@@ -48,7 +48,23 @@ void DeliveryShell::Restore(DeliveryStart& start) {
     RestoreDead(start, replay.Lane());
   }
   pin_ = ports_.log.Pin(engine_->lowest_needed(), {"matcher", ""});
-  for (const auto& [lane, cursor] : start.saved.cursors) PinLane(lane, cursor.floor + 1);
+  for (const auto& [lane, cursor] : start.saved.cursors) {
+    if (engine_->Progress(lane)) PinLane(lane, cursor.floor + 1);
+  }
+  ForgetEndedReplays(start);
+}
+
+// The process before this one may have ended between the end of a replay and the transaction that
+// takes its lane out of the store.
+void DeliveryShell::ForgetEndedReplays(const DeliveryStart& start) {
+  std::set<std::string> lanes;
+  for (const auto& [lane, cursor] : start.saved.cursors) lanes.insert(lane);
+  for (const auto& [lane, rows] : start.saved.rows) lanes.insert(lane);
+  for (const StoredReplay& replay : start.replays) lanes.erase(replay.Lane());
+  for (const std::string& lane : lanes) {
+    const bool ended = !ReplayOfLane(lane).empty() && !engine_->Progress(lane);
+    if (ended) engine_->Remove(lane, now(), out_);
+  }
 }
 
 void DeliveryShell::RestoreLanes(const DeliveryStart& start, const std::set<std::string>& known) {

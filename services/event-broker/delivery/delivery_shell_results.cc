@@ -1,4 +1,6 @@
 // Ends of attempts, and what is published because of them.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "libs/base/status.h"
@@ -11,6 +13,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Microseconds kPublishAgainAfter = 200ms;
+// Of one call of Append, which the log's queue takes as a whole or not at all.
+constexpr std::size_t kAppendEvents = 1024;
+constexpr std::size_t kAppendBytes = 4u << 20;
 
 }  // namespace
 
@@ -114,6 +119,7 @@ void DeliveryShell::PublishAll(std::vector<AppendRequest> requests,
 }
 
 void DeliveryShell::Publish(Publication publication) {
+  publication.request.is_internal = true;
   publications_.push_back(std::move(publication));
 }
 
@@ -121,8 +127,31 @@ void DeliveryShell::Publish(Publication publication) {
 void DeliveryShell::FlushPublications() {
   if (publish_again_at_ && ports_.clock.Monotonic() < *publish_again_at_) return;
   publish_again_at_.reset();
-  if (publications_.empty()) return;
-  auto sent = std::make_shared<std::vector<Publication>>(std::exchange(publications_, {}));
+  std::vector<Publication> waiting = std::exchange(publications_, {});
+  auto next = waiting.begin();
+  while (next != waiting.end()) {
+    auto end = next;
+    std::size_t bytes = 0;
+    while (end != waiting.end() && static_cast<std::size_t>(end - next) < kAppendEvents) {
+      bytes += end->request.body.size();
+      if (end != next && bytes > kAppendBytes) break;
+      ++end;
+    }
+    const auto sent = std::make_shared<std::vector<Publication>>(std::make_move_iterator(next),
+                                                                 std::make_move_iterator(end));
+    if (!AppendPublications(sent)) {
+      std::move(sent->begin(), sent->end(), next);
+      publications_.insert(publications_.begin(), std::make_move_iterator(next),
+                           std::make_move_iterator(waiting.end()));
+      publish_again_at_ = ports_.clock.Monotonic() + kPublishAgainAfter;
+      return;
+    }
+    next = end;
+  }
+}
+
+// False when the log cannot take them now; then nothing has happened.
+bool DeliveryShell::AppendPublications(const std::shared_ptr<std::vector<Publication>>& sent) {
   std::vector<AppendRequest> requests;
   requests.reserve(sent->size());
   for (const Publication& publication : *sent) requests.push_back(publication.request);
@@ -131,9 +160,7 @@ void DeliveryShell::FlushPublications() {
         background_.Post(
             [this, sent, results = std::move(results)] { TakePublished(sent, results); });
       });
-  if (queued.ok()) return;
-  publications_ = std::move(*sent);
-  publish_again_at_ = ports_.clock.Monotonic() + kPublishAgainAfter;
+  return queued.ok();
 }
 
 void DeliveryShell::TakePublished(const std::shared_ptr<std::vector<Publication>>& publications,

@@ -64,13 +64,16 @@ void DeliveryShell::LoadCold(std::vector<Outgoing> cold) {
 }
 
 // The dead letter holds the event as it is now: edited perhaps, and also when the log has let it
-// go.
+// go. Where the store fails to give it, the log's event would be the wrong one.
 void DeliveryShell::LoadRedriven(Outgoing outgoing) {
   loading_.insert({outgoing.send.key, outgoing.send.attempt});
   const DeliveryKey key = outgoing.send.key;
   auto shared = std::make_shared<Outgoing>(std::move(outgoing));
   ports_.store.GetDeadLetter(key, [this, shared](absl::StatusOr<StoredDeadLetter> letter) {
     background_.Post([this, shared, letter = std::move(letter)] {
+      if (!letter.ok() && !absl::IsNotFound(letter.status())) {
+        return RejectUnread(*shared, letter.status());
+      }
       const bool has_event = letter.ok() && !letter->event.empty();
       if (has_event) {
         shared->events.front().body = SharedBytes(letter->event);
@@ -81,6 +84,15 @@ void DeliveryShell::LoadRedriven(Outgoing outgoing) {
       has_event ? TakeLoaded(std::move(one)) : LoadCold(std::move(one));
     });
   });
+}
+
+void DeliveryShell::RejectUnread(const Outgoing& outgoing, const absl::Status& status) {
+  const SendOrder& send = outgoing.send;
+  if (loading_.erase({send.key, send.attempt}) == 0) return;  // Cancelled.
+  log::Error("a dead letter that is to be redriven cannot be read",
+             {{"delivery", send.key.Id()}, {"reason", std::string(status.message())}});
+  Fail(send.key, send.attempt, DeliveryOutcome::kRejected,
+       {"SystemError", "EventUnreadable", std::string(status.message())});
 }
 
 void DeliveryShell::TakeLoaded(std::vector<Outgoing> loaded) {
@@ -98,10 +110,8 @@ bool DeliveryShell::FailsBeforeSending(const SendOrder& send, const Loaded& even
   if (!event.status.ok()) {
     log::Error("an event that is to be delivered cannot be read",
                {{"delivery", event.key.Id()}, {"reason", std::string(event.status.message())}});
-    // Gone or damaged is for good; anything else may pass.
-    const bool lost = absl::IsOutOfRange(event.status) || absl::IsNotFound(event.status) ||
-                      absl::IsDataLoss(event.status);
-    Fail(event.key, send.attempt, lost ? DeliveryOutcome::kGone : DeliveryOutcome::kRejected,
+    Fail(event.key, send.attempt,
+         IsLost(event.status) ? DeliveryOutcome::kGone : DeliveryOutcome::kRejected,
          {"SystemError", "EventUnreadable", std::string(event.status.message())});
     return true;
   }

@@ -11,6 +11,10 @@ constexpr std::size_t kAheadBytes = 1u << 20;
 
 }  // namespace
 
+bool IsLost(const absl::Status& status) {
+  return absl::IsOutOfRange(status) || absl::IsNotFound(status) || absl::IsDataLoss(status);
+}
+
 absl::StatusOr<EventRecord> EventLoader::Read(Sequence sequence) {
   const auto known = ahead_.find(sequence);
   if (known != ahead_.end()) return known->second;

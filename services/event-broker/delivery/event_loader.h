@@ -8,6 +8,9 @@
 
 namespace penstock::broker {
 
+// Whether an event that could not be read is gone or damaged, for good; anything else may pass.
+bool IsLost(const absl::Status& status);
+
 // Reads ahead: neighbours are asked for one after the other. Used by work of Background::kLoad
 // alone. `log` must outlive it. May block.
 class EventLoader {

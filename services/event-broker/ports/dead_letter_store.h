@@ -19,6 +19,8 @@ struct StoredDeadLetter {
   std::string function;      // Its id.
   std::string
       event;  // The record's body: a serialized CloudEvent. Empty when it could not be read.
+  // Of the stored event, also in a copy without it. Set by reads; writes go by `event`.
+  std::uint32_t bytes = 0;
   std::string event_id;
   std::string event_type;
   std::string original_event;  // As it was before it was edited; empty when it never was.

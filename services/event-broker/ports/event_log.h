@@ -38,6 +38,9 @@ struct AppendRequest {
   // body, which counts two serializations of one event as different. Give a hash of the canonical
   // content instead.
   std::uint64_t content_hash = 0;
+  // What a delivery leads to is taken also while publishes to its space are refused: the
+  // subscription that they wait for could not go on otherwise.
+  bool is_internal = false;
 };
 
 enum class AppendVerdict : std::uint8_t {

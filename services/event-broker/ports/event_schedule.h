@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ struct ScheduledPage {
   std::string next;                    // Position to go on from; empty at the end.
 };
 
+struct DueQuery {
+  WallTime now{};
+  std::size_t limit = 128;
+  std::set<std::string> spaces_except;  // As if they had no events.
+};
+
 // See StoreDone for threads.
 class EventSchedule {
  public:
@@ -46,12 +53,12 @@ class EventSchedule {
   // is new: false when its space and key are scheduled already, or were within `window`.
   virtual void Schedule(std::vector<ScheduledEvent> events,
                         StoreResult<std::vector<bool>> done) = 0;
-  // Those that are due at `now`, the earliest first, and when the next one after them is due.
+  // Those that are due, the earliest first, and when the next one after them is due.
   struct DueEvents {
     std::vector<ScheduledEvent> events;
     std::optional<WallTime> next;
   };
-  virtual void ListDue(WallTime now, std::size_t limit, StoreResult<DueEvents> done) = 0;
+  virtual void ListDue(DueQuery query, StoreResult<DueEvents> done) = 0;
   // They are in the log.
   virtual void RemoveScheduled(std::vector<ScheduledEvent> events, StoreDone done) = 0;
   virtual void ListScheduled(ScheduledQuery query, StoreResult<ScheduledPage> done) = 0;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "libs/base/status.h"
 #include "libs/log/log.h"
 
 namespace penstock::broker {
@@ -111,8 +112,8 @@ void Scheduler::Schedule(std::vector<ScheduledEvent> events, StoreResult<std::ve
   });
 }
 
-void Scheduler::ListDue(WallTime now, std::size_t limit, StoreResult<DueEvents> done) {
-  store_.ListDue(now, limit, std::move(done));
+void Scheduler::ListDue(DueQuery query, StoreResult<DueEvents> done) {
+  store_.ListDue(std::move(query), std::move(done));
 }
 
 void Scheduler::RemoveScheduled(std::vector<ScheduledEvent> events, StoreDone done) {
@@ -130,14 +131,33 @@ void Scheduler::GetScheduled(const std::string& space, const std::string& key,
 
 void Scheduler::CancelScheduled(const std::string& space, const std::string& key,
                                 StoreResult<ScheduledEvent> done) {
-  store_.CancelScheduled(space, key,
-                         [this, done = std::move(done)](absl::StatusOr<ScheduledEvent> event) {
-                           if (event.ok()) {
-                             metrics_.waiting.Add(-1);
-                             metrics_.cancelled.Increment();
-                           }
-                           done(std::move(event));
-                         });
+  Name name(space, key);
+  {
+    const std::lock_guard lock(mutex_);
+    if (in_pass_) {
+      cancels_waiting_.push_back({std::move(name), std::move(done)});
+      return;
+    }
+    cancelling_.insert(name);
+  }
+  StartCancel(std::move(name), std::move(done));
+}
+
+// It is in `cancelling_`.
+void Scheduler::StartCancel(Name name, StoreResult<ScheduledEvent> done) {
+  store_.CancelScheduled(
+      name.first, name.second,
+      [this, name, done = std::move(done)](absl::StatusOr<ScheduledEvent> event) {
+        {
+          const std::lock_guard lock(mutex_);
+          cancelling_.erase(cancelling_.find(name));
+        }
+        if (event.ok()) {
+          metrics_.waiting.Add(-1);
+          metrics_.cancelled.Increment();
+        }
+        done(std::move(event));
+      });
 }
 
 void Scheduler::CountScheduled(StoreResult<std::uint64_t> done) {
@@ -171,37 +191,78 @@ std::size_t Scheduler::PublishDue() {
     if (!IsDue()) return 0;
     added_.reset();
   }
-  auto events = ReadDue(clock_.Wall());
-  if (!events) return 0;
-  std::size_t left = 0;
-  for (std::size_t next = 0; next < events->size();) {
-    Events published;
-    const bool appended = AppendBatch(*events, next, published);
-    if (!published.empty() && !Remove(published)) return left;
-    left += published.size();
-    if (!appended) return left;
+  Round round;
+  round.now = clock_.Wall();
+  // While spaces are set aside, the others have their turn at once: the next round is later.
+  for (bool more = true; more;) {
+    const auto found = PublishOnce(round);
+    EndPass();
+    if (!found) return round.left;
+    const std::lock_guard lock(mutex_);
+    more = !round.refused.empty() && *found > 0 && !stopping_;
+  }
+  if (!round.refused.empty()) {
+    BackOff("spaces take no scheduled events", round.refusal);
+    return round.left;
   }
   const std::lock_guard lock(mutex_);
   retry_at_.reset();
   retry_delay_ = Microseconds(0);
-  return left;
+  return round.left;
+}
+
+std::optional<std::size_t> Scheduler::PublishOnce(Round& round) {
+  auto events = ReadDue(round);
+  if (!events) return std::nullopt;
+  for (std::size_t next = 0; next < events->size();) {
+    Events published;
+    const bool appended = AppendBatch(round, *events, next, published);
+    if (!published.empty() && !Remove(published)) return std::nullopt;
+    round.left += published.size();
+    if (!appended) return std::nullopt;
+  }
+  return events->size();
+}
+
+void Scheduler::EndPass() {
+  std::vector<WaitingCancel> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    in_pass_ = false;
+    waiting.swap(cancels_waiting_);
+    for (const WaitingCancel& cancel : waiting) cancelling_.insert(cancel.name);
+  }
+  for (WaitingCancel& cancel : waiting) {
+    StartCancel(std::move(cancel.name), std::move(cancel.done));
+  }
 }
 
 // Nothing after a failure. Notes when the next one is due.
-std::optional<Scheduler::Events> Scheduler::ReadDue(WallTime now) {
-  auto due = Await<absl::StatusOr<DueEvents>>(
-      [&](auto done) { store_.ListDue(now, options_.batch_events_max, std::move(done)); });
+std::optional<Scheduler::Events> Scheduler::ReadDue(const Round& round) {
+  std::multiset<Name> cancelling;
+  {
+    const std::lock_guard lock(mutex_);
+    in_pass_ = true;
+    cancelling = cancelling_;
+  }
+  auto due = Await<absl::StatusOr<DueEvents>>([&](auto done) {
+    store_.ListDue({round.now, options_.batch_events_max, round.refused}, std::move(done));
+  });
   if (!due.ok()) {
     BackOff("the schedule cannot be read", due.status());
     return std::nullopt;
   }
   const std::lock_guard lock(mutex_);
-  stale_ = false;
+  // What was being cancelled may be gone, or has its turn in the next round.
+  const auto doubtful = std::erase_if(due->events, [&](const ScheduledEvent& event) {
+    return cancelling.contains({event.space, event.key});
+  });
+  stale_ = doubtful > 0;
   next_due_ = Earlier(due->next, added_);
   return std::move(due->events);
 }
 
-bool Scheduler::AppendBatch(Events& events, std::size_t& next, Events& published) {
+bool Scheduler::AppendBatch(Round& round, Events& events, std::size_t& next, Events& published) {
   std::vector<AppendRequest> requests;
   Events sent;
   std::size_t bytes = 0;
@@ -227,7 +288,12 @@ bool Scheduler::AppendBatch(Events& events, std::size_t& next, Events& published
   const WallTime now = clock_.Wall();
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].verdict == AppendVerdict::kFailed) {
-      failure = results[i].status;
+      if (ReasonOf(results[i].status) == kReasonPinLimit) {
+        round.refused.insert(sent[i].space);
+        round.refusal = results[i].status;
+      } else {
+        failure = results[i].status;
+      }
       continue;
     }
     if (results[i].verdict == AppendVerdict::kAccepted) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "libs/base/time.h"
@@ -42,7 +44,7 @@ class Scheduler final : public EventSchedule {
   void Stop();
 
   void Schedule(std::vector<ScheduledEvent> events, StoreResult<std::vector<bool>> done) override;
-  void ListDue(WallTime now, std::size_t limit, StoreResult<DueEvents> done) override;
+  void ListDue(DueQuery query, StoreResult<DueEvents> done) override;
   void RemoveScheduled(std::vector<ScheduledEvent> events, StoreDone done) override;
   void ListScheduled(ScheduledQuery query, StoreResult<ScheduledPage> done) override;
   void GetScheduled(const std::string& space, const std::string& key,
@@ -56,12 +58,32 @@ class Scheduler final : public EventSchedule {
 
  private:
   using Events = std::vector<ScheduledEvent>;
+  using Name = std::pair<std::string, std::string>;  // Space and key.
+
+  struct WaitingCancel {
+    Name name;
+    StoreResult<ScheduledEvent> done;
+  };
+  // What one PublishDue has come to.
+  struct Round {
+    WallTime now{};
+    std::set<std::string> refused;  // Spaces that take no events now: set aside.
+    absl::Status refusal;           // The last one.
+    std::size_t left = 0;           // Events that left the schedule.
+  };
 
   void Run();
   bool IsDue() const;  // Requires mutex_.
-  std::optional<Events> ReadDue(WallTime now);
-  // Appends from `next` on as much as fits into one batch; true when all of it is in the log.
-  bool AppendBatch(Events& events, std::size_t& next, Events& published);
+  // Publishes once what is due in spaces that are not set aside. Gives how many events it found,
+  // nothing after a failure.
+  std::optional<std::size_t> PublishOnce(Round& round);
+  // From here on until EndPass, cancels wait: what they are about may be on its way into the log.
+  std::optional<Events> ReadDue(const Round& round);
+  void EndPass();
+  void StartCancel(Name name, StoreResult<ScheduledEvent> done);
+  // Appends from `next` on as much as fits into one batch; true when all of it is in the log, or in
+  // spaces that are set aside.
+  bool AppendBatch(Round& round, Events& events, std::size_t& next, Events& published);
   bool IsInLog(const ScheduledEvent& event) const;
   bool Remove(const Events& published);
   void BackOff(const char* what, const absl::Status& status);
@@ -82,6 +104,9 @@ class Scheduler final : public EventSchedule {
   std::optional<WallTime> added_;  // The first due time of what was scheduled since it was read.
   std::optional<MonotonicTime> retry_at_;
   Microseconds retry_delay_{0};
+  bool in_pass_ = false;
+  std::vector<WaitingCancel> cancels_waiting_;  // For the end of the pass.
+  std::multiset<Name> cancelling_;              // The store is at it.
   std::thread thread_;
 };
 

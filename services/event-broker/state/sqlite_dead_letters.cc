@@ -23,7 +23,7 @@ using sqlite::Statement;
 constexpr char kColumns[] =
     "position, lane, sequence, last_sequence, space, subscription, function, event_id, event_type, "
     "append_time, ordering_key, reason, attempts_made, redrives, time, edits, attempts, event, "
-    "original_event";
+    "original_event, bytes";
 
 absl::StatusOr<StoredDeadLetter> ReadLetter(const Statement& row) {
   StoredDeadLetter letter;
@@ -45,6 +45,7 @@ absl::StatusOr<StoredDeadLetter> ReadLetter(const Statement& row) {
   ASSIGN_OR_RETURN(delivery.log, ParseAttempts(row.Bytes(16)));
   letter.event = std::string(row.Bytes(17));
   letter.original_event = std::string(row.Bytes(18));
+  letter.bytes = static_cast<std::uint32_t>(row.Int(19));
   return letter;
 }
 

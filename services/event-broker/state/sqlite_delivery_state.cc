@@ -144,10 +144,11 @@ absl::Status ReadDeadCounts(Connection& connection, SavedDeliveryState& state) {
       auto failed,
       connection.Prepare(
           "SELECT lane, ordering_key, min(sequence) FROM dead_letters WHERE ordering_key != 0 AND "
-          "redrives = 0 AND reason != ? AND NOT EXISTS (SELECT 1 FROM retry_rows WHERE "
+          "redrives = 0 AND reason NOT IN (?, ?) AND NOT EXISTS (SELECT 1 FROM retry_rows WHERE "
           "retry_rows.lane = dead_letters.lane AND retry_rows.sequence = dead_letters.sequence) "
           "GROUP BY lane, ordering_key"));
-  failed.BindAll(static_cast<int>(DeadReason::kKeyFailed));
+  failed.BindAll(static_cast<int>(DeadReason::kKeyFailed),
+                 static_cast<int>(DeadReason::kRetention));
   return failed.ForEach([&](const Statement& row) {
     state.dead[row.String(0)].failed_keys[static_cast<std::uint64_t>(row.Int(1))] =
         ToSequence(row.Int(2));

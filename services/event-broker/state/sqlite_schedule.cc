@@ -53,21 +53,30 @@ absl::Status Insert(Connection& connection, const std::vector<ScheduledEvent>& e
   return absl::OkStatus();
 }
 
-absl::Status Due(Connection& connection, WallTime now, std::size_t limit,
-                 EventSchedule::DueEvents& due) {
+absl::Status Due(Connection& connection, const DueQuery& query, EventSchedule::DueEvents& due) {
+  std::string except;  // A parameter for each; an empty list excepts none.
+  for (std::size_t i = 0; i < query.spaces_except.size(); ++i) except += i == 0 ? "?" : ", ?";
+  const auto bind_except = [&](Statement& statement) {
+    int parameter = 0;
+    for (const std::string& space : query.spaces_except) statement.Bind(++parameter, space);
+    return parameter;
+  };
   ASSIGN_OR_RETURN(auto select, connection.Prepare(fmt::format(
-                                    "SELECT {} FROM scheduled WHERE due <= ? ORDER BY due, space, "
-                                    "key LIMIT ?",
-                                    kColumns)));
-  select.BindAll(ToUnixMicros(now), limit);
+                                    "SELECT {} FROM scheduled WHERE space NOT IN ({}) AND "
+                                    "due <= ? ORDER BY due, space, key LIMIT ?",
+                                    kColumns, except)));
+  const int bound = bind_except(select);
+  select.Bind(bound + 1, ToUnixMicros(query.now)).Bind(bound + 2, query.limit);
   RETURN_IF_ERROR(select.ForEach([&](const Statement& row) {
     due.events.push_back(ReadEvent(row));
     return absl::OkStatus();
   }));
   // A full answer leaves some that are due, perhaps.
-  ASSIGN_OR_RETURN(auto next, connection.Prepare("SELECT due FROM scheduled ORDER BY due, space, "
-                                                 "key LIMIT 1 OFFSET ?"));
-  next.BindAll(due.events.size());
+  ASSIGN_OR_RETURN(auto next, connection.Prepare(fmt::format(
+                                  "SELECT due FROM scheduled WHERE space NOT IN ({}) ORDER BY due, "
+                                  "space, key LIMIT 1 OFFSET ?",
+                                  except)));
+  next.Bind(bind_except(next) + 1, due.events.size());
   return next.ForEach([&](const Statement& row) {
     due.next = FromUnixMicros(row.Int(0));
     return absl::OkStatus();
@@ -156,9 +165,11 @@ void SqliteStateStore::Schedule(std::vector<ScheduledEvent> events,
       std::move(done));
 }
 
-void SqliteStateStore::ListDue(WallTime now, std::size_t limit, Result<DueEvents> done) {
+void SqliteStateStore::ListDue(DueQuery query, Result<DueEvents> done) {
   ReadValue<DueEvents>(
-      [=](Connection& connection, DueEvents& due) { return Due(connection, now, limit, due); },
+      [query = std::move(query)](Connection& connection, DueEvents& due) {
+        return Due(connection, query, due);
+      },
       std::move(done));
 }
 

@@ -82,7 +82,7 @@ void Committer::Decide(const AppendRequest& request, const Hash128& hash, BatchB
   }
   // After the table: what is stored already is a duplicate whatever the space may take. Control
   // records are the broker's own.
-  if (request.kind == RecordKind::kEvent) {
+  if (request.kind == RecordKind::kEvent && !request.is_internal) {
     if (absl::Status open = gate_.Check(request.space); !open.ok()) {
       result.status = std::move(open);
       return;

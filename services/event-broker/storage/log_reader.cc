@@ -91,7 +91,13 @@ absl::StatusOr<ScanResult> LogReader::Scan(const ScanRequest& request) {
       from = collector.Take(batch->header, *batch->bytes, batch->bytes, from, batch->marks);
       continue;
     }
-    ASSIGN_OR_RETURN(from, ScanFile(from, collector));
+    const auto next = ScanFile(from, collector);
+    if (!next.ok()) {
+      // What was read before it stands; the next scan begins with the error.
+      if (from == request.from) return next.status();
+      break;
+    }
+    from = *next;
   }
   collector.result.next = from;
   return std::move(collector.result);
@@ -147,11 +153,13 @@ absl::StatusOr<Sequence> LogReader::ScanFile(Sequence from, Collector& collector
   return TakeBlock(*segment, *handle.file, *span, target, collector);
 }
 
-Sequence LogReader::TakeBlock(const Segment& segment, File& file, const BlockSpan& span,
-                              Sequence from, Collector& collector) {
+absl::StatusOr<Sequence> LogReader::TakeBlock(const Segment& segment, File& file,
+                                              const BlockSpan& span, Sequence from,
+                                              Collector& collector) {
   auto buffer = std::make_shared<std::string>(span.bytes, '\0');
   const auto got = file.ReadAt(span.offset, buffer->data(), buffer->size());
   if (!got.ok()) {
+    if (!IsUnreadable(span.first)) return got.status();
     lost_.Add({span.first, span.last, segment.name(), std::string(got.status().message())});
     return from;
   }
@@ -180,6 +188,13 @@ Sequence LogReader::TakeBlock(const Segment& segment, File& file, const BlockSpa
     expected = next;
   }
   return std::max(from, expected);
+}
+
+bool LogReader::IsUnreadable(Sequence block) {
+  const std::lock_guard lock(failures_mutex_);
+  if (++failures_[block] < kReadsMax) return false;
+  failures_.erase(block);
+  return true;
 }
 
 absl::StatusOr<EventRecord> LogReader::Read(Sequence sequence) {

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +20,9 @@ namespace penstock::broker {
 // Thread-safe. The arguments must outlive it; `head` is the last sequence that readers may see.
 class LogReader {
  public:
+  // How often a block may fail to be read before it counts as damaged.
+  static constexpr int kReadsMax = 10;
+
   LogReader(SegmentSet& segments, const BatchCache& cache, LostRanges& lost,
             const std::atomic<Sequence>& head)
       : segments_(segments), cache_(cache), lost_(lost), head_(head) {}
@@ -39,9 +44,13 @@ class LogReader {
   absl::Status CheckHorizon(Sequence sequence) const;
   // Reads the next block behind `from` and gives where to go on.
   absl::StatusOr<Sequence> ScanFile(Sequence from, Collector& collector);
-  // Reads one block. Damage goes to the lost ranges, and the scan goes on right at it.
-  Sequence TakeBlock(const Segment& segment, File& file, const BlockSpan& span, Sequence from,
-                     Collector& collector);
+  // Reads one block. Damage goes to the lost ranges, and the scan goes on right at it. A read that
+  // fails says nothing about what is stored: its error is given, for another try. One that has
+  // failed kReadsMax times is as good as damaged.
+  absl::StatusOr<Sequence> TakeBlock(const Segment& segment, File& file, const BlockSpan& span,
+                                     Sequence from, Collector& collector);
+  // Counts a read that failed.
+  bool IsUnreadable(Sequence block);
   // By reading every event of `segment`; for when its id table is damaged.
   absl::Status FindByReading(const Segment& segment, const FindByIdRequest& request,
                              std::vector<EventRecord>& found);
@@ -51,6 +60,8 @@ class LogReader {
   LostRanges& lost_;
   HashKey index_key_;
   const std::atomic<Sequence>& head_;
+  std::mutex failures_mutex_;
+  std::map<Sequence, int> failures_;  // Of reading a block, by its first event.
 };
 
 }  // namespace penstock::broker

@@ -90,13 +90,17 @@ absl::Status SegmentLog::Impl::FillDedup() {
   // Retention may have taken a part of the window too.
   const bool cut = too_many || (from > 1 && from == reader_.horizon());
   bool first = true;
+  int failures = 0;
   while (from <= last) {
-    ASSIGN_OR_RETURN(const ScanResult result, reader_.Scan({.from = from,
-                                                            .to = last,
-                                                            .events_max = 16'384,
-                                                            .bytes_max = 8u << 20,
-                                                            .filter = {.control_records = false}}));
-    for (const EventRecord& record : result.records) {
+    const auto result = reader_.Scan({.from = from,
+                                      .to = last,
+                                      .events_max = 16'384,
+                                      .bytes_max = 8u << 20,
+                                      .filter = {.control_records = false}});
+    // What cannot be read for good is passed in the end.
+    if (!result.ok() && ++failures <= LogReader::kReadsMax) continue;
+    RETURN_IF_ERROR(result.status());
+    for (const EventRecord& record : result->records) {
       if (!IsDeduplicated(record.kind, record.id)) continue;
       const auto age = std::max(Microseconds(0), wall - record.append_time);
       dedup_.Advance(now - age);
@@ -108,7 +112,8 @@ absl::Status SegmentLog::Impl::FillDedup() {
         dedup_.Insert({hash, record.sequence, record.content_hash});
       }
     }
-    from = result.next;
+    from = result->next;
+    failures = 0;
   }
   dedup_.Advance(now);
   dedup_entries_ = dedup_.entries();

@@ -159,5 +159,20 @@ TEST_P(DeadLettersTest, RedriveAndPurgeTakeConditions) {
   EXPECT_TRUE(Eventually([&] { return executor_->count() == 9 && DeadLetters().empty(); }));
 }
 
+TEST_P(DeadLettersTest, RedrivenLettersGiveBackTheirBytes) {
+  config_.dead_letter_bytes_max = 1000;
+  Restart();
+  ASSERT_TRUE(Create("orders", Wanted("*")).ok());
+  ASSERT_TRUE(Publish(Event("large", "order.paid", std::string(2000, 'x'))).ok());
+  ASSERT_TRUE(Eventually([&] { return DeadLetters().size() == 1; }));
+  MustPublish("next");
+  Succeed();
+  pb::RedriveDeadLettersRequest redrive;
+  redrive.set_parent("spaces/default");
+  redrive.set_all(true);
+  EXPECT_EQ(Call(*catalog_, &Stub::RedriveDeadLetters, redrive)->redriven_count(), 1);
+  EXPECT_TRUE(Eventually([&] { return executor_->count() == 3 && DeadLetters().empty(); }));
+}
+
 }  // namespace
 }  // namespace penstock::broker

@@ -53,7 +53,7 @@ std::string EventBrokerTest::AddressOf(const std::string& name, int port) const 
 
 void EventBrokerTest::Restart() {
   StopApp();
-  Config config;
+  Config config = config_;
   config.grpc_listen = GetParam() == Transport::kTcp ? "127.0.0.1:0" : "inproc:";
   config.data_dir = (folder_ / "data").string();
   config.peer_token_file = (folder_ / "peer.token").string();

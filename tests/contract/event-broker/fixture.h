@@ -82,6 +82,7 @@ class EventBrokerTest : public testing::TestWithParam<Transport> {
   // Whether it came to hold within ten seconds.
   static bool Eventually(const std::function<bool()>& holds);
 
+  Config config_;  // For the next Restart, which fills in addresses and folders.
   std::filesystem::path folder_;
   std::shared_ptr<const rpc::PeerAuth> auth_;
   std::unique_ptr<FakeRegistry> registry_;

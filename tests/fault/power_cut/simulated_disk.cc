@@ -51,6 +51,10 @@ class SimulatedDisk::SimulatedFile final : public File {
   absl::StatusOr<std::size_t> ReadAt(std::uint64_t offset, char* out, std::size_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     RETURN_IF_ERROR(disk_.CheckUsable(boot_));
+    if (disk_.failing_reads_ > 0) {
+      --disk_.failing_reads_;
+      return absl::InternalError("input/output error during a read");
+    }
     if (offset >= inode_->live.size()) return std::size_t{0};
     const std::size_t got = std::min<std::size_t>(size, inode_->live.size() - offset);
     std::memcpy(out, inode_->live.data() + offset, got);
@@ -227,6 +231,11 @@ void SimulatedDisk::Restart() {
 void SimulatedDisk::FailSyncs(int count) {
   const std::lock_guard lock(mutex_);
   failing_syncs_ = count;
+}
+
+void SimulatedDisk::FailReads(int count) {
+  const std::lock_guard lock(mutex_);
+  failing_reads_ = count;
 }
 
 void SimulatedDisk::SetCapacity(std::optional<std::uint64_t> bytes) {

@@ -35,6 +35,8 @@ class SimulatedDisk final : public FileSystem {
 
   // The next `count` syncs of files fail.
   void FailSyncs(int count);
+  // The next `count` reads of files fail.
+  void FailReads(int count);
   // The bytes that all files together may have; nothing: no limit.
   void SetCapacity(std::optional<std::uint64_t> bytes);
   // While set, everything that changes something is refused with PERMISSION_DENIED.
@@ -95,6 +97,7 @@ class SimulatedDisk final : public FileSystem {
   bool powered_ = true;
   std::optional<std::uint64_t> changes_to_cut_;
   int failing_syncs_ = 0;
+  int failing_reads_ = 0;
   std::optional<std::uint64_t> capacity_;
   bool read_only_ = false;
   std::uint64_t changes_ = 0;

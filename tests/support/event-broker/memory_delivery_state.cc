@@ -47,6 +47,12 @@ void WriteLetter(MemoryState& state, const StoredDeadLetter& letter) {
   known.event_type = letter.event_type;
 }
 
+StoredDeadLetter ReadLetter(const StoredDeadLetter& stored) {
+  StoredDeadLetter letter = stored;
+  letter.bytes = static_cast<std::uint32_t>(letter.event.size());
+  return letter;
+}
+
 void EndReplays(MemoryState& state, const StateTransaction& transaction, WallTime now) {
   for (const auto& [lane, cursor] : transaction.replays_done) {
     StoredReplay* replay = FindReplay(state, lane);
@@ -148,7 +154,7 @@ absl::Status List(const MemoryState& state, const DeadLetterQuery& query, DeadLe
       page.next = std::to_string(last);
       break;
     }
-    page.letters.push_back(at->second);
+    page.letters.push_back(ReadLetter(at->second));
     last = at->first;
   }
   return absl::OkStatus();
@@ -161,7 +167,8 @@ void CountLetter(const MemoryState& state, const StoredDeadLetter& letter,
   ++count.letters;
   count.bytes += letter.event.size();
   if (delivery.ordering_key == 0 || delivery.redrives > 0 ||
-      delivery.reason == DeadReason::kKeyFailed || state.IsRedriven(delivery.key)) {
+      delivery.reason == DeadReason::kKeyFailed || delivery.reason == DeadReason::kRetention ||
+      state.IsRedriven(delivery.key)) {
     return;
   }
   const auto [at, fresh] =
@@ -210,7 +217,7 @@ void MemoryStateStore::GetDeadLetter(const DeliveryKey& key, Result<StoredDeadLe
       [&](const MemoryState& state, StoredDeadLetter& letter) {
         const auto at = state.letter_positions.find(key);
         if (at == state.letter_positions.end()) return NotFound(key);
-        letter = state.letters.at(at->second);
+        letter = ReadLetter(state.letters.at(at->second));
         return absl::OkStatus();
       },
       done);

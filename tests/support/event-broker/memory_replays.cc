@@ -160,11 +160,12 @@ void MemoryStateStore::Schedule(std::vector<ScheduledEvent> events,
       std::move(done));
 }
 
-void MemoryStateStore::ListDue(WallTime now, std::size_t limit, Result<DueEvents> done) {
+void MemoryStateStore::ListDue(DueQuery query, Result<DueEvents> done) {
   ReadValue<DueEvents>(
       [&](const MemoryState& state, DueEvents& due) {
         for (ScheduledEvent& event : ByDue(state)) {
-          if (event.due > now || due.events.size() == limit) {
+          if (query.spaces_except.contains(event.space)) continue;
+          if (event.due > query.now || due.events.size() == query.limit) {
             due.next = event.due;
             break;
           }

@@ -100,7 +100,7 @@ class MemoryStateStore final : public StateStore {
   void PruneReplays(WallTime before, Done done) override;
 
   void Schedule(std::vector<ScheduledEvent> events, Result<std::vector<bool>> done) override;
-  void ListDue(WallTime now, std::size_t limit, Result<DueEvents> done) override;
+  void ListDue(DueQuery query, Result<DueEvents> done) override;
   void RemoveScheduled(std::vector<ScheduledEvent> events, Done done) override;
   void ListScheduled(ScheduledQuery query, Result<ScheduledPage> done) override;
   void GetScheduled(const std::string& space, const std::string& key,

@@ -79,9 +79,9 @@ class DeliveryEngine {
   struct RedriveOrder {
     DeliveryKey key;
     WallTime append_time{};
-    std::uint64_t ordering_key = 0;
-    int redrives = 0;         // Before this one.
-    std::uint32_t bytes = 0;  // Of the event.
+    std::uint64_t ordering_key = 0;  // As in DeadDelivery.
+    int redrives = 0;                // Before this one.
+    std::uint32_t bytes = 0;         // Of the event.
   };
   std::size_t Redrive(const std::vector<RedriveOrder>& letters, int per_second, EngineTime now,
                       EngineOutput& out);
@@ -144,11 +144,13 @@ class DeliveryEngine {
   void Accept(Lane& lane, const Position& position, EngineTime now);
   void MakeReady(Lane& lane, std::size_t outlet, const Position& position, EngineTime now);
   void PassSkipped(Lane& lane, Sequence before, EngineTime now);
+  void PlaceSkipped(Lane& lane, const Position& position, EngineTime now);
   void StopAtLimit(Lane& lane, EngineTime now);
   void PinAtLimit(Lane& lane, Sequence taken_to);
   void Rewind(Lane& lane, Sequence to, EngineTime now);
   bool IntakeBlocked(const Lane& lane) const;
   void OrderScan(Lane& lane, EngineOutput& out);
+  void PlaceAboveLimit(Lane& lane, EngineTime now);
   void WaitForMatcher(Lane& lane);
 
   // engine_order.cc

@@ -87,7 +87,7 @@ void DeliveryEngine::Scanned(const std::string& uid, const std::vector<Position>
     }
     const Row* row = lane->FindRow(position.sequence);
     lane->ledger.Add(position, row != nullptr ? Ledger::State::kRow : Ledger::State::kDone);
-    if (row != nullptr && lane->Ordered(row->state)) Place(*lane, position, now);
+    if (row != nullptr && lane->Ordered(row->state)) PlaceSkipped(*lane, position, now);
   }
   lane->scan_next = std::max(lane->scan_next, next);
   PassSkipped(*lane, lane->scan_next, now);
@@ -103,8 +103,17 @@ void DeliveryEngine::PassSkipped(Lane& lane, Sequence before, EngineTime now) {
     lane.skip.erase(lane.skip.begin());
     const Row* row = lane.FindRow(sequence);
     if (row == nullptr || !lane.Ordered(row->state)) continue;
-    Place(lane, Position(row->state.position), now);
+    PlaceSkipped(lane, Position(row->state.position), now);
   }
+}
+
+// While a row waited for the scans, its key may have failed.
+void DeliveryEngine::PlaceSkipped(Lane& lane, const Position& position, EngineTime now) {
+  const auto failed = lane.failed_keys.find(position.key);
+  const bool is_dead = failed != lane.failed_keys.end() && failed->second < position.sequence &&
+                       !lane.in_flight.contains(position.sequence);
+  if (!is_dead) return Place(lane, position, now);
+  GiveUp(lane, lane.RowOf(position, now.wall), DeadReason::kKeyFailed, now);
 }
 
 void DeliveryEngine::Skipped(const std::string& uid, Sequence from, Sequence to, EngineTime now,
@@ -130,7 +139,7 @@ void DeliveryEngine::Skipped(const std::string& uid, Sequence from, Sequence to,
 void DeliveryEngine::OrderScan(Lane& lane, EngineOutput& out) {
   if (!lane.catching_up || lane.scanning) return;
   if (lane.scan_next > std::min(matched_through_, lane.limit())) {
-    if (lane.scan_next > lane.limit()) return;
+    if (lane.scan_next > lane.limit()) return PlaceAboveLimit(lane, last_);
     if (lane.replay || lane.behind || lane.scan_next > matched_through_ + 1) {
       return WaitForMatcher(lane);
     }
@@ -145,6 +154,30 @@ void DeliveryEngine::OrderScan(Lane& lane, EngineOutput& out) {
   if (lane.settings().ordered && lane.held < held_max) room = std::min(room, held_max - lane.held);
   lane.scanning = true;
   out.scans.push_back({lane.uid, lane.scan_next, std::min(matched_through_, lane.limit()), room});
+}
+
+// No scan brings again what lies above the limit. What was sent before the limit was known has its
+// turn without one: all that came before it of its key is done. What was only held is taken back.
+void DeliveryEngine::PlaceAboveLimit(Lane& lane, EngineTime now) {
+  std::vector<Position> sent;
+  std::vector<Sequence> held;
+  for (auto at = lane.rows.upper_bound(lane.limit()); at != lane.rows.end(); ++at) {
+    const auto& [sequence, row] = *at;
+    const bool waits = lane.Ordered(row.state) && lane.skip.contains(sequence) &&
+                       !lane.in_flight.contains(sequence);
+    if (!waits) continue;
+    if (row.state.kind == RowKind::kHeld) {
+      held.push_back(sequence);
+    } else if (!lane.keys.Contains(row.state.position)) {
+      sent.push_back(row.state.position);
+    }
+  }
+  for (const Sequence sequence : held) {
+    lane.skip.erase(sequence);
+    lane.DropRow(sequence);
+    MarkChanged(lane);
+  }
+  for (const Position& position : sent) Arrive(lane, position, now);
 }
 
 void DeliveryEngine::WaitForMatcher(Lane& lane) {

@@ -168,6 +168,8 @@ void DeliveryEngine::Place(Lane& lane, const Position& position, EngineTime now)
   }
   // Earlier events of its key may still come by scans, which bring this one again.
   if (ordered && lane.skip.contains(position.sequence)) return;
+  // One that had its turn at its lane's limit keeps it.
+  if (ordered && lane.keys.Contains(position)) return;
   if (ordered) return Arrive(lane, position, now);
   TakeTurn(lane, position, now);
 }

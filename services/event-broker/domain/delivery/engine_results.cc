@@ -245,7 +245,9 @@ void DeliveryEngine::Bury(Lane& lane, RetryRow row, DeadReason reason, EngineTim
   dead.redrives = row.redrives;
   dead.time = now.wall;
   dead.log = std::move(row.log);
-  dead.ordering_key = position.key;
+  const auto failed = lane.failed_keys.find(position.key);
+  const bool fails_key = failed != lane.failed_keys.end() && failed->second == position.sequence;
+  if (fails_key) dead.ordering_key = position.key;
   if (reason == DeadReason::kRetention) dead.last_sequence = position.sequence;
   dead_.push_back(std::move(dead));
   Settle(lane, position, now);

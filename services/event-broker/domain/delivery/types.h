@@ -127,7 +127,7 @@ struct DeadDelivery {
   int redrives = 0;
   WallTime time{};
   std::vector<AttemptRecord> log;
-  std::uint64_t ordering_key = 0;  // As in Position.
+  std::uint64_t ordering_key = 0;  // As in Position, of one that made its key fail; otherwise 0.
   // For kRetention: the range that is gone, `key.sequence` to here.
   Sequence last_sequence = kNoSequence;
 };
@@ -165,8 +165,8 @@ struct SavedDeliveryState {
   struct DeadCount {
     std::uint64_t letters = 0;
     std::uint64_t bytes = 0;
-    // By ordering key, the lowest letter that may have made its key fail: one that was never
-    // redriven, and has another reason than kKeyFailed.
+    // By ordering key, the lowest letter that made its key fail: one that has a key, was never
+    // redriven, and has another reason than kKeyFailed and kRetention.
     std::map<std::uint64_t, Sequence> failed_keys;
   };
   std::map<std::string, DeadCount> dead;

@@ -73,6 +73,42 @@ TEST_F(EventsOfDeliveryTest, AnAnswerIsPublishedBeforeItsDeliveryIsDone) {
   EXPECT_EQ(runner_->stats().replies, 1u);
 }
 
+TEST_F(EventsOfDeliveryTest, AnswersThatDoNotFitTheLogsQueueTogetherArePublishedInParts) {
+  answer_ = nullptr;
+  log_options_.queue_bytes_max = 6u << 20;
+  StartBroker();
+  ASSERT_TRUE(Create(Wanted("orders")).ok());
+  Publish(8, "order.paid", MakeEvent().SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 8; }));
+  CloudEvent reply = MakeEvent("order.answered");
+  reply.set_text_data(std::string(900'000, 'x'));
+  invoker_->FinishWithReplies(invoker_->orders(), reply.SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 8; }));
+  EXPECT_EQ(runner_->stats().replies, 8u);
+}
+
+TEST_F(EventsOfDeliveryTest, AnAnswerIsPublishedThoughItsSubscriptionHasClosedTheSpace) {
+  answer_ = nullptr;
+  log_options_.segment_bytes = 4096;
+  log_options_.set_aside_bytes = 0;
+  log_options_.retention.bytes = 400'000;
+  log_options_.retention.on_pin_limit = OnPinLimit::kRefuse;
+  StartBroker();
+  ASSERT_TRUE(Create(Wanted("orders")).ok());
+  Publish(1, "order.paid", MakeEvent().SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  // More than half of the log waits behind the delivery.
+  CloudEvent other = MakeEvent("order.other");
+  other.set_text_data(std::string(1000, 'x'));
+  for (int i = 0; i < 5; ++i) Publish(50, "order.other", other.SerializeAsString());
+  ASSERT_TRUE(Eventually(
+      [&] { return log_->ApplyRetention().ok() && !log_->Health().pins.refused_spaces.empty(); }));
+  EXPECT_EQ(Publish(), kNoSequence);
+  invoker_->FinishWithReply(invoker_->orders()[0], MakeEvent("order.answered").SerializeAsString());
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 1; }));
+  EXPECT_EQ(runner_->stats().replies, 1u);
+}
+
 TEST_F(EventsOfDeliveryTest, TheSeventeenthAnswerToAnAnswerIsADeadLetter) {
   answer_ = nullptr;
   StartBroker();

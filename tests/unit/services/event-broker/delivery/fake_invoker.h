@@ -64,14 +64,21 @@ class FakeInvoker final : public Invoker {
     listener_.on_results({ResultOf(order, outcome)});
   }
 
-  void FinishWithReply(const InvocationOrder& order, std::string reply) {
+  void FinishWithReply(const InvocationOrder& order, const std::string& reply) {
+    FinishWithReplies({order}, reply);
+  }
+  // All in one report, each with `reply`.
+  void FinishWithReplies(const std::vector<InvocationOrder>& orders, const std::string& reply) {
     {
       const std::lock_guard lock(mutex_);
-      --in_flight_;
+      in_flight_ -= orders.size();
     }
-    DeliveryResult result = ResultOf(order, DeliveryOutcome::kSucceeded);
-    result.reply = std::move(reply);
-    listener_.on_results({std::move(result)});
+    std::vector<DeliveryResult> results;
+    for (const InvocationOrder& order : orders) {
+      results.push_back(ResultOf(order, DeliveryOutcome::kSucceeded));
+      results.back().reply = reply;
+    }
+    listener_.on_results(std::move(results));
   }
 
   std::vector<InvocationOrder> orders() const {

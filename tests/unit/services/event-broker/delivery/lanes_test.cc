@@ -86,6 +86,44 @@ TEST_F(DeliveryLanesTest, AReplayDeliversARangeAgainAndEnds) {
   }));
 }
 
+TEST_F(DeliveryLanesTest, AReplayThatWasCancelledJustBeforeACrashIsForgottenAtTheStart) {
+  StartBroker();
+  const auto created = Create(Wanted("orders"));
+  ASSERT_TRUE(created.ok());
+  const Sequence last = Publish(3);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 3; }));
+  invoker_->set_answer(nullptr);
+  StoredReplay replay;
+  replay.uid = created->subscription.uid;
+  replay.replay = "again";
+  replay.from = last - 1;
+  replay.to = last;
+  std::promise<absl::Status> stored;
+  store_->SaveReplay(replay, [&](const absl::Status& status) { stored.set_value(status); });
+  ASSERT_TRUE(stored.get_future().get().ok());
+  runner_->StartReplay(replay);
+  ASSERT_TRUE(Eventually([&] {
+    const auto saved = store_->LoadDeliveryState();
+    return saved.ok() && saved->cursors.contains(replay.Lane());
+  }));
+  // The store knows it, delivery does not hear of it any more.
+  std::promise<absl::Status> cancelled;
+  store_->SetReplayState(
+      replay.uid, replay.replay, ReplayState::kCancelled, SystemClock().Wall(),
+      [&](const absl::StatusOr<StoredReplay>& changed) { cancelled.set_value(changed.status()); });
+  ASSERT_TRUE(cancelled.get_future().get().ok());
+  StopBroker(0ms);
+  const auto lane_is_stored = [&] {
+    const auto store = SqliteStateStore::Open((folder_ / "state.db").string());
+    const auto saved = store.ok() ? (*store)->LoadDeliveryState() : store.status();
+    return saved.ok() && saved->cursors.contains(replay.Lane());
+  };
+  ASSERT_TRUE(lane_is_stored());
+  StartBroker();
+  StopBroker();
+  EXPECT_FALSE(lane_is_stored());
+}
+
 TEST_F(DeliveryLanesTest, ADryRunCountsWhatMatches) {
   StartBroker();
   Publish(3);

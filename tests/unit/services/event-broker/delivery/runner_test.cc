@@ -1,5 +1,6 @@
 #include <set>
 
+#include "libs/sqlite/connection.h"
 #include "tests/unit/services/event-broker/delivery/runner_fixture.h"
 
 namespace penstock::broker {
@@ -96,6 +97,29 @@ TEST_F(RunnerTest, ARedriveOfWhatIsOnItsWayIsAnsweredToo) {
   EXPECT_EQ(Redrive(letters), 1);
   EXPECT_EQ(invoker_->count(), 2u);
   StopBroker(0ms);
+}
+
+TEST_F(RunnerTest, ALetterThatCannotBeReadIsNotSentFromTheLogInstead) {
+  answer_ = [](const InvocationOrder&) { return DeliveryOutcome::kPermanent; };
+  StartBroker();
+  ASSERT_TRUE(Create(Wanted("orders")).ok());
+  Publish(1, "order.paid", "as published");
+  ASSERT_TRUE(Eventually([&] { return DeadLetters().size() == 1; }));
+  const auto letters = DeadLetters();
+  std::promise<absl::Status> edited;
+  store_->EditDeadLetter(letters[0].delivery.key, 0, "as edited", "e1", "order.paid",
+                         [&](const absl::Status& status) { edited.set_value(status); });
+  ASSERT_TRUE(edited.get_future().get().ok());
+  auto file = sqlite::Connection::Open({.path = (folder_ / "state.db").string()});
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_TRUE((*file)->ExecuteScript("UPDATE dead_letters SET attempts = x'ff'").ok());
+  invoker_->set_answer([](const InvocationOrder&) { return DeliveryOutcome::kSucceeded; });
+  EXPECT_EQ(Redrive(letters), 1);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().rejected > 0; }));
+  EXPECT_EQ(invoker_->count(), 1u);
+  ASSERT_TRUE((*file)->ExecuteScript("UPDATE dead_letters SET attempts = x''").ok());
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 2; }));
+  EXPECT_EQ(invoker_->orders()[1].event.view(), "as edited");
 }
 
 TEST_F(RunnerTest, ARestartGoesOnWhereItStopped) {

@@ -123,7 +123,7 @@ class ManualStore final : public StateStore {
   void GetReplay(const std::string&, const std::string&, Result<StoredReplay>) override {}
   void PruneReplays(WallTime, Done) override {}
   void Schedule(std::vector<ScheduledEvent>, Result<std::vector<bool>>) override {}
-  void ListDue(WallTime, std::size_t, Result<DueEvents>) override {}
+  void ListDue(DueQuery, Result<DueEvents>) override {}
   void RemoveScheduled(std::vector<ScheduledEvent>, Done) override {}
   void ListScheduled(ScheduledQuery, Result<ScheduledPage>) override {}
   void GetScheduled(const std::string&, const std::string&, Result<ScheduledEvent>) override {}

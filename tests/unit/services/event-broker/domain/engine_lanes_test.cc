@@ -103,6 +103,78 @@ TEST_F(EngineTest, WhatWasSentAboveADrainIsNotSentAgain) {
   EXPECT_EQ(Progress("a").floor, 4u);
 }
 
+TEST_F(EngineTest, WhatFailedAboveADrainOfAnOrderedLaneIsTriedAgainAndEndsIt) {
+  DeliverySettings settings = Ordered();
+  Add("a", settings);
+  Append("a", 1, 7);
+  Append("a", 2, 8);
+  Append("a", 3, 8);
+  Fail("a", 2);
+  settings.drain_to = 1;
+  engine_->ChangeSettings("a", settings, now(), out_);
+  Succeed("a", 1);
+  EXPECT_TRUE(out_.drained.empty());
+  TakeSends();
+  Advance(1s);
+  EXPECT_EQ(TakeSends(), (Sends{"a-2#2"}));
+  Succeed("a", 2, 2);
+  EXPECT_EQ(out_.drained, (std::vector<std::string>{"a"}));
+  EXPECT_EQ(TakeSends(), Sends{});
+  engine_->ChangeSettings("a", Ordered(), now(), out_);
+  EXPECT_EQ(out_.scans.at(0).from, 2u);
+  AnswerScan(8);
+  EXPECT_EQ(TakeSends(), (Sends{"a-3#1"}));
+}
+
+TEST_F(EngineTest, ADrainThatEndsEarlyLeavesARetryAboveItItsOneTurn) {
+  DeliverySettings settings = Ordered();
+  Add("a", settings);
+  Append("a", 1, 7);
+  Append("a", 2, 8);
+  Fail("a", 2);
+  settings.drain_to = 1;
+  engine_->ChangeSettings("a", settings, now(), out_);
+  engine_->ChangeSettings("a", Ordered(), now(), out_);
+  AnswerScan(8);
+  TakeSends();
+  Advance(1s);
+  EXPECT_EQ(TakeSends(), (Sends{"a-2#2"}));
+  Succeed("a", 1);
+  Succeed("a", 2, 2);
+  EXPECT_EQ(TakeSends(), Sends{});
+  EXPECT_EQ(Progress("a").floor, 2u);
+}
+
+TEST_F(EngineTest, ARestartWhileAnOrderedLaneDrainsDoesNotKeepItFromTheEnd) {
+  Restart({}, 10);
+  engine_->Settled(now(), out_);
+  engine_->SetCapacity(10, now(), out_);
+  // Above the limit, 6 had failed once and 8 was held.
+  std::vector<RetryRow> rows(2);
+  rows[0].position = {6, wall_, 7, 100};
+  rows[0].attempts_made = 1;
+  rows[0].age_from = wall_;
+  rows[1].position = {8, wall_, 9, 100};
+  rows[1].kind = RowKind::kHeld;
+  const Cursor cursor{4, {}};
+  DeliverySettings settings = Ordered();
+  settings.drain_to = 4;
+  engine_->Restore("a", settings, &cursor, rows, now(), out_);
+  EXPECT_TRUE(out_.drained.empty());
+  EXPECT_EQ(TakeSends(), (Sends{"a-6#2"}));
+  Succeed("a", 6, 2);
+  EXPECT_EQ(out_.drained, (std::vector<std::string>{"a"}));
+  const Cursor stopped = Flush().cursors.at("a");
+  EXPECT_EQ(stopped.floor, 4u);
+  EXPECT_EQ(stopped.acked, (std::vector<Sequence>{6}));
+  engine_->ChangeSettings("a", Ordered(), now(), out_);
+  EXPECT_EQ(out_.scans.at(0).from, 5u);
+  AnswerScan(9);
+  EXPECT_EQ(TakeSends(), (Sends{"a-5#1"}));
+  for (const Sequence s : {5, 7, 8}) Succeed("a", s);
+  EXPECT_EQ(TakeSends(), (Sends{"a-7#1", "a-8#1", "a-9#1"}));
+}
+
 TEST_F(EngineTest, ADrainedLaneStaysDrainedOverARestart) {
   Restart({}, 10);
   engine_->SetCapacity(10, now(), out_);

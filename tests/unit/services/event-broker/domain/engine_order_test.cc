@@ -150,6 +150,46 @@ TEST_F(EngineTest, AFailedKeyIsRememberedOverARestartUntilItsLetterIsPurged) {
   EXPECT_EQ(TakeSends(), (Sends{"a-5#1"}));
 }
 
+TEST_F(EngineTest, OnlyALetterThatFailedItsKeyIsKeptWithIt) {
+  Add("a", Ordered());
+  Append("a", 1, 7);
+  Finish("a", 1, 1, DeliveryOutcome::kPermanent);
+  engine_->ChangeSettings("a", Ordered(OnExhausted::kDeadLetterKey), now(), out_);
+  Append("a", 2, 8);
+  Finish("a", 2, 1, DeliveryOutcome::kGone);
+  Append("a", 3, 9);
+  Finish("a", 3, 1, DeliveryOutcome::kPermanent);
+  Append("a", 4, 9);
+  const auto dead = Flush().dead;
+  ASSERT_EQ(dead.size(), 4u);
+  EXPECT_EQ(dead[0].ordering_key, 0u);
+  EXPECT_EQ(dead[1].ordering_key, 0u);
+  EXPECT_EQ(dead[2].ordering_key, 9u);
+  EXPECT_EQ(dead[3].ordering_key, 0u);
+}
+
+TEST_F(EngineTest, RestoredRowsOfAFailedKeyAreDeadWhenTheScanComesBy) {
+  for (const bool is_found : {true, false}) {
+    Restart({}, 10);
+    engine_->Settled(now(), out_);
+    engine_->SetCapacity(10, now(), out_);
+    RetryRow row;
+    row.position = {5, wall_, 7, 100};
+    row.age_from = wall_;
+    const Cursor cursor{4, {}};
+    engine_->Restore("a", Ordered(OnExhausted::kDeadLetterKey), &cursor, {row}, now(), out_);
+    engine_->RestoreDead("a", {1, 100, {{7, 2}}}, now(), out_);
+    std::vector<Position> found;
+    if (is_found) found.push_back(row.position);
+    engine_->Scanned("a", found, 11, now(), out_);
+    EXPECT_EQ(TakeSends(), Sends{});
+    const StateTransaction transaction = Flush();
+    ASSERT_EQ(transaction.dead.size(), 1u);
+    EXPECT_EQ(transaction.dead[0].reason, DeadReason::kKeyFailed);
+    EXPECT_EQ(Progress("a").retrying, 0u);
+  }
+}
+
 TEST_F(EngineTest, ARedrivenLetterGoesWithoutRegardToItsKey) {
   Add("a", Ordered());
   Append("a", 1, 7);

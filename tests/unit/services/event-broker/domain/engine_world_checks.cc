@@ -75,7 +75,7 @@ void EngineWorld::CheckDead(const DeadDelivery& dead) {
     ASSERT_GE(dead.attempts, 2) << dead.key.Id();
   }
   if (subscription == "block") {
-    ASSERT_TRUE(dead.ordering_key == 0 || dead.redrives > 0) << dead.key.Id();
+    ASSERT_TRUE(KeyOf(dead.key.sequence) == 0 || dead.redrives > 0) << dead.key.Id();
   }
 }
 

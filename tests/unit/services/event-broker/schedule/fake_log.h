@@ -1,6 +1,7 @@
 // A log that keeps what it is given in memory, knows ids again, and refuses when a test says so.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/base/status.h"
 #include "services/event-broker/ports/event_log.h"
 
 namespace penstock::broker {
@@ -34,6 +36,14 @@ class FakeLog final : public EventLog {
     const std::lock_guard lock(mutex_);
     failing_ = id;
   }
+  // Publishes to this space are refused, as while a subscription of it holds back too much; empty
+  // ends that.
+  void Close(const std::string& space) {
+    const std::lock_guard lock(mutex_);
+    closed_ = space;
+  }
+  // Runs in every append, before it is answered.
+  void OnAppend(std::function<void()> hook) { on_append_ = std::move(hook); }
   // As after a deduplication window: ids are not known again.
   void ForgetIds() {
     const std::lock_guard lock(mutex_);
@@ -62,6 +72,7 @@ class FakeLog final : public EventLog {
       batches_.push_back(requests.size());
       for (AppendRequest& request : requests) results.push_back(Store(std::move(request)));
     }
+    if (on_append_) on_append_();
     done(std::move(results));
     return absl::OkStatus();
   }
@@ -109,6 +120,11 @@ class FakeLog final : public EventLog {
       result.status = absl::UnavailableError("the disk is full");
       return result;
     }
+    if (!closed_.empty() && request.space == closed_) {
+      result.status =
+          WithReason(absl::ResourceExhaustedError("takes no more events"), kReasonPinLimit);
+      return result;
+    }
     const auto key = std::tuple(request.space, request.source, request.id);
     const auto [at, fresh] = known_.try_emplace(key, stored_.size() + 1);
     result.sequence = at->second;
@@ -121,6 +137,8 @@ class FakeLog final : public EventLog {
   mutable std::mutex mutex_;
   absl::Status refusal_;
   std::string failing_;
+  std::string closed_;
+  std::function<void()> on_append_;  // Set before the first append.
   std::vector<Stored> stored_;
   std::map<std::tuple<std::string, std::string, std::string>, Sequence> known_;
   std::vector<std::size_t> batches_;

@@ -27,10 +27,11 @@ class SchedulerTest : public testing::Test {
     scheduler_.emplace(store_, log_, clock_, registry_, options);
     scheduler_->Start();
   }
-  ScheduledEvent Event(const std::string& id, Microseconds in) const {
+  ScheduledEvent Event(const std::string& id, Microseconds in,
+                       const std::string& space = "default") const {
     ScheduledEvent event;
     event.key = "key-" + id;
-    event.space = "default";
+    event.space = space;
     event.type = "order.due";
     event.source = "/shop";
     event.id = id;
@@ -150,6 +151,36 @@ TEST_F(SchedulerTest, OneThatFailsDoesNotHoldUpTheOthers) {
   clock_.Advance(1s);
   EXPECT_EQ(scheduler_->PublishDue(), 1u);
   EXPECT_THAT(log_.ids(), ElementsAre("a", "c", "bad"));
+}
+
+TEST_F(SchedulerTest, ASpaceThatTakesNoEventsDoesNotHoldUpTheOthers) {
+  Restart({.own_thread = false, .batch_events_max = 2});
+  for (const char* id : {"1", "2", "3"}) Schedule({Event(id, 1s, "closed")});
+  for (const char* id : {"a", "b", "c"}) Schedule({Event(id, 2s)});
+  log_.Close("closed");
+  clock_.Advance(2s);
+  EXPECT_EQ(scheduler_->PublishDue(), 3u);
+  EXPECT_THAT(log_.ids(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(Count(), 3u);
+  EXPECT_EQ(scheduler_->PublishDue(), 0u);  // It is asked again later.
+  log_.Close("");
+  clock_.Advance(1s);
+  EXPECT_EQ(scheduler_->PublishDue(), 2u);
+  EXPECT_EQ(scheduler_->PublishDue(), 1u);
+  EXPECT_THAT(log_.ids(), ElementsAre("a", "b", "c", "1", "2", "3"));
+}
+
+TEST_F(SchedulerTest, WhatIsBeingPublishedCannotBeTakenBack) {
+  Schedule({Event("a", 1s)});
+  absl::StatusOr<ScheduledEvent> taken;
+  log_.OnAppend([&] {
+    scheduler_->CancelScheduled("default", "key-a", [&](auto given) { taken = std::move(given); });
+  });
+  clock_.Advance(1s);
+  EXPECT_EQ(scheduler_->PublishDue(), 1u);
+  EXPECT_THAT(log_.ids(), ElementsAre("a"));
+  EXPECT_TRUE(absl::IsNotFound(taken.status())) << taken.status();
+  EXPECT_EQ(Waiting(), 0);
 }
 
 TEST_F(SchedulerTest, WhatWasAppendedButNotDeletedIsNotPublishedTwice) {

@@ -226,6 +226,7 @@ TEST_P(DeadLettersTest, AnEditKeepsTheFirstEvent) {
   EXPECT_EQ(letter->event_type, "new.type");
   EXPECT_EQ(letter->original_event, "event 5");
   EXPECT_EQ(letter->edits, 2);
+  EXPECT_EQ(letter->bytes, 13u);
   EXPECT_EQ(Load().dead.at("uid-orders").bytes, 13u);
   // A second death of it does not bring the event of the log back.
   ASSERT_TRUE(Commit({}, {SampleLetter(5)}).ok());
@@ -281,12 +282,12 @@ TEST_P(DeadLettersTest, TheFirstLetterOfEachFailedKeyIsKnown) {
   StateTransaction redrive;
   redrive.rows = {{"uid-orders", SampleRow(8)}};
   ASSERT_TRUE(
-      Commit(
-          redrive,
-          {of_key(5, high, DeadReason::kKeyFailed, 0), of_key(7, high, DeadReason::kPermanent, 0),
-           of_key(6, high, DeadReason::kExpired, 0), of_key(4, high, DeadReason::kPermanent, 1),
-           of_key(3, 0, DeadReason::kPermanent, 0), of_key(8, 2, DeadReason::kPermanent, 0),
-           of_key(9, 3, DeadReason::kKeyFailed, 0), of_key(10, 4, DeadReason::kPermanent, 0)})
+      Commit(redrive,
+             {of_key(5, high, DeadReason::kKeyFailed, 0),
+              of_key(7, high, DeadReason::kPermanent, 0), of_key(6, high, DeadReason::kExpired, 0),
+              of_key(4, high, DeadReason::kPermanent, 1), of_key(3, 0, DeadReason::kPermanent, 0),
+              of_key(8, 2, DeadReason::kPermanent, 0), of_key(9, 3, DeadReason::kKeyFailed, 0),
+              of_key(10, 4, DeadReason::kPermanent, 0), of_key(11, 5, DeadReason::kRetention, 0)})
           .ok());
   Reopen();
   const std::map<std::uint64_t, Sequence> wanted = {{high, 6}, {4, 10}};

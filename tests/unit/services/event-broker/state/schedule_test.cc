@@ -29,9 +29,11 @@ class ScheduleTest : public StateTest {
   std::vector<bool> Schedule(std::vector<ScheduledEvent> events) {
     return *WaitFor<std::vector<bool>>([&](auto done) { store_->Schedule(events, done); });
   }
-  EventSchedule::DueEvents Due(int second, std::size_t limit = 10) {
-    return *WaitFor<EventSchedule::DueEvents>(
-        [&](auto done) { store_->ListDue(At(second), limit, done); });
+  EventSchedule::DueEvents Due(int second, std::size_t limit = 10,
+                               const std::set<std::string>& spaces_except = {}) {
+    return *WaitFor<EventSchedule::DueEvents>([&](auto done) {
+      store_->ListDue({At(second), limit, spaces_except}, done);
+    });
   }
   absl::Status Remove(std::vector<ScheduledEvent> events) {
     return Wait([&](auto done) { store_->RemoveScheduled(events, done); });
@@ -90,6 +92,17 @@ TEST_P(ScheduleTest, WhatIsDueComesInOrder) {
   EXPECT_EQ(KeysOf(limited.events), (Texts{"a", "b"}));
   EXPECT_EQ(limited.next, At(30));
   EXPECT_EQ(Due(99).next, std::nullopt);
+}
+
+TEST_P(ScheduleTest, SpacesCanBeExceptedFromWhatIsDue) {
+  Schedule({Event("a", 10, "one"), Event("b", 20), Event("c", 30, "two"), Event("d", 40)});
+  const auto two = Due(20, 10, {"one"});
+  EXPECT_EQ(KeysOf(two.events), (Texts{"b"}));
+  EXPECT_EQ(two.next, At(30));
+  const auto one = Due(20, 1, {"one", "two"});
+  EXPECT_EQ(KeysOf(one.events), (Texts{"b"}));
+  EXPECT_EQ(one.next, At(40));
+  EXPECT_EQ(Due(99, 10, {"one", "two", "shop"}).next, std::nullopt);
 }
 
 TEST_P(ScheduleTest, APublishedKeyIsRememberedForTheWindow) {

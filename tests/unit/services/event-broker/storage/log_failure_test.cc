@@ -1,4 +1,5 @@
-// Failing syncs, full and read-only disks.
+// Failing syncs and reads, full and read-only disks.
+#include "services/event-broker/storage/log_reader.h"
 #include "tests/unit/services/event-broker/storage/log_fixture.h"
 
 namespace penstock::broker {
@@ -88,6 +89,29 @@ TEST_F(LogFailureTest, AFailedSyncWhileSealingIsFinalToo) {
   disk_.Restart();
   Open();
   EXPECT_EQ(ReadAll().size(), head + 1);
+}
+
+TEST_F(LogFailureTest, AFailedReadIsAnErrorAndLosesNothing) {
+  Open();
+  AppendMany("e", 3);
+  Open();  // What is read comes from the file, not from the cache of recent batches.
+  disk_.FailReads(1);
+  EXPECT_EQ(log_->Scan({}).status().code(), absl::StatusCode::kInternal);
+  disk_.FailReads(1);
+  EXPECT_EQ(log_->Read(2).status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(log_->Health().lost, IsEmpty());
+  EXPECT_THAT(ReadAll(), ElementsAre("e0", "e1", "e2"));
+}
+
+TEST_F(LogFailureTest, WhatFailsToBeReadEachTimeIsPassedInTheEnd) {
+  Open();
+  AppendMany("e", 3);
+  Open();
+  disk_.FailReads(LogReader::kReadsMax);
+  int failed = 0;
+  while (failed < 100 && !log_->Scan({}).ok()) ++failed;
+  EXPECT_EQ(failed, LogReader::kReadsMax - 1);
+  EXPECT_THAT(log_->Health().lost, testing::SizeIs(1));
 }
 
 TEST_F(LogFailureTest, AFullDiskTakesTheWriteBackAndRecoversByItself) {

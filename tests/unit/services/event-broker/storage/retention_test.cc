@@ -142,14 +142,17 @@ TEST_F(RetentionTest, RefusesTheSpaceOfThePinAndNoOther) {
   other.space = "team";
   AppendRequest control = Event("");
   control.kind = RecordKind::kControl;
+  AppendRequest answer = Event("answer");
+  answer.is_internal = true;
   const auto results =
-      Append({Event("refused"), other, Event("e0", std::string(300, 'x')), control});
+      Append({Event("refused"), other, Event("e0", std::string(300, 'x')), control, answer});
   EXPECT_EQ(results[0].verdict, AppendVerdict::kFailed);
   EXPECT_EQ(results[0].status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ReasonOf(results[0].status), kReasonPinLimit);
   EXPECT_EQ(results[1].verdict, AppendVerdict::kAccepted);
   EXPECT_EQ(results[2].verdict, AppendVerdict::kDuplicate);
   EXPECT_EQ(results[3].verdict, AppendVerdict::kAccepted);
+  EXPECT_EQ(results[4].verdict, AppendVerdict::kAccepted);
   EXPECT_EQ(log_->Health().pins.refused_events, 1u);
   // What the pin needs stays; once its holder has gone on, the space is open again.
   EXPECT_EQ(log_->horizon(), 1u);
