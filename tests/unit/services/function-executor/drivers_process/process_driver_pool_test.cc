@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "tests/unit/services/function-executor/drivers_process/process_fixture.h"
 
@@ -71,35 +72,29 @@ TEST_F(ProcessDriverPoolTest, TriesAgainWhenAKeptWorkerDoesNotStart) {
   EXPECT_TRUE(Runs(1));
 }
 
-TEST_F(ProcessDriverPoolTest, DoesNotSpinOnAKeptProgramThatEndsAtOnce) {
+TEST_F(ProcessDriverPoolTest, DoesNotSpinOnAKeptProgramThatDoesNotWaitForItsCall) {
   options_.backoff_initial = std::chrono::seconds(60);
   const std::string file = folder_.path() + "/starts";
-  const Spec function = Script("#!/bin/sh\necho start >> " + file + "\n");
-  TargetOf(function).workers_min = 1;
-  driver().Keep(function->uid, {function});
-  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(file); }));
-  ASSERT_TRUE(Runs(0));
-  // Served by the error of the start that failed: no other was made.
-  EXPECT_EQ(TypeOf(Call(function, "1")), "Crashed");
-  EXPECT_EQ(std::filesystem::file_size(file), std::string("start\n").size());
+  for (const auto& [rest, error] :
+       {std::pair("", "Crashed"), {"echo unasked\nread -r line\n", "InvalidAnswer"}}) {
+    std::filesystem::remove(file);
+    const Spec function = Script("#!/bin/sh\necho start >> " + file + "\n" + rest);
+    TargetOf(function).workers_min = 1;
+    driver().Keep(function->uid, {function});
+    ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(file); }));
+    ASSERT_TRUE(Runs(0));
+    // Served by the error of the start that failed: no other was made.
+    EXPECT_EQ(TypeOf(Call(function, "1")), error);
+    EXPECT_EQ(std::filesystem::file_size(file), std::string("start\n").size());
+  }
 }
 
-TEST_F(ProcessDriverPoolTest, DoesNotSpinOnAKeptProgramThatSpeaksUnasked) {
-  options_.backoff_initial = std::chrono::seconds(60);
-  const std::string file = folder_.path() + "/starts";
-  const Spec function = Script("#!/bin/sh\necho start >> " + file + "\necho hello\nread -r line\n");
+TEST_F(ProcessDriverPoolTest, SaysWhyAKeptProgramCannotBeStarted) {
+  const Spec function = Function("exec", "");
+  TargetOf(function).command = {"/no/such/program"};
   TargetOf(function).workers_min = 1;
   driver().Keep(function->uid, {function});
-  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(file); }));
-  ASSERT_TRUE(Runs(0));
-  EXPECT_EQ(TypeOf(Call(function, "1")), "InvalidAnswer");
-  EXPECT_EQ(std::filesystem::file_size(file), std::string("start\n").size());
-
-  const Spec refused = Function("exec", "");
-  TargetOf(refused).command = {"/no/such/program"};
-  TargetOf(refused).workers_min = 1;
-  driver().Keep(refused->uid, {refused});
-  EXPECT_EQ(TypeOf(Call(refused, "1")), "StartFailed");
+  EXPECT_EQ(TypeOf(Call(function, "1")), "StartFailed");
 }
 
 TEST_F(ProcessDriverPoolTest, AWorkerEndsAfterTheCallsThatTheFunctionSays) {
