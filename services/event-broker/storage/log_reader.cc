@@ -163,6 +163,7 @@ absl::StatusOr<Sequence> LogReader::TakeBlock(const Segment& segment, File& file
     lost_.Add({span.first, span.last, segment.name(), std::string(got.status().message())});
     return from;
   }
+  ForgetFailures(span.first);
   buffer->resize(*got);
   const std::string_view bytes = *buffer;
   Sequence expected = span.first;
@@ -188,6 +189,11 @@ absl::StatusOr<Sequence> LogReader::TakeBlock(const Segment& segment, File& file
     expected = next;
   }
   return std::max(from, expected);
+}
+
+void LogReader::ForgetFailures(Sequence block) {
+  const std::lock_guard lock(failures_mutex_);
+  failures_.erase(block);
 }
 
 bool LogReader::IsUnreadable(Sequence block) {

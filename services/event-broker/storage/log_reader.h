@@ -20,7 +20,7 @@ namespace penstock::broker {
 // Thread-safe. The arguments must outlive it; `head` is the last sequence that readers may see.
 class LogReader {
  public:
-  // How often a block may fail to be read before it counts as damaged.
+  // How often in a row a block may fail to be read before it counts as damaged.
   static constexpr int kReadsMax = 10;
 
   LogReader(SegmentSet& segments, const BatchCache& cache, LostRanges& lost,
@@ -46,11 +46,12 @@ class LogReader {
   absl::StatusOr<Sequence> ScanFile(Sequence from, Collector& collector);
   // Reads one block. Damage goes to the lost ranges, and the scan goes on right at it. A read that
   // fails says nothing about what is stored: its error is given, for another try. One that has
-  // failed kReadsMax times is as good as damaged.
+  // failed kReadsMax times in a row is as good as damaged.
   absl::StatusOr<Sequence> TakeBlock(const Segment& segment, File& file, const BlockSpan& span,
                                      Sequence from, Collector& collector);
   // Counts a read that failed.
   bool IsUnreadable(Sequence block);
+  void ForgetFailures(Sequence block);
   // By reading every event of `segment`; for when its id table is damaged.
   absl::Status FindByReading(const Segment& segment, const FindByIdRequest& request,
                              std::vector<EventRecord>& found);
