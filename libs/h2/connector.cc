@@ -156,15 +156,13 @@ void Connector::LimitAttempt() {
 
 void Connector::TryNext(std::string why) {
   why_ = std::move(why);
-  if (next_ >= addresses_.size()) return Fail(why_);
-  connection_->transport().Close();
+  if (connection_ != nullptr) connection_->transport().Close();
   ConnectNext();
 }
 
 void Connector::OnConnected(ErrorCode error) {
-  if (!error) return context_->tls != nullptr ? Handshake() : Succeed();
-  why_ = error.message();
-  ConnectNext();
+  if (error) return TryNext(error.message());
+  context_->tls != nullptr ? Handshake() : Succeed();
 }
 
 void Connector::Handshake() {

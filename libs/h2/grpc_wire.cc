@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "libs/base/percent.h"
 
 namespace penstock::h2 {
 namespace {
@@ -26,13 +27,6 @@ std::uint32_t SizeAt(std::string_view bytes, std::size_t offset) {
     size = (size << 8) | static_cast<std::uint8_t>(bytes[offset + i]);
   }
   return size;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -172,20 +166,6 @@ std::string EncodeGrpcMessage(std::string_view message) {
   return encoded;
 }
 
-std::string DecodeGrpcMessage(std::string_view encoded) {
-  std::string message;
-  message.reserve(encoded.size());
-  for (std::size_t i = 0; i < encoded.size(); ++i) {
-    const int high = encoded[i] == '%' && i + 2 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;
-    const int low = high >= 0 ? HexDigit(encoded[i + 2]) : -1;
-    if (low >= 0) {
-      message.push_back(static_cast<char>(16 * high + low));
-      i += 2;
-    } else {
-      message.push_back(encoded[i]);
-    }
-  }
-  return message;
-}
+std::string DecodeGrpcMessage(std::string_view encoded) { return PercentDecodeLeniently(encoded); }
 
 }  // namespace penstock::h2

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/base/percent.h"
 #include "libs/http/grammar.h"
 #include "libs/http/message.h"
 
@@ -14,13 +15,6 @@ namespace {
 // As many as 64 bits have.
 constexpr std::size_t kSizeDigitsMax = 16;
 constexpr std::size_t kLineEnd = 2;
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 void SkipSpace(std::string_view& text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "libs/base/percent.h"
 #include "libs/base/status.h"
 #include "libs/transcode/percent.h"
 
@@ -37,28 +38,11 @@ std::string Decoded(std::string_view path) {
   return decoded;
 }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 // With every slash that some server sees in it: encoded ones, backslashes, and those beside what is
 // not well encoded.
 std::string DecodedByAnyServer(std::string_view path) {
-  std::string decoded;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    char c = path[i];
-    if (c == '%' && i + 2 < path.size()) {
-      const int high = HexDigit(path[i + 1]);
-      const int low = HexDigit(path[i + 2]);
-      if (high >= 0 && low >= 0) {
-        c = static_cast<char>(high * 16 + low);
-        i += 2;
-      }
-    }
-    decoded += c == '\\' ? '/' : c;
-  }
+  std::string decoded = PercentDecodeLeniently(path);
+  std::replace(decoded.begin(), decoded.end(), '\\', '/');
   return decoded;
 }
 

@@ -1,16 +1,8 @@
 #include "libs/transcode/percent.h"
 
+#include "libs/base/percent.h"
+
 namespace penstock::transcode {
-namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 bool PercentDecode(std::string_view text, PercentRule rule, std::string* out) {
   out->clear();
@@ -25,8 +17,8 @@ bool PercentDecode(std::string_view text, PercentRule rule, std::string* out) {
       continue;
     }
     if (i + 2 >= text.size()) return false;
-    const int high = HexDigit(text[i + 1]);
-    const int low = HexDigit(text[i + 2]);
+    const int high = HexValue(text[i + 1]);
+    const int low = HexValue(text[i + 2]);
     if (high < 0 || low < 0) return false;
     const char decoded = static_cast<char>(high << 4 | low);
     if (decoded == '/' && rule == PercentRule::kSegments) {

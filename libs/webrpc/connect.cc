@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "libs/base/percent.h"
 #include "libs/base/status.h"
 #include "libs/protojson/base64.h"
 #include "libs/protojson/json_writer.h"
@@ -95,13 +96,6 @@ void WriteMetadata(const MetadataText& metadata, JsonWriter& writer) {
   writer.EndObject();
 }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
 // False on a percent sign without two hexadecimal digits after it. A plus is a space.
 bool PercentDecode(std::string_view text, std::string* out) {
   out->clear();
@@ -111,8 +105,8 @@ bool PercentDecode(std::string_view text, std::string* out) {
       continue;
     }
     if (i + 2 >= text.size()) return false;
-    const int high = HexDigit(text[i + 1]);
-    const int low = HexDigit(text[i + 2]);
+    const int high = HexValue(text[i + 1]);
+    const int low = HexValue(text[i + 2]);
     if (high < 0 || low < 0) return false;
     out->push_back(static_cast<char>(16 * high + low));
     i += 2;

@@ -89,6 +89,18 @@ void FunctionCatalog::CompileThen(const std::string& steps, Done<Mutation> done,
                    });
 }
 
+void FunctionCatalog::LookIntoThen(const FunctionName& name,
+                                   const std::optional<ProcessDriver>& archive, Done<Mutation> done,
+                                   std::function<void(Done<Mutation>)> next) {
+  if (sources_ == nullptr || !archive) return next(std::move(done));
+  sources_->CheckArchive(
+      name.space, *archive,
+      [done = std::move(done), next = std::move(next)](const absl::Status& status) {
+        if (!status.ok()) return done(status);
+        next(done);
+      });
+}
+
 absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
                                                      const FunctionName& name,
                                                      const FunctionSpec& spec,
@@ -126,13 +138,10 @@ void FunctionCatalog::Create(CreateCommand command, Done<Mutation> done) {
   CompileThen(
       steps, std::move(done),
       [this, name = *std::move(checked), command = std::move(command)](Done<Mutation> then) {
-        const auto archive = NewArchive(command.input.spec, nullptr);
-        if (sources_ == nullptr || !archive) return CreateChecked(name, command, then);
-        sources_->CheckArchive(name.space, *archive,
-                               [this, name, command, then](const absl::Status& status) {
-                                 if (!status.ok()) return then(status);
-                                 CreateChecked(name, command, then);
-                               });
+        LookIntoThen(name, NewArchive(command.input.spec, nullptr), std::move(then),
+                     [this, name, command](Done<Mutation> last) {
+                       CreateChecked(name, command, std::move(last));
+                     });
       });
 }
 
@@ -269,12 +278,9 @@ void FunctionCatalog::UpdateCompiled(const FunctionName& name, const UpdateComma
       },
       [this, archive, name, command, done = std::move(done)](const absl::Status& planned) {
         if (!planned.ok()) return done(planned);
-        if (!*archive) return UpdateChecked(name, command, {}, done);
-        sources_->CheckArchive(name.space, **archive,
-                               [this, archive, name, command, done](const absl::Status& status) {
-                                 if (!status.ok()) return done(status);
-                                 UpdateChecked(name, command, *archive, done);
-                               });
+        LookIntoThen(name, *archive, done, [this, archive, name, command](Done<Mutation> then) {
+          UpdateChecked(name, command, *archive, std::move(then));
+        });
       });
 }
 

@@ -106,6 +106,9 @@ class FunctionCatalog {
   // Runs `next` when the programs of `steps` compile, else ends with why not.
   void CompileThen(const std::string& steps, Done<Mutation> done,
                    std::function<void(Done<Mutation>)> next);
+  // The same when an executor can use `archive`; at once without one.
+  void LookIntoThen(const FunctionName& name, const std::optional<ProcessDriver>& archive,
+                    Done<Mutation> done, std::function<void(Done<Mutation>)> next);
   void CreateChecked(const FunctionName& name, const CreateCommand& command, Done<Mutation> done);
   // Looks into the archive that the change would make the function's, and goes on.
   void UpdateCompiled(const FunctionName& name, const UpdateCommand& command, Done<Mutation> done);

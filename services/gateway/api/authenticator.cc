@@ -58,11 +58,13 @@ absl::StatusOr<std::string> Authenticator::Check(const http::Headers& headers) c
   return Check(headers.Get("Authorization"), headers.Get("X-API-Key"));
 }
 
+bool Authenticator::HoldsKey(std::string_view field, std::string_view api_key) const {
+  return wants_key_ && (field == "x-api-key" || (field == "authorization" && api_key.empty()));
+}
+
 void Authenticator::RemoveKey(http::Headers& headers) const {
-  if (!wants_key_) return;
-  // As Check reads them: an empty one is none.
-  if (headers.Get("X-API-Key").empty()) headers.Remove("Authorization");
-  headers.Remove("X-API-Key");
+  if (HoldsKey("authorization", headers.Get("X-API-Key"))) headers.Remove("Authorization");
+  if (wants_key_) headers.Remove("X-API-Key");
 }
 
 absl::StatusOr<std::string> Authenticator::Check(std::string_view authorization,

@@ -27,6 +27,10 @@ class Authenticator {
   // The same for the value of an Authorization header and a bare key; either may be empty.
   absl::StatusOr<std::string> Check(std::string_view authorization, std::string_view key) const;
 
+  // Whether a field, by its name in lower case, holds what Check takes for the key of a request
+  // with this X-API-Key: it is not to be passed on. An empty X-API-Key is none.
+  bool HoldsKey(std::string_view field, std::string_view api_key) const;
+
   // Takes away what Check took for the key, before a request is passed on; other credentials stay.
   void RemoveKey(http::Headers& headers) const;
 

@@ -101,12 +101,10 @@ void GrpcProxy::PassOn(h2::Stream& stream, const GrpcTarget& target, const h2::F
   up.Add(":authority", target.authority);
   up.Add("te", "trailers");
   // The key to this gateway stays here; other credentials pass.
-  const bool has_key = !principal->empty();
-  const bool key_is_bearer = has_key && head.Get("x-api-key").empty();
+  const std::string_view api_key = head.Get("x-api-key");
   for (const h2::Fields::Field field : head) {
-    const bool is_key =
-        (has_key && field.name == "x-api-key") || (key_is_bearer && field.name == "authorization");
-    if (PassesUp(field.name) && !is_key) up.Add(field.name, field.value);
+    if (!PassesUp(field.name) || rules->authenticator.HoldsKey(field.name, api_key)) continue;
+    up.Add(field.name, field.value);
   }
   if (timeout) up.Add("grpc-timeout", h2::FormatGrpcTimeout(*timeout));
   if (!principal->empty()) {
