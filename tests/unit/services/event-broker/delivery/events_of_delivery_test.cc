@@ -305,12 +305,13 @@ TEST_F(InvocationsTest, WhatIsCancelledWhileItWaitsStaysSoOverARestart) {
   ASSERT_TRUE(
       WaitFor([&](auto done) { catalog_->Pause("shop", "penstock.async.bill", done); }).ok());
   const Sequence sequence = Publish(1, kInvocationRequested, Requested({}).SerializeAsString());
-  CancelVerdict verdict = CancelVerdict::kNotReached;
+  // Delivery may yet have to read of the subscription, or to come to the event.
+  CancelVerdict verdict = CancelVerdict::kUnknown;
   ASSERT_TRUE(Eventually([&] {
     std::promise<CancelVerdict> answer;
     runner_->Cancel({uid, sequence}, [&](CancelVerdict got) { answer.set_value(got); });
     verdict = answer.get_future().get();
-    return verdict != CancelVerdict::kNotReached;
+    return verdict != CancelVerdict::kUnknown && verdict != CancelVerdict::kNotReached;
   }));
   EXPECT_EQ(verdict, CancelVerdict::kCancelled);
   lanes_.reset();
