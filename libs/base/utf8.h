@@ -18,4 +18,7 @@ bool IsValidUtf8(std::string_view text);
 // UTF-8 only.
 std::string ToUtf8(std::string_view text);
 
+// The start of `text`, at most `bytes_max` long, without a part of a sequence at its end.
+std::string_view CutUtf8(std::string_view text, std::size_t bytes_max);
+
 }  // namespace penstock

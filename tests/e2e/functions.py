@@ -35,7 +35,10 @@ def create_functions(suite, api, server, checks):
     checks.status("a python3 function over REST", created, 200)
     function = created.json()
     checks.equal("its name", function.get("name"), "spaces/default/functions/greet")
-    checks.equal("its state", function.get("state"), "READY")
+    checks.equal("no executor has started it yet", function.get("state"), "DEPLOYING")
+    checks.eventually(
+        "then one has", lambda: api.get("functions", "greet").json()["state"] == "READY"
+    )
     checks.that("it has a uid and an etag", function.get("uid") and function.get("etag"), function)
     checks.that(
         "the answer carries a revision", created.header("Penstock-Revision"), created.headers

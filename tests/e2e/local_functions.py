@@ -105,10 +105,38 @@ def deploys(suite, api, checks):
     checks.eventually(
         "which calls run then", lambda: api.invoke("shop", 7).json() == [28, "here"]
     )
+    breaks_and_is_mended(suite, api, checks, folder)
     (folder / "penstock.yaml").write_text(manifest + "timeot: 3s\n")
     wrong = suite.cli("function", "deploy", str(folder))
     checks.equal("a misspelt manifest is refused", wrong.returncode, 1)
     checks.contains("with file and line", wrong.stderr, "penstock.yaml:")
+
+
+def breaks_and_is_mended(suite, api, checks, folder):
+    """A version that does not start is FAILED with the reason, and the next is its own."""
+    good = (folder / "main.py").read_text()
+    (folder / "main.py").write_text("print('looking for it')\nimport no_such_module\n" + good)
+    broken = suite.cli("function", "deploy", str(folder))
+    checks.equal("a version that does not start fails the deploy", broken.returncode, 1)
+    checks.contains("as stored", broken.stdout, '"shop" updated (FAILED, version 3)')
+    checks.contains("with the reason", broken.stderr, "No module named 'no_such_module'")
+    checks.contains("and the log", broken.stderr, "looking for it")
+    seen = api.get("functions", "shop").json()
+    checks.equal("the state is the function's", seen["state"], "FAILED")
+    checks.contains("with its reason", seen["stateReason"], "no_such_module")
+    listed = suite.cli("function", "list")
+    checks.contains("in the list too", listed.stdout, "FAILED: ModuleNotFoundError")
+    (folder / "main.py").write_text(good + "# mended\n")
+    mended = suite.cli("function", "deploy", str(folder))
+    checks.contains("the next one starts", mended.stdout, "updated (READY, version 4)")
+    versions = suite.cli("function", "versions", "shop").stdout
+    checks.equal(
+        "each version has its state",
+        [line.split()[:2] for line in versions.splitlines()[1:]],
+        [["4", "READY"], ["3", "FAILED"], ["2", "READY"], ["1", "READY"]],
+    )
+    unwaited = suite.cli("function", "deploy", str(folder), "--no-wait")
+    checks.contains("nothing to wait for", unwaited.stdout, "unchanged (READY, version 4)")
 
 
 def compile_example(source, folder, program):

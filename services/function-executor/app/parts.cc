@@ -54,6 +54,14 @@ JqPoolOptions JqOptionsOf(const Config& config) {
   return options;
 }
 
+StartOutcome ProcessesAreOff() {
+  return {FunctionError{
+              .category = ErrorCategory::kSystem,
+              .type = "Disabled",
+              .message = "process functions are switched off on the executor (process.enabled)"},
+          {}};
+}
+
 // From 0 to below 1. Thread-safe.
 double Random() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
@@ -142,8 +150,24 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
           [this](const std::vector<StepSpec>& of_space, const FunctionSpec& function) {
             return middleware.Build(of_space, function);
           }),
-      watcher({.address = config.function_manager_address, .peer_auth = peer_auth}, registry,
-              timers),
+      deployment_client(config.function_manager_address, peer_auth),
+      deployments({.start =
+                       [this](std::shared_ptr<const FunctionSpec> function,
+                              std::function<void(StartOutcome)> done) {
+                         if (!process) return done(ProcessesAreOff());
+                         process->TryStart(std::move(function), std::move(done));
+                       },
+                   .report =
+                       [this](const DeploymentReport& report,
+                              std::function<void(absl::StatusOr<bool>)> done) {
+                         deployment_client.Report(report, std::move(done));
+                       },
+                   .timers = &timers}),
+      watcher({.address = config.function_manager_address,
+               .peer_auth = peer_auth,
+               .on_updates = [this](const std::vector<FunctionUpdate>& updates,
+                                    bool is_snapshot) { deployments.Apply(updates, is_snapshot); }},
+              registry, timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),
       ids(instance, shared.clock),
       schema_pool({.name = "schema", .threads = 2, .queue_max = kSchemaQueueMax}),
@@ -200,10 +224,12 @@ bool App::Parts::Stop(std::chrono::milliseconds deadline) {
   if (host) host->Stop(left());
   is_clean = is_clean && invoker.running() == 0;
   watcher.Stop();
+  deployments.Stop();
   if (peers) peers->Stop();
   invoker.CancelAll();
   http_driver.Stop();
   if (process) process->Stop();
+  deployment_client.Stop();
   jq.Stop();
   middleware_services.Stop();
   client->Stop();

@@ -24,6 +24,7 @@
 #include "services/function-executor/app/call_metrics.h"
 #include "services/function-executor/app/process_user.h"
 #include "services/function-executor/domain/broker_fence.h"
+#include "services/function-executor/domain/deployments.h"
 #include "services/function-executor/domain/epoch_guard.h"
 #include "services/function-executor/domain/invoker.h"
 #include "services/function-executor/domain/middleware/catalog.h"
@@ -34,6 +35,7 @@
 #include "services/function-executor/middleware/grpc/service_clients.h"
 #include "services/function-executor/middleware/transform/jq_pool.h"
 #include "services/function-executor/queue/broker_invocation_queue.h"
+#include "services/function-executor/registry/deployment_client.h"
 #include "services/function-executor/registry/function_watcher.h"
 #include "services/function-executor/registry/source_client.h"
 #include "services/function-executor/storage/sqlite_execution_store.h"
@@ -85,6 +87,8 @@ struct App::Parts {
   ServiceClients middleware_services;
   MiddlewareCatalog middleware;
   FunctionRegistry registry;
+  DeploymentClient deployment_client;
+  Deployments deployments;
   FunctionWatcher watcher;
   ExecutionJournal journal;
   ExecutionIds ids;

@@ -23,13 +23,15 @@
 
 namespace penstock::executor {
 
-// A change of one function. `spec` is null when it is gone, or cannot be called yet.
+// A change of one function. `spec` is null when it is gone.
 struct FunctionUpdate {
   std::string space;
   std::string id;
   std::string uid;
   std::int64_t version = 0;
   std::shared_ptr<const FunctionSpec> spec;
+  // True when no executor has started the version yet.
+  bool is_unproven = false;
   // True for a version that is kept beside the newest: it says nothing of what follows.
   bool is_older_version = false;
   std::vector<TrafficShare> traffic{};  // Empty: the newest version gets all calls.

@@ -1,18 +1,20 @@
 #include "services/function-executor/queue/broker_invocation_queue.h"
 
-#include <fmt/format.h>
 #include <penstock/internal/v1/async_invocation.pb.h>
 
 #include <chrono>
 #include <utility>
-
-#include "libs/rpc/unary_call.h"
 
 namespace penstock::executor {
 namespace {
 
 namespace pb = internal::v1;
 
+constexpr char kEnqueueInvocation[] =
+    "/penstock.internal.v1.AsyncInvocationService/EnqueueInvocation";
+constexpr char kFindInvocation[] = "/penstock.internal.v1.AsyncInvocationService/FindInvocation";
+constexpr char kCancelInvocation[] =
+    "/penstock.internal.v1.AsyncInvocationService/CancelInvocation";
 // Somebody waits for it. Long enough to find a broker again that was just restarted.
 constexpr std::chrono::milliseconds kTimeout{5'000};
 
@@ -64,43 +66,11 @@ InvocationQueue::Whereabouts FromProto(const pb::FindInvocationResponse& message
 
 BrokerInvocationQueue::BrokerInvocationQueue(std::string address,
                                              std::shared_ptr<const rpc::PeerAuth> peer_auth)
-    : channel_(std::move(address)), peer_auth_(std::move(peer_auth)) {}
-
-template <typename Response, typename Request>
-void BrokerInvocationQueue::Call(const char* method, const Request& request,
-                                 std::function<void(absl::StatusOr<Response>)> done) {
-  const auto unreachable = [address = channel_.address()](const absl::Status& status) {
-    return absl::UnavailableError(
-        fmt::format("the event-broker at {} (event_broker.address) cannot be reached: {}", address,
-                    std::string(status.message())));
-  };
-  const auto channel = channel_.Get();
-  if (!channel.ok()) return done(unreachable(channel.status()));
-  {
-    std::unique_lock lock(calls_->mutex);
-    if (calls_->stopped) {
-      lock.unlock();
-      return done(absl::UnavailableError("the executor is stopping"));
-    }
-    ++calls_->running;
-  }
-  rpc::CallOptions options;
-  options.timeout = kTimeout;
-  options.wait_for_ready = true;
-  options.peer_auth = peer_auth_;
-  options.cancellation = cancellation_;
-  rpc::CallUnary<Response>(
-      *channel, std::string("/penstock.internal.v1.AsyncInvocationService/") + method, request,
-      options,
-      [done = std::move(done), unreachable, calls = calls_](absl::StatusOr<Response> response,
-                                                            const rpc::ResponseMetadata&) {
-        const bool is_away = absl::IsDeadlineExceeded(response.status());
-        is_away ? done(unreachable(response.status())) : done(std::move(response));
-        const std::lock_guard lock(calls->mutex);
-        --calls->running;
-        calls->ended.notify_all();
-      });
-}
+    : calls_({.address = std::move(address),
+              .peer = "the event-broker",
+              .setting = "event_broker.address",
+              .timeout = kTimeout,
+              .peer_auth = std::move(peer_auth)}) {}
 
 void BrokerInvocationQueue::Enqueue(Order order, std::function<void(absl::StatusOr<Queued>)> done) {
   pb::EnqueueInvocationRequest request;
@@ -109,11 +79,11 @@ void BrokerInvocationQueue::Enqueue(Order order, std::function<void(absl::Status
   for (const Lane& lane : order.lanes) Fill(lane, request.add_lanes());
   request.set_callback(order.has_callback);
   using Response = pb::EnqueueInvocationResponse;
-  Call<Response>("EnqueueInvocation", request,
-                 [done = std::move(done)](const absl::StatusOr<Response>& response) {
-                   if (!response.ok()) return done(response.status());
-                   done(Queued{response->delivery_id(), response->duplicate()});
-                 });
+  calls_.Call<Response>(kEnqueueInvocation, request,
+                        [done = std::move(done)](const absl::StatusOr<Response>& response) {
+                          if (!response.ok()) return done(response.status());
+                          done(Queued{response->delivery_id(), response->duplicate()});
+                        });
 }
 
 void BrokerInvocationQueue::Find(const std::string& space, const std::string& delivery_id,
@@ -122,10 +92,10 @@ void BrokerInvocationQueue::Find(const std::string& space, const std::string& de
   request.set_space(space);
   request.set_delivery_id(delivery_id);
   using Response = pb::FindInvocationResponse;
-  Call<Response>("FindInvocation", request,
-                 [done = std::move(done)](const absl::StatusOr<Response>& response) {
-                   response.ok() ? done(FromProto(*response)) : done(response.status());
-                 });
+  calls_.Call<Response>(kFindInvocation, request,
+                        [done = std::move(done)](const absl::StatusOr<Response>& response) {
+                          response.ok() ? done(FromProto(*response)) : done(response.status());
+                        });
 }
 
 void BrokerInvocationQueue::Cancel(const std::string& space, const std::string& delivery_id,
@@ -134,22 +104,12 @@ void BrokerInvocationQueue::Cancel(const std::string& space, const std::string& 
   request.set_space(space);
   request.set_delivery_id(delivery_id);
   using Response = pb::CancelInvocationResponse;
-  Call<Response>(
-      "CancelInvocation", request,
+  calls_.Call<Response>(
+      kCancelInvocation, request,
       [done = std::move(done)](const absl::StatusOr<Response>& response) {
         if (!response.ok()) return done(response.status());
         done(Cancelled{response->function(), response->in_flight(), response->attempts()});
       });
-}
-
-void BrokerInvocationQueue::Stop() {
-  {
-    const std::lock_guard lock(calls_->mutex);
-    calls_->stopped = true;
-  }
-  cancellation_->Cancel();
-  std::unique_lock lock(calls_->mutex);
-  calls_->ended.wait(lock, [this] { return calls_->running == 0; });
 }
 
 }  // namespace penstock::executor

@@ -1,15 +1,12 @@
 // The queue of invocations in the event-broker.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "libs/rpc/cancellation.h"
-#include "libs/rpc/channel.h"
 #include "libs/rpc/peer_auth.h"
+#include "libs/rpc/unary_calls.h"
 #include "services/function-executor/ports/invocation_queue.h"
 
 namespace penstock::executor {
@@ -27,25 +24,10 @@ class BrokerInvocationQueue final : public InvocationQueue {
               std::function<void(absl::StatusOr<Cancelled>)> done) override;
 
   // Refuses new calls, and cancels and waits for those under way. Idempotent, blocks.
-  void Stop();
+  void Stop() { calls_.Stop(); }
 
  private:
-  // Shared with calls, whose ends may be the last to touch it.
-  struct Calls {
-    std::mutex mutex;
-    std::condition_variable ended;
-    int running = 0;
-    bool stopped = false;
-  };
-
-  template <typename Response, typename Request>
-  void Call(const char* method, const Request& request,
-            std::function<void(absl::StatusOr<Response>)> done);
-
-  rpc::LazyChannel channel_;
-  const std::shared_ptr<const rpc::PeerAuth> peer_auth_;
-  const std::shared_ptr<rpc::Cancellation> cancellation_ = std::make_shared<rpc::Cancellation>();
-  const std::shared_ptr<Calls> calls_ = std::make_shared<Calls>();
+  rpc::UnaryCalls calls_;
 };
 
 }  // namespace penstock::executor

@@ -115,10 +115,9 @@ absl::StatusOr<FunctionUpdate> FunctionFromProto(const internal::v1::FunctionCha
   }
   ASSIGN_OR_RETURN(update.space_middleware, StepsOf(change.space_middleware()));
   update.kept.assign(change.kept_versions().begin(), change.kept_versions().end());
-  const bool is_callable =
-      !change.deleted() && function.driver_case() != pb::Function::DRIVER_NOT_SET &&
-      function.state() != pb::Function::DEPLOYING && function.state() != pb::Function::FAILED;
-  if (!is_callable) return update;
+  if (change.deleted() || function.driver_case() == pb::Function::DRIVER_NOT_SET) return update;
+  update.is_unproven =
+      function.state() == pb::Function::DEPLOYING || function.state() == pb::Function::FAILED;
   auto spec = std::make_shared<FunctionSpec>();
   spec->space = name.space;
   spec->id = name.id;

@@ -115,9 +115,13 @@ class FunctionWatcher::Watch : public std::enable_shared_from_this<Watch> {
       delay_ = options_.delay_initial;
     }
     if (message.snapshot_begin()) snapshot_.emplace();
-    if (!snapshot_) return registry_.ApplyChanges(std::move(updates), message.revision());
+    if (!snapshot_) {
+      if (options_.on_updates) options_.on_updates(updates, false);
+      return registry_.ApplyChanges(std::move(updates), message.revision());
+    }
     std::move(updates.begin(), updates.end(), std::back_inserter(*snapshot_));
     if (!message.snapshot_end()) return;
+    if (options_.on_updates) options_.on_updates(*snapshot_, true);
     registry_.ApplySnapshot(*std::move(snapshot_), message.revision());
     snapshot_.reset();
   }

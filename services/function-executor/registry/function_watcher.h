@@ -1,8 +1,10 @@
 // Keeps the registry up to date from the function-manager.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/base/time.h"
 #include "libs/rpc/peer_auth.h"
@@ -15,6 +17,8 @@ struct FunctionWatcherOptions {
   // Of the function-manager: "host:port" or "inproc:function-manager".
   std::string address;
   std::shared_ptr<const rpc::PeerAuth> peer_auth;
+  // Is given what the registry is given, before it; may be null. Must not block.
+  std::function<void(const std::vector<FunctionUpdate>&, bool is_snapshot)> on_updates;
   // Between the end of a watch and the next: doubled from the first to the second while watches
   // bring nothing.
   Microseconds delay_initial{100'000};

@@ -78,15 +78,6 @@ pb::HttpDriver::Format ToProto(HttpFormat format) {
   return pb::HttpDriver::BINARY;
 }
 
-pb::Function::State ToProto(FunctionState state) {
-  switch (state) {
-    case FunctionState::kDeploying: return pb::Function::DEPLOYING;
-    case FunctionState::kReady: return pb::Function::READY;
-    case FunctionState::kFailed: return pb::Function::FAILED;
-  }
-  return pb::Function::STATE_UNSPECIFIED;
-}
-
 HttpDriver FromProto(const pb::HttpDriver& message) {
   HttpDriver http;
   http.url = message.url();
@@ -236,6 +227,15 @@ void SpecToProto(const FunctionSpec& spec, pb::Function* message) {
 }
 
 }  // namespace
+
+pb::Function::State ToProto(FunctionState state) {
+  switch (state) {
+    case FunctionState::kDeploying: return pb::Function::DEPLOYING;
+    case FunctionState::kReady: return pb::Function::READY;
+    case FunctionState::kFailed: return pb::Function::FAILED;
+  }
+  return pb::Function::STATE_UNSPECIFIED;
+}
 
 std::string StepsFromProto(const google::protobuf::RepeatedPtrField<pb::Middleware>& steps) {
   if (steps.empty()) return {};

@@ -23,6 +23,8 @@ SpecInput FromProto(const penstock::functions::v1::Function& message);
 // The whole function, with the defaults filled in.
 void ToProto(const Function& function, penstock::functions::v1::Function* message);
 
+penstock::functions::v1::Function::State ToProto(FunctionState state);
+
 // The steps as the domain has them: a JSON array, empty for none.
 std::string StepsFromProto(
     const google::protobuf::RepeatedPtrField<penstock::functions::v1::Middleware>& steps);

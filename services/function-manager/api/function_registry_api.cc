@@ -96,6 +96,27 @@ grpc::ServerUnaryReactor* FunctionRegistryApi::ReleaseFunctionReference(
                    });
 }
 
+grpc::ServerUnaryReactor* FunctionRegistryApi::ReportDeployment(
+    grpc::CallbackServerContext* context, const pb::ReportDeploymentRequest* request,
+    pb::ReportDeploymentResponse* response) {
+  return ServePeer(context, request, response, "ReportDeployment",
+                   [this](const pb::ReportDeploymentRequest& given,
+                          pb::ReportDeploymentResponse* answer, const CountedDone& done) {
+                     DeploymentReport report{given.function(), given.uid(), given.version(),
+                                             FunctionState::kDeploying, given.reason()};
+                     if (given.state() == v1::Function::READY) report.state = FunctionState::kReady;
+                     if (given.state() == v1::Function::FAILED)
+                       report.state = FunctionState::kFailed;
+                     deployments_.Report(
+                         std::move(report),
+                         [answer, done](const absl::StatusOr<FunctionState>& state) {
+                           if (!state.ok()) return done(state.status());
+                           answer->set_state(ToProto(*state));
+                           done(absl::OkStatus());
+                         });
+                   });
+}
+
 grpc::ServerUnaryReactor* FunctionRegistryApi::ReconcileFunctionReferences(
     grpc::CallbackServerContext* context, const pb::ReconcileFunctionReferencesRequest* request,
     pb::ReconcileFunctionReferencesResponse* response) {

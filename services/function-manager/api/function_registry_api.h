@@ -8,19 +8,22 @@
 #include "penstock/internal/v1/registry_service.grpc.pb.h"
 #include "services/function-manager/api/call_metrics.h"
 #include "services/function-manager/domain/change_feed.h"
+#include "services/function-manager/domain/deployment_keeper.h"
 #include "services/function-manager/domain/reference_keeper.h"
 #include "services/function-manager/ports/secret_cipher.h"
 
 namespace penstock::functions {
 
-// Serves FunctionRegistryService to callers with the peer credential. Thread-safe; `keeper`, `feed`
-// and `metrics` must outlive the server.
+// Serves FunctionRegistryService to callers with the peer credential. Thread-safe; `keeper`,
+// `deployments`, `feed` and `metrics` must outlive the server.
 class FunctionRegistryApi final
     : public penstock::internal::v1::FunctionRegistryService::CallbackService {
  public:
-  FunctionRegistryApi(ReferenceKeeper& keeper, ChangeFeed& feed, const SecretCipher& cipher,
-                      CallMetrics& metrics, std::shared_ptr<const rpc::PeerAuth> peer_auth)
+  FunctionRegistryApi(ReferenceKeeper& keeper, DeploymentKeeper& deployments, ChangeFeed& feed,
+                      const SecretCipher& cipher, CallMetrics& metrics,
+                      std::shared_ptr<const rpc::PeerAuth> peer_auth)
       : keeper_(keeper),
+        deployments_(deployments),
         feed_(feed),
         cipher_(cipher),
         metrics_(metrics),
@@ -37,6 +40,10 @@ class FunctionRegistryApi final
       grpc::CallbackServerContext* context,
       const penstock::internal::v1::ReleaseFunctionReferenceRequest* request,
       penstock::internal::v1::ReleaseFunctionReferenceResponse* response) override;
+  grpc::ServerUnaryReactor* ReportDeployment(
+      grpc::CallbackServerContext* context,
+      const penstock::internal::v1::ReportDeploymentRequest* request,
+      penstock::internal::v1::ReportDeploymentResponse* response) override;
   grpc::ServerUnaryReactor* ReconcileFunctionReferences(
       grpc::CallbackServerContext* context,
       const penstock::internal::v1::ReconcileFunctionReferencesRequest* request,
@@ -50,6 +57,7 @@ class FunctionRegistryApi final
                                       Response* response, std::string_view rpc, Handler handler);
 
   ReferenceKeeper& keeper_;
+  DeploymentKeeper& deployments_;
   ChangeFeed& feed_;
   const SecretCipher& cipher_;
   CallMetrics& metrics_;

@@ -77,9 +77,10 @@ struct App::Parts {
         middleware(store, shared.clock, spaces, &programs),
         sources(store, *source_files, shared.clock, spaces, config.sources_grace),
         keeper(store, spaces),
+        deployments(store),
         calls(shared.metrics),
         manager(catalog, traffic, secrets, middleware, sources, source_pool, calls, peer_auth),
-        registry(keeper, feed, *cipher, calls, peer_auth),
+        registry(keeper, deployments, feed, *cipher, calls, peer_auth),
         function_gauge(shared.metrics.GaugeCallback(
             "penstock_functions_functions", "Functions that are stored.",
             [this] { return static_cast<double>(store.Count()); })),
@@ -111,6 +112,7 @@ struct App::Parts {
   SpaceMiddlewareCatalog middleware;
   SourceKeeper sources;
   ReferenceKeeper keeper;
+  DeploymentKeeper deployments;
   CallMetrics calls;
   FunctionManagerApi manager;
   FunctionRegistryApi registry;

@@ -49,6 +49,11 @@ std::vector<NamedSecret> SecretsNamedBy(const FunctionSpec& spec) {
   return named;
 }
 
+FunctionState StateOfNew(const FunctionSpec& spec) {
+  return std::holds_alternative<ProcessDriver>(spec.driver) ? FunctionState::kDeploying
+                                                            : FunctionState::kReady;
+}
+
 std::string Function::Etag() const {
   if (uid.empty() || is_version) return {};
   return Sha256Hex(fmt::format("{}:{}", uid, generation)).substr(0, 16);

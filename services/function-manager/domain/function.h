@@ -156,6 +156,9 @@ std::vector<NamedSecret> SecretsNamedBy(const FunctionSpec& spec);
 
 enum class FunctionState : std::uint8_t { kDeploying, kReady, kFailed };
 
+// That of a version that was just made.
+FunctionState StateOfNew(const FunctionSpec& spec);
+
 // A version's share of the calls by the function's name.
 struct TrafficTarget {
   std::int64_t version = 0;

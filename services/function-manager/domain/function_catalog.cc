@@ -122,6 +122,7 @@ absl::StatusOr<Function> FunctionCatalog::PlanCreate(FunctionReader& reader,
   function.update_time = function.create_time;
   function.creator = principal;
   function.spec = spec;
+  function.state = StateOfNew(spec);
   return function;
 }
 
@@ -246,6 +247,8 @@ absl::StatusOr<FunctionCatalog::Plan> FunctionCatalog::PlanUpdate(
   plan.archive = NewArchive(changed, &plan.function.spec);
   RETURN_IF_ERROR(CheckWeightedTargets(reader, name, changed));
   plan.function.spec = std::move(changed);
+  plan.function.state = StateOfNew(plan.function.spec);
+  plan.function.state_reason.clear();
   ++plan.function.version;
   ++plan.function.generation;
   plan.function.update_time = clock_.Wall();

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "libs/base/utf8.h"
+
 namespace penstock::functions {
 namespace {
 
@@ -19,9 +21,7 @@ bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0
 
 std::string Quoted(std::string_view text) {
   if (text.size() <= kQuotedBytesMax) return fmt::format("\"{}\"", text);
-  std::size_t end = kQuotedBytesMax;
-  while (end > 0 && IsContinuation(text[end])) --end;
-  return fmt::format("\"{}…\"", text.substr(0, end));
+  return fmt::format("\"{}…\"", CutUtf8(text, kQuotedBytesMax));
 }
 
 std::size_t CharacterCount(std::string_view utf8) {

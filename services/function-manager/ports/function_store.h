@@ -145,6 +145,10 @@ class FunctionWriter : public FunctionReader {
   // Stores traffic, aliases and generation of a function that exists, without a new version, and
   // sets its `revision` to the next one.
   virtual absl::Status Save(Function& function) = 0;
+  // Changes the state of a version, and nothing else: gives no revision. A version that is not
+  // stored is left so.
+  virtual absl::Status SetState(const std::string& uid, std::int64_t version, FunctionState state,
+                                const std::string& reason) = 0;
   // Removes versions, of which none may be the newest. Part of a change: gives no revision.
   virtual absl::Status RemoveVersions(const Function& function,
                                       const std::vector<std::int64_t>& versions) = 0;

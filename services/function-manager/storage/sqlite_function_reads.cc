@@ -14,7 +14,7 @@ namespace {
 // What VersionOf reads, in its order; `f` is the function, `v` the version.
 #define PENSTOCK_VERSION_COLUMNS                                                           \
   "f.space, f.id, f.uid, v.version, v.revision, f.create_time, v.update_time, f.creator, " \
-  "f.state, f.state_reason, v.metadata, v.spec"
+  "v.state, v.state_reason, v.metadata, v.spec"
 // What FunctionOf reads besides.
 #define PENSTOCK_CURRENT_FUNCTIONS                                                              \
   "SELECT " PENSTOCK_VERSION_COLUMNS                                                            \

@@ -52,6 +52,8 @@ class SqliteFunctionSession final : public FunctionWriter {
 
   absl::Status Put(Function& function) override;
   absl::Status Save(Function& function) override;
+  absl::Status SetState(const std::string& uid, std::int64_t version, FunctionState state,
+                        const std::string& reason) override;
   absl::Status RemoveVersions(const Function& function,
                               const std::vector<std::int64_t>& versions) override;
   absl::StatusOr<std::int64_t> Remove(const FunctionName& name) override;

@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::int32_t kApplicationId = 0x50'53'46'4D;  // "PSFM"
 
-// A version is stored once and never changed; `functions` says which one is current. A function's
-// revision is that of its last change; `deletions` has those of functions that are gone, the newest
-// ones only. Together they are the change feed.
+// A version is stored once and never changed, but for its state; `functions` says which one is
+// current. A function's revision is that of its last change; `deletions` has those of functions
+// that are gone, the newest ones only. Together they are the change feed.
 constexpr char kMigration1[] = R"sql(
 CREATE TABLE counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE functions (
@@ -103,6 +103,14 @@ CREATE TABLE space_middleware (
   steps TEXT NOT NULL) WITHOUT ROWID;
 )sql";
 
+// Each version has a state of its own: 0 deploying, 1 ready, 2 failed. Those that were there run.
+constexpr char kMigrationStates[] = R"sql(
+ALTER TABLE versions ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE versions ADD COLUMN state_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE functions DROP COLUMN state;
+ALTER TABLE functions DROP COLUMN state_reason;
+)sql";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteFunctionStore>> SqliteFunctionStore::Open(Options options,
@@ -116,9 +124,9 @@ absl::Status SqliteFunctionStore::Init(const Clock& clock) {
   sqlite::Database::Options options;
   options.open.path = options_.path;
   options.open.synchronous = sqlite::Synchronous::kFull;
-  options.schema = {
-      .application_id = kApplicationId,
-      .migrations = {kMigration1, kMigration2, kMigration3, kMigrationSpaceMiddleware}};
+  options.schema = {.application_id = kApplicationId,
+                    .migrations = {kMigration1, kMigration2, kMigration3, kMigrationSpaceMiddleware,
+                                   kMigrationStates}};
   options.writer.name = "fm-writer";
   options.readers.name = "fm-reader";
   options.readers.connections = 2;

@@ -22,20 +22,20 @@ absl::Status SqliteFunctionSession::Put(Function& function) {
   ASSIGN_OR_RETURN(const bool exists, Exists(function.name));
   ASSIGN_OR_RETURN(function.revision, NextRevision());
   RETURN_IF_ERROR(connection_.Run(
-      "INSERT INTO versions (uid, version, revision, update_time, metadata, spec) "
-      "VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT INTO versions (uid, version, revision, update_time, metadata, spec, state, "
+      "state_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       function.uid, function.version, function.revision, ToUnixMicros(function.update_time),
-      StringsToJson(function.spec.metadata), SpecToJson(function.spec)));
+      StringsToJson(function.spec.metadata), SpecToJson(function.spec),
+      static_cast<std::int64_t>(function.state), function.state_reason));
   RETURN_IF_ERROR(connection_.Run(
-      "INSERT INTO functions (space, id, uid, version, revision, create_time, creator, state, "
-      "state_reason, generation, traffic, aliases) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "INSERT INTO functions (space, id, uid, version, revision, create_time, creator, "
+      "generation, traffic, aliases) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT (space, id) DO UPDATE SET uid = excluded.uid, version = excluded.version, "
       "revision = excluded.revision, create_time = excluded.create_time, "
-      "creator = excluded.creator, state = excluded.state, state_reason = excluded.state_reason, "
-      "generation = excluded.generation, traffic = excluded.traffic, aliases = excluded.aliases",
+      "creator = excluded.creator, generation = excluded.generation, traffic = excluded.traffic, "
+      "aliases = excluded.aliases",
       function.name.space, function.name.id, function.uid, function.version, function.revision,
-      ToUnixMicros(function.create_time), function.creator,
-      static_cast<std::int64_t>(function.state), function.state_reason, function.generation,
+      ToUnixMicros(function.create_time), function.creator, function.generation,
       TrafficToJson(function.traffic), AliasesToJson(function.aliases)));
   if (!exists) ++count_change_;
   return absl::OkStatus();
@@ -47,6 +47,13 @@ absl::Status SqliteFunctionSession::Save(Function& function) {
       "UPDATE functions SET revision = ?, generation = ?, traffic = ?, aliases = ? WHERE uid = ?",
       function.revision, function.generation, TrafficToJson(function.traffic),
       AliasesToJson(function.aliases), function.uid);
+}
+
+absl::Status SqliteFunctionSession::SetState(const std::string& uid, std::int64_t version,
+                                             FunctionState state, const std::string& reason) {
+  return connection_.Run(
+      "UPDATE versions SET state = ?, state_reason = ? WHERE uid = ? AND version = ?",
+      static_cast<std::int64_t>(state), reason, uid, version);
 }
 
 absl::Status SqliteFunctionSession::RemoveVersions(const Function& function,

@@ -9,6 +9,7 @@
 #include "libs/base/ids.h"
 #include "libs/cloudevents/http_binding.h"
 #include "libs/http/url.h"
+#include "libs/rpc/server_unary.h"
 
 namespace penstock::executor {
 
@@ -97,6 +98,30 @@ grpc::ServerWriteReactor<ipb::WatchFunctionsResponse>* FakeManager::WatchFunctio
       });
 }
 
+grpc::ServerUnaryReactor* FakeManager::ReportDeployment(grpc::CallbackServerContext* context,
+                                                        const ipb::ReportDeploymentRequest* request,
+                                                        ipb::ReportDeploymentResponse* response) {
+  return rpc::ServeUnary(
+      context, request, response,
+      [this](const ipb::ReportDeploymentRequest& given, ipb::ReportDeploymentResponse* answer,
+             rpc::CallContext& call, const rpc::ServerDone& done) {
+        if (const absl::Status peer = peer_auth_->Check(call); !peer.ok()) {
+          return done(peer);
+        }
+        answer->set_state(given.state());
+        {
+          const std::lock_guard lock(mutex_);
+          reports_.push_back(given);
+        }
+        done(absl::OkStatus());
+      });
+}
+
+std::vector<ipb::ReportDeploymentRequest> FakeManager::reports() const {
+  const std::lock_guard lock(mutex_);
+  return reports_;
+}
+
 std::int64_t FakeManager::PutQuietly(const std::string& id, functions::v1::Function function) {
   const std::lock_guard lock(mutex_);
   ipb::FunctionChange& change = changes_[id];
@@ -105,7 +130,9 @@ std::int64_t FakeManager::PutQuietly(const std::string& id, functions::v1::Funct
   function.set_name("spaces/default/functions/" + id);
   function.set_uid(uid);
   function.set_version(version);
-  function.set_state(functions::v1::Function::READY);
+  if (function.state() == functions::v1::Function::STATE_UNSPECIFIED) {
+    function.set_state(functions::v1::Function::READY);
+  }
   change.set_revision(++revision_);
   change.set_deleted(false);
   *change.mutable_function() = std::move(function);

@@ -53,7 +53,12 @@ class FakeManager final : public ipb::FunctionRegistryService::CallbackService {
   grpc::ServerWriteReactor<ipb::WatchFunctionsResponse>* WatchFunctions(
       grpc::CallbackServerContext* context, const ipb::WatchFunctionsRequest* request) override;
 
-  // Announces a function in space `default`; returns the revision.
+  grpc::ServerUnaryReactor* ReportDeployment(grpc::CallbackServerContext* context,
+                                             const ipb::ReportDeploymentRequest* request,
+                                             ipb::ReportDeploymentResponse* response) override;
+
+  // Announces a function in space `default`; returns the revision. It is READY unless it has a
+  // state.
   std::int64_t Put(const std::string& id, functions::v1::Function function);
   // What goes with announcements of the function from now on.
   void SetSecret(const std::string& id, const ipb::ResolvedSecret& secret);
@@ -68,6 +73,8 @@ class FakeManager final : public ipb::FunctionRegistryService::CallbackService {
   std::string inproc_address() const { return "inproc:" + name_; }
   // What the watches so far began from.
   std::vector<std::int64_t> from_revisions() const;
+  // What executors said of versions.
+  std::vector<ipb::ReportDeploymentRequest> reports() const;
 
  private:
   using Stream = rpc::ServerStream<ipb::WatchFunctionsResponse>;
@@ -81,6 +88,7 @@ class FakeManager final : public ipb::FunctionRegistryService::CallbackService {
   std::map<std::string, ipb::FunctionChange> changes_;  // The last of each function.
   std::map<std::shared_ptr<Stream>, std::int64_t> streams_;
   std::vector<std::int64_t> from_revisions_;
+  std::vector<ipb::ReportDeploymentRequest> reports_;
   int port_ = 0;
   std::unique_ptr<rpc::ServerHost> host_;
 };

@@ -85,5 +85,31 @@ TEST_P(RegistryTest, AChangedFunctionRunsItsNewVersion) {
   EXPECT_EQ(response.function_version(), 2);
 }
 
+TEST_P(RegistryTest, SaysOfEachNewVersionWhetherItStarts) {
+  functions::v1::Function good = Python("def handle(ctx, p): return 1\n");
+  good.set_state(functions::v1::Function::DEPLOYING);
+  functions::v1::Function bad = Python("import no_such_module\n");
+  bad.set_state(functions::v1::Function::FAILED);
+  manager_->Put("good", good);
+  StartNode();
+  manager_->Put("bad", bad);
+  manager_->Put("known", Python("def handle(ctx, p): return 1\n"));
+  ASSERT_TRUE(Eventually([&] { return manager_->reports().size() >= 2; }));
+  const auto find = [&](const std::string& id) {
+    ipb::ReportDeploymentRequest found;
+    for (const auto& report : manager_->reports()) {
+      if (report.function() == "spaces/default/functions/" + id) found = report;
+    }
+    return found;
+  };
+  EXPECT_EQ(find("good").state(), functions::v1::Function::READY);
+  EXPECT_EQ(find("good").version(), 1);
+  EXPECT_NE(find("good").uid(), "");
+  EXPECT_EQ(find("bad").state(), functions::v1::Function::FAILED);
+  EXPECT_NE(find("bad").reason().find("no_such_module"), std::string::npos);
+  EXPECT_EQ(find("known").version(), 0) << "what runs somewhere needs no start";
+  EXPECT_TRUE(InvokeStatus("good").ok());
+}
+
 }  // namespace
 }  // namespace penstock::executor

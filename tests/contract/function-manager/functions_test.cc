@@ -38,7 +38,7 @@ TEST_P(FunctionManagerTest, CreatesAndReadsAFunctionWithItsDefaults) {
   const auto made = Create("greet", function, &revision);
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_EQ(made->name(), "spaces/default/functions/greet");
-  EXPECT_EQ(made->state(), pb::Function::READY);
+  EXPECT_EQ(made->state(), pb::Function::DEPLOYING);
   EXPECT_EQ(made->version(), 1);
   EXPECT_EQ(made->uid().size(), 36U);
   EXPECT_FALSE(made->etag().empty());
@@ -338,6 +338,39 @@ TEST_P(FunctionManagerTest, TakesNoSecretWithoutAKeyAndSaysWhatToDo) {
   pb::GetSecretRequest get;
   get.set_name("spaces/default/secrets/db");
   EXPECT_EQ(Call(*manager_, &Manager::GetSecret, get).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(FunctionManagerTest, AProcessFunctionIsReadyWhenAnExecutorSaysThatItStarts) {
+  const auto made = Create("f", Python());
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->state(), pb::Function::DEPLOYING);
+  pbi::ReportDeploymentRequest report;
+  report.set_function(NameOf("f"));
+  report.set_uid(made->uid());
+  report.set_version(1);
+  report.set_state(pb::Function::FAILED);
+  report.set_reason("ImportError: no module");
+  const auto send = [&](const auto& prepare) {
+    return Call(*registry_, &pbi::FunctionRegistryService::Stub::ReportDeployment, report, prepare);
+  };
+  EXPECT_EQ(send([](grpc::ClientContext&) {}).status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(send(AsPeer())->state(), pb::Function::FAILED);
+  EXPECT_EQ(Get("f")->state(), pb::Function::FAILED);
+  EXPECT_EQ(Get("f")->state_reason(), "ImportError: no module");
+  EXPECT_EQ(Get("f")->etag(), made->etag()) << "what was read can still be changed";
+  report.set_state(pb::Function::READY);
+  EXPECT_EQ(send(AsPeer())->state(), pb::Function::READY);
+  Restart();
+  EXPECT_EQ(Get("f")->state(), pb::Function::READY);
+  EXPECT_EQ(Get("f")->state_reason(), "");
+  report.set_version(2);
+  EXPECT_EQ(send(AsPeer()).status().code(), absl::StatusCode::kNotFound);
+
+  pb::UpdateFunctionRequest update;
+  *update.mutable_function() = Python("def handle(c, p): return 1\n");
+  update.mutable_function()->set_name(NameOf("f"));
+  EXPECT_EQ(Update(update)->state(), pb::Function::DEPLOYING) << "a version of its own";
+  EXPECT_EQ(Get("f@1")->state(), pb::Function::READY);
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ class Watch {
         EXPECT_FALSE(change.function().has_http());
         known.erase(change.function().name());
       } else {
-        EXPECT_EQ(change.function().state(), pb::Function::READY);
+        EXPECT_EQ(change.function().state(),
+                  change.function().has_process() ? pb::Function::DEPLOYING : pb::Function::READY);
         known[change.function().name()] = change.function().version();
       }
     }

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "libs/archive/pack.h"
@@ -25,11 +27,15 @@ namespace fs = std::filesystem;
 namespace pb = functions::v1;
 
 constexpr char kManifest[] = "penstock.yaml";
+constexpr std::chrono::milliseconds kWaitInterval{100};
+// Of waiting until it runs, without --timeout: fetching its source and starting it are shorter.
+constexpr std::chrono::milliseconds kWaitLimit{60'000};
 constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
 
 struct Options {
   std::string folder;
   bool is_dry_run = false;
+  bool is_waiting = true;
 };
 
 // A file that goes with this object.
@@ -182,6 +188,34 @@ absl::Status PrintDeployed(Context& context, const pb::Function& function, const
   return absl::OkStatus();
 }
 
+// The version that was deployed, when an executor has started it or could not.
+absl::StatusOr<pb::Function> WaitUntilDeployed(pb::Function function, Context& context) {
+  pb::GetFunctionRequest request;
+  request.set_name(fmt::format("{}@{}", function.name(), function.version()));
+  const MonotonicTime end = context.clock.Monotonic() + context.timeout.value_or(kWaitLimit);
+  while (function.state() == pb::Function::DEPLOYING && context.clock.Monotonic() < end) {
+    std::this_thread::sleep_for(kWaitInterval);
+    ASSIGN_OR_RETURN(const auto now, context.client().Call<pb::Function>(kGetFunction, request));
+    function.set_state(now.state());
+    function.set_state_reason(now.state_reason());
+  }
+  return function;
+}
+
+absl::Status CheckDeployed(const pb::Function& function) {
+  const std::string id = IdOf(function.name());
+  if (function.state() == pb::Function::FAILED) {
+    return absl::FailedPreconditionError(fmt::format("version {} of \"{}\" does not start: {}",
+                                                     function.version(), id,
+                                                     function.state_reason()));
+  }
+  if (function.state() != pb::Function::DEPLOYING) return absl::OkStatus();
+  return absl::DeadlineExceededError(
+      fmt::format("version {} of \"{}\" is stored, but no function-executor has started it yet: "
+                  "look again with `penstock function get {}`, or do not wait with --no-wait",
+                  function.version(), id, id));
+}
+
 absl::Status Deploy(const Options& options, Context& context) {
   std::string space;
   ASSIGN_OR_RETURN(const pb::Function wanted, ReadManifest(options.folder, context, &space));
@@ -204,12 +238,17 @@ absl::Status Deploy(const Options& options, Context& context) {
   update.mutable_update_mask()->add_paths("*");
   update.set_allow_missing(true);
   update.set_validate_only(options.is_dry_run);
-  ASSIGN_OR_RETURN(const auto deployed,
-                   context.client().Call<pb::Function>(kUpdateFunction, update));
+  ASSIGN_OR_RETURN(auto deployed, context.client().Call<pb::Function>(kUpdateFunction, update));
   const bool is_changed = !current.ok() || deployed.version() != current->version();
   const std::string_view done = !current.ok() ? "created" : is_changed ? "updated" : "unchanged";
   const std::string_view upload = is_uploaded ? "is there already" : "uploaded";
-  if (!options.is_dry_run) return PrintDeployed(context, deployed, source, done, upload);
+  if (!options.is_dry_run) {
+    if (options.is_waiting) {
+      ASSIGN_OR_RETURN(deployed, WaitUntilDeployed(deployed, context));
+    }
+    RETURN_IF_ERROR(PrintDeployed(context, deployed, source, done, upload));
+    return options.is_waiting ? CheckDeployed(deployed) : absl::OkStatus();
+  }
   return PrintDeployed(context, deployed, source,
                        is_changed ? fmt::format("would be {}", done) : "would be left as it is",
                        is_uploaded ? upload : "would be uploaded");
@@ -223,12 +262,17 @@ void AddDeployCommand(Cli& cli, CLI::App* function) {
       function, "deploy", "Makes a function of a folder with a penstock.yaml",
       "  penstock function deploy shop/\n"
       "  penstock function deploy shop/ --dry-run\n"
+      "It ends when an executor has started the function (or in 60s, or --timeout), and fails "
+      "with\n"
+      "the reason and the end of the function's log when that does not work.\n"
       "shop/penstock.yaml holds what `penstock apply` takes for a function, without its source:\n"
       "  name: shop\n"
       "  process: {runtime: python3, entry: main.py}\n"
       "  timeout: 5s\n"
       "  secrets: [db]");
   deploy->add_option("folder", options->folder, "the folder")->required();
+  deploy->add_flag("!--no-wait", options->is_waiting,
+                   "return without waiting until an executor has started it");
   deploy->add_flag("--dry-run", options->is_dry_run, "check everything and change nothing");
   cli.SetAction(deploy, [options](Context& context) { return Deploy(*options, context); });
 }

@@ -53,7 +53,9 @@ std::string TargetText(const pb::Function& function) {
 
 void AddRow(const pb::Function& function, WallTime now, Table& table) {
   std::string state = pb::Function::State_Name(function.state());
-  if (!function.state_reason().empty()) state += ": " + function.state_reason();
+  if (!function.state_reason().empty()) {
+    state += ": " + function.state_reason().substr(0, function.state_reason().find('\n'));
+  }
   table.AddRow({IdOf(function.name()), DriverText(function), state,
                 std::to_string(function.version()), AgeOf(function.create_time(), now),
                 TargetText(function)});

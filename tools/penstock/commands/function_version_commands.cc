@@ -89,7 +89,7 @@ absl::Status Versions(const Options& options, Context& context) {
   const Format format = context.FormatOr(Format::kTable);
   if (format != Format::kTable) return context.Print(all, format);
   ASSIGN_OR_RETURN(const pb::Function function, GetFunction(options, context));
-  Table table({"VERSION", "AGE", "TRAFFIC", "ALIASES", "DESCRIPTION"});
+  Table table({"VERSION", "STATE", "AGE", "TRAFFIC", "ALIASES", "DESCRIPTION"});
   for (const pb::Function& version : all.versions()) {
     const std::int64_t number = version.version();
     std::string traffic = function.traffic().empty() && number == function.version() ? "100%" : "";
@@ -100,8 +100,9 @@ absl::Status Versions(const Options& options, Context& context) {
     for (const auto& [alias, aliased] : function.aliases()) {
       if (aliased == number) aliases += (aliases.empty() ? "" : ",") + alias;
     }
-    table.AddRow({std::to_string(number), AgeOf(version.update_time(), context.clock.Wall()),
-                  traffic, aliases, version.description()});
+    table.AddRow({std::to_string(number), pb::Function::State_Name(version.state()),
+                  AgeOf(version.update_time(), context.clock.Wall()), traffic, aliases,
+                  version.description()});
   }
   context.Print(table, "no versions");
   return absl::OkStatus();

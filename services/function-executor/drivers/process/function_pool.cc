@@ -17,6 +17,7 @@ FunctionPool::FunctionPool(const PoolServices& services,
       program_(std::make_shared<Program>(services.options, function_)),
       on_ended_(std::move(on_ended)),
       idle_timer_(services.loop),
+      try_timer_(services.loop),
       kept_timer_(services.loop) {}
 
 FunctionPool::~FunctionPool() = default;
@@ -87,6 +88,45 @@ void FunctionPool::Submit(const std::shared_ptr<PendingCall>& call) {
   queue_.push_back(call);
   Schedule();
   AfterWork();
+}
+
+void FunctionPool::TryStart(std::function<void(StartOutcome)> done) {
+  tries_.push_back(std::move(done));
+  if (stopping_) {
+    EndTries({FunctionError{.category = ErrorCategory::kSystem,
+                            .type = "Unavailable",
+                            .message = "the executor is stopping"},
+              {}});
+  } else if (HasProvenWorker()) {
+    EndTries({});
+  } else if (CountUsable() == 0 && BackingOff()) {
+    EndTries({start_error_, {}});
+  } else if (CountUsable() == 0) {
+    idle_timer_.Cancel();
+    StartWorker();
+  } else if (CountStarting() == 0) {
+    WatchTries();
+  }
+  AfterWork();
+}
+
+bool FunctionPool::HasProvenWorker() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->proven(); });
+}
+
+void FunctionPool::WatchTries() {
+  if (tries_.empty()) return;
+  try_timer_.Set(services_.options.start_grace, [this] {
+    if (CountReady() > 0) return EndTries({});
+    EndTries(
+        {FunctionError{.type = "Crashed", .message = "the program ended with its first call"}, {}});
+  });
+}
+
+void FunctionPool::EndTries(const StartOutcome& outcome) {
+  try_timer_.Cancel();
+  for (const auto& done : std::exchange(tries_, {})) done(outcome);
 }
 
 void FunctionPool::Schedule() {
@@ -186,6 +226,7 @@ void FunctionPool::OnSpawned(const std::shared_ptr<Worker>& worker,
 
 void FunctionPool::StartFailed(FunctionError error, const Logs& logs) {
   if (stopping_) return;
+  EndTries({error, logs});
   start_error_ = error;
   // Several workers may fail for the same reason at the same time: that is one failure.
   if (!BackingOff()) {
@@ -273,6 +314,7 @@ void FunctionPool::Stop() {
                             .message = "the executor is stopping"};
   const std::deque<std::shared_ptr<PendingCall>> queued = std::exchange(queue_, {});
   for (const auto& call : queued) call->Fail(error);
+  EndTries({error, {}});
   for (const std::shared_ptr<Worker>& worker : workers_) {
     if (worker->call()) {
       worker->AbortCall(error);
@@ -303,6 +345,10 @@ void FunctionPool::AfterWork() {
     return;
   }
   ended_ = true;
+  EndTries({FunctionError{.category = ErrorCategory::kSystem,
+                          .type = "Unavailable",
+                          .message = "the version is not called any more"},
+            {}});
   idle_timer_.Cancel();
   kept_timer_.Cancel();
   // Behind the jobs of this pool and before those of a successor in the same folder. Should the

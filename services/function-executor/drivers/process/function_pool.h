@@ -45,6 +45,9 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   // Gives `call` up: it ends with `error`, and its worker with it.
   void Abort(const std::shared_ptr<PendingCall>& call, FunctionError error);
 
+  // Starts a worker unless one is ready, and calls `done` with what comes of it.
+  void TryStart(std::function<void(StartOutcome)> done);
+
   // Whether the function's workers_min are to run without calls.
   void SetKept(bool kept);
 
@@ -70,6 +73,12 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   void Dispatch(Worker& worker, const std::shared_ptr<PendingCall>& call);
   void OnDeadline(const std::shared_ptr<PendingCall>& call);
   void StartFailed(FunctionError error, const Logs& logs);
+  // For those who try: whether a program without a handshake still runs after a moment.
+  void WatchTries();
+  // Tells those who try whether workers start.
+  void EndTries(const StartOutcome& outcome);
+  // True for one whose program is known to run.
+  bool HasProvenWorker() const;
   void RemoveWorker(const Worker& worker);
   void AfterWork();
 
@@ -77,6 +86,8 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   std::size_t workers_max() const;
   std::size_t workers_min() const;
   bool BackingOff() const;
+  // Whether workers start without a call: nobody else would learn that one does not.
+  bool StartsUnasked() const { return workers_min() > 0 || !tries_.empty(); }
   // Workers that may take a call now or soon, and those that have shown that they can.
   std::size_t CountUsable() const;
   std::size_t CountStarting() const;
@@ -88,8 +99,10 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   std::function<void()> on_ended_;
   std::deque<std::shared_ptr<PendingCall>> queue_;
   std::vector<std::shared_ptr<Worker>> workers_;
+  std::vector<std::function<void(StartOutcome)>> tries_;
   std::uint64_t uses_ = 0;       // Orders idle workers by when they were last used.
   EventLoop::Timer idle_timer_;  // Retires a pool that has neither workers nor calls.
+  EventLoop::Timer try_timer_;   // Until a program without a handshake counts as started.
   EventLoop::Timer kept_timer_;  // Starts workers again that failed to start.
   FunctionError start_error_;    // Of the last start that failed.
   int start_failures_ = 0;       // Without a success in between.

@@ -56,6 +56,7 @@ void FunctionPool::Worker::Adopt(SpawnedProcess process) {
   }
   if (pool_.target().runtime == "exec") {
     BecomeIdle();
+    pool_.WatchTries();
     return;
   }
   state_ = State::kLoading;
@@ -151,7 +152,7 @@ void FunctionPool::Worker::OnLine(std::string line, bool more) {
 
 // What a worker that speaks unasked says next could be taken for an answer.
 void FunctionPool::Worker::OnUnaskedLine(const std::string& line) {
-  if (answers_ > 0 || pool_.workers_min() == 0) return Kill();
+  if (answers_ > 0 || !pool_.StartsUnasked()) return Kill();
   // One that is kept, and does so from the start, would be started again and again.
   std::optional<ReadyLine> refusal = ParseReadyLine(line);
   if (refusal && !refusal->ready) return FailStart(*std::move(refusal->error));
@@ -172,7 +173,9 @@ void FunctionPool::Worker::OnFirstLine(const std::string& line) {
     return;
   }
   pool_.start_failures_ = 0;
+  announced_ = true;
   BecomeIdle();
+  pool_.EndTries({});
   pool_.AfterWork();
 }
 
@@ -213,6 +216,7 @@ void FunctionPool::Worker::OnAnswer(const std::string& line, bool more) {
   ++answers_;
   cpu_timer_.Cancel();
   pool_.start_failures_ = 0;
+  pool_.EndTries({});
   const std::shared_ptr<PendingCall> call = std::exchange(call_, nullptr);
   const std::int64_t calls_max = pool_.target().calls_max > 0
                                      ? pool_.target().calls_max
@@ -247,7 +251,7 @@ void FunctionPool::Worker::OnExit() {
     CallCrashed();
   } else if (state == State::kLoading) {
     pool_.StartFailed(Crash(), TakeLogs({}));
-  } else if (state == State::kIdle && answers_ == 0 && pool_.workers_min() > 0) {
+  } else if (state == State::kIdle && answers_ == 0 && pool_.StartsUnasked()) {
     // A program without a handshake that ends at once would be started again and again.
     pool_.StartFailed(Crash(), TakeLogs({}));
   }

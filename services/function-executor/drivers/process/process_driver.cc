@@ -87,6 +87,8 @@ class ProcessDriver::Core : public std::enable_shared_from_this<ProcessDriver::C
 
   void Start(std::shared_ptr<PendingCall> call);
   void Cancel(const std::shared_ptr<PendingCall>& call);
+  void TryStart(std::shared_ptr<const FunctionSpec> function,
+                std::function<void(StartOutcome)> done);
   void Forget(const std::string& uid, std::int64_t version);
   void Keep(const std::string& uid, std::vector<std::shared_ptr<const FunctionSpec>> versions);
   void Stop();
@@ -142,6 +144,12 @@ void ProcessDriver::Core::Cancel(const std::shared_ptr<PendingCall>& call) {
     PoolOf(call->invocation.function)
         .Abort(call, {.type = "Cancelled", .message = "the call was cancelled"});
   });
+}
+
+void ProcessDriver::Core::TryStart(std::shared_ptr<const FunctionSpec> function,
+                                   std::function<void(StartOutcome)> done) {
+  const bool posted = Post([this, function, done] { PoolOf(function).TryStart(done); });
+  if (!posted) done({Unavailable(), {}});
 }
 
 FunctionPool& ProcessDriver::Core::PoolOf(const std::shared_ptr<const FunctionSpec>& function) {
@@ -242,6 +250,11 @@ std::shared_ptr<Driver::Call> ProcessDriver::Start(Invocation invocation, Done d
     const std::shared_ptr<PendingCall> pending = weak_call.lock();
     if (core && pending) core->Cancel(pending);
   });
+}
+
+void ProcessDriver::TryStart(std::shared_ptr<const FunctionSpec> function,
+                             std::function<void(StartOutcome)> done) {
+  core_->TryStart(std::move(function), std::move(done));
 }
 
 void ProcessDriver::Forget(const std::string& uid, std::int64_t version) {

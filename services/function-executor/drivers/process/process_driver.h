@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "libs/base/time.h"
+#include "services/function-executor/domain/deployments.h"
 #include "services/function-executor/ports/driver.h"
 #include "services/function-executor/ports/source_fetcher.h"
 
@@ -28,6 +30,8 @@ struct ProcessDriverOptions {
   int calls_per_worker_max = 10'000;
   // Loading a function's source may take so long.
   Microseconds start_timeout{10'000'000};
+  // A program without a handshake that has run for so long counts as started.
+  Microseconds start_grace{500'000};
   // After a failed start, calls get its error at once until this delay, doubled each time, has
   // passed.
   Microseconds backoff_initial{1'000'000};
@@ -75,6 +79,12 @@ class ProcessDriver final : public Driver {
   // Keeps ProcessTarget::workers_min workers of each of `versions`, which are all of the same
   // function, `uid`, and no longer of its other versions. Never blocks.
   void Keep(const std::string& uid, std::vector<std::shared_ptr<const FunctionSpec>> versions);
+
+  // Starts a worker of `function`, which must have a ProcessTarget, unless one is ready, and gives
+  // what comes of it; the worker then serves calls. A program without a handshake counts as started
+  // when it has run for a moment. `done` is called as that of Start.
+  void TryStart(std::shared_ptr<const FunctionSpec> function,
+                std::function<void(StartOutcome)> done);
 
   // Lets calls of versions of `uid` below `version` finish, then ends their workers and removes
   // their folders.

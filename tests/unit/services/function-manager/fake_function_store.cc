@@ -291,6 +291,20 @@ class FakeSession final : public FunctionWriter {
     return absl::OkStatus();
   }
 
+  absl::Status SetState(const std::string& uid, std::int64_t version, FunctionState state,
+                        const std::string& reason) override {
+    const auto set = [&](Function& function) {
+      function.state = state;
+      function.state_reason = reason;
+    };
+    auto& versions = state_.versions[uid];
+    if (const auto found = versions.find(version); found != versions.end()) set(found->second);
+    for (auto& [name, function] : state_.functions) {
+      if (function.uid == uid && function.version == version) set(function);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status RemoveVersions(const Function& function,
                               const std::vector<std::int64_t>& versions) override {
     for (const std::int64_t version : versions) state_.versions[function.uid].erase(version);

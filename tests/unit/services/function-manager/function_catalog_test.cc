@@ -64,7 +64,7 @@ UpdateCommand Describe(const std::string& description) {
   return {.name = kF, .input = input};
 }
 
-TEST_F(FunctionCatalogTest, CreatesAReadyFunction) {
+TEST_F(FunctionCatalogTest, CreatesAFunctionThatAnExecutorHasYetToStart) {
   const auto made = CreateNamed("f", PythonSpec());
   ASSERT_TRUE(made.ok()) << made.status();
   const Function& function = made->function;
@@ -73,7 +73,8 @@ TEST_F(FunctionCatalogTest, CreatesAReadyFunction) {
   EXPECT_EQ(function.version, 1);
   EXPECT_EQ(function.creator, "alice");
   EXPECT_EQ(function.create_time, clock_.Wall());
-  EXPECT_EQ(function.state, FunctionState::kReady);
+  EXPECT_EQ(function.state, FunctionState::kDeploying);
+  EXPECT_EQ(CreateNamed("http", HttpSpec())->function.state, FunctionState::kReady);
   EXPECT_FALSE(function.Etag().empty());
   EXPECT_EQ(made->revision, function.revision);
   EXPECT_EQ(*Get("f"), function);

@@ -207,6 +207,29 @@ TEST_P(FunctionStoreTest, KeepsVersionsAndNeverChangesThem) {
             absl::StatusCode::kAlreadyExists);
 }
 
+TEST_P(FunctionStoreTest, KeepsAStateOfEachVersion) {
+  Function function = NamedFunction("f", PythonSpec());
+  function.state = FunctionState::kDeploying;
+  Put(function);
+  function.version = 2;
+  Put(function);
+  const std::int64_t revision = Revision();
+  ASSERT_TRUE(Write(*store_, [&](FunctionWriter& writer) -> absl::Status {
+                RETURN_IF_ERROR(writer.SetState(function.uid, 1, FunctionState::kReady, ""));
+                RETURN_IF_ERROR(writer.SetState(function.uid, 7, FunctionState::kReady, ""));
+                return writer.SetState(function.uid, 2, FunctionState::kFailed, "it \"broke\"");
+              }).ok());
+  EXPECT_EQ(Revision(), revision) << "watches are told nothing";
+  EXPECT_EQ(Get("f")->state, FunctionState::kFailed);
+  EXPECT_EQ(Get("f")->state_reason, "it \"broke\"");
+  const auto page = Ask<FunctionPage>([](auto& reader) {
+    return reader.ListVersions({.name = {"default", "f"}});
+  });
+  ASSERT_EQ(page.functions.size(), 2u);
+  EXPECT_EQ(page.functions[0].state, FunctionState::kFailed);
+  EXPECT_EQ(page.functions[1].state, FunctionState::kReady);
+}
+
 TEST_P(FunctionStoreTest, RemovesAFunctionWithItsVersions) {
   Put(NamedFunction("f"));
   ASSERT_TRUE(Remove("f").ok());
