@@ -54,14 +54,6 @@ JqPoolOptions JqOptionsOf(const Config& config) {
   return options;
 }
 
-StartOutcome ProcessesAreOff() {
-  return {FunctionError{
-              .category = ErrorCategory::kSystem,
-              .type = "Disabled",
-              .message = "process functions are switched off on the executor (process.enabled)"},
-          {}};
-}
-
 // From 0 to below 1. Thread-safe.
 double Random() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
@@ -154,7 +146,6 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       deployments({.start =
                        [this](std::shared_ptr<const FunctionSpec> function,
                               std::function<void(StartOutcome)> done) {
-                         if (!process) return done(ProcessesAreOff());
                          process->TryStart(std::move(function), std::move(done));
                        },
                    .report =
@@ -165,8 +156,11 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
                    .timers = &timers}),
       watcher({.address = config.function_manager_address,
                .peer_auth = peer_auth,
-               .on_updates = [this](const std::vector<FunctionUpdate>& updates,
-                                    bool is_snapshot) { deployments.Apply(updates, is_snapshot); }},
+               .on_updates =
+                   [this](const std::vector<FunctionUpdate>& updates,
+                          bool is_snapshot) {  // Without processes it can say nothing of a version.
+                     if (process) deployments.Apply(updates, is_snapshot);
+                   }},
               registry, timers),
       journal(*store, shared.clock, JournalOptionsOf(config)),
       ids(instance, shared.clock),

@@ -51,18 +51,22 @@ class Deployments::Book : public std::enable_shared_from_this<Deployments::Book>
   struct Entry {
     std::shared_ptr<const FunctionSpec> spec;
     Microseconds delay = kDelayInitial;
-    std::shared_ptr<Timers::Handle> timer;  // While it waits to be tried again.
+    int failures = 0;
+    bool is_reached = true;   // By calls that do not name it by its number; the newest always is.
+    bool is_resting = false;  // It has failed, and is not reached.
+    std::shared_ptr<Timers::Handle> timer{};  // While it waits to be tried again.
   };
 
-  void Add(const FunctionUpdate& update);
-  // Forgets the versions of `uid` that are not in `kept`.
-  void Keep(const std::string& uid, const std::vector<std::int64_t>& kept);
+  void Add(const FunctionUpdate& update, bool is_first);
+  // Forgets the versions that `update`, of a function, does not keep.
+  void Keep(const FunctionUpdate& update);
   std::map<Key, Entry>::iterator Forget(std::map<Key, Entry>::iterator entry);
   // Starts what waits, as far as there is room.
   void Work();
   void OnStarted(const Key& key, const FunctionSpec& spec, const StartOutcome& outcome);
   void OnReported(const Key& key, const absl::StatusOr<bool>& is_ready);
-  void TryLater(const Key& key, Entry* entry, Microseconds delay);
+  void TryLater(const Key& key, Entry* entry);
+  void TryAfter(Microseconds delay, const Key& key, Entry* entry);
 
   const Ports ports_;
   std::mutex mutex_;
@@ -84,17 +88,15 @@ void Deployments::Book::Apply(const std::vector<FunctionUpdate>& updates, bool i
       }
     }
     for (const FunctionUpdate& update : updates) {
-      Add(update);
-      if (update.is_older_version) continue;
-      std::vector<std::int64_t> kept = update.kept;
-      if (update.spec != nullptr) kept.push_back(update.version);
-      Keep(update.uid, kept);
+      // Somebody waits for what was just deployed.
+      Add(update, !is_snapshot);
+      if (!update.is_older_version) Keep(update);
     }
   }
   Work();
 }
 
-void Deployments::Book::Add(const FunctionUpdate& update) {
+void Deployments::Book::Add(const FunctionUpdate& update, bool is_first) {
   const bool is_process =
       update.spec != nullptr && std::holds_alternative<ProcessTarget>(update.spec->target);
   const Key key(update.uid, update.version);
@@ -105,14 +107,27 @@ void Deployments::Book::Add(const FunctionUpdate& update) {
   }
   if (known != entries_.end()) return;
   entries_[key].spec = update.spec;
-  waiting_.push_back(key);
+  is_first ? waiting_.push_front(key) : waiting_.push_back(key);
 }
 
-void Deployments::Book::Keep(const std::string& uid, const std::vector<std::int64_t>& kept) {
-  for (auto entry = entries_.lower_bound({uid, INT64_MIN});
-       entry != entries_.end() && entry->first.first == uid;) {
-    const bool stays = std::find(kept.begin(), kept.end(), entry->first.second) != kept.end();
-    entry = stays ? std::next(entry) : Forget(entry);
+void Deployments::Book::Keep(const FunctionUpdate& update) {
+  std::set<std::int64_t> reached;
+  if (update.spec != nullptr) reached.insert(update.version);
+  for (const TrafficShare& share : update.traffic) reached.insert(share.version);
+  for (const auto& [alias, version] : update.aliases) reached.insert(version);
+  const std::set<std::int64_t> kept(update.kept.begin(), update.kept.end());
+  for (auto entry = entries_.lower_bound({update.uid, INT64_MIN});
+       entry != entries_.end() && entry->first.first == update.uid;) {
+    const std::int64_t version = entry->first.second;
+    entry->second.is_reached = reached.contains(version);
+    if (!entry->second.is_reached && !kept.contains(version)) {
+      entry = Forget(entry);
+      continue;
+    }
+    if (entry->second.is_reached && std::exchange(entry->second.is_resting, false)) {
+      waiting_.push_back(entry->first);
+    }
+    ++entry;
   }
 }
 
@@ -145,10 +160,21 @@ void Deployments::Book::Work() {
 
 void Deployments::Book::OnStarted(const Key& key, const FunctionSpec& spec,
                                   const StartOutcome& outcome) {
+  bool is_reported = true;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
+    const auto entry = entries_.find(key);
+    if (entry != entries_.end() && outcome.error) {
+      const bool is_first = ++entry->second.failures == 1;
+      is_reported = !is_first || outcome.error->category != ErrorCategory::kSystem;
+      if (!is_reported) {
+        --running_;
+        TryLater(key, &entry->second);
+      }
+    }
   }
+  if (!is_reported) return Work();
   DeploymentReport report{spec.space, spec.id, spec.uid, spec.version, !outcome.error, {}};
   if (outcome.error) report.reason = ReasonOf(*outcome.error, outcome.logs);
   ports_.report(std::move(report),
@@ -170,17 +196,23 @@ void Deployments::Book::OnReported(const Key& key, const absl::StatusOr<bool>& i
       if (is_over) {
         Forget(entry);
       } else if (!is_ready.ok()) {
-        TryLater(key, &entry->second, kReportDelay);
+        TryAfter(kReportDelay, key, &entry->second);
       } else {
-        TryLater(key, &entry->second, entry->second.delay);
-        entry->second.delay = std::min(entry->second.delay * 2, kDelayMax);
+        TryLater(key, &entry->second);
       }
     }
   }
   Work();
 }
 
-void Deployments::Book::TryLater(const Key& key, Entry* entry, Microseconds delay) {
+void Deployments::Book::TryLater(const Key& key, Entry* entry) {
+  entry->is_resting = !entry->is_reached;
+  if (entry->is_resting) return;
+  TryAfter(entry->delay, key, entry);
+  entry->delay = std::min(entry->delay * 2, kDelayMax);
+}
+
+void Deployments::Book::TryAfter(Microseconds delay, const Key& key, Entry* entry) {
   if (stopping_) return;
   entry->timer = ports_.timers->RunAfter(delay, [weak = weak_from_this(), key] {
     const auto self = weak.lock();

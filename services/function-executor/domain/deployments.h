@@ -33,7 +33,9 @@ struct DeploymentReport {
 
 // Starts each process version that no executor has started yet, a few at a time, and reports what
 // came of it. One that fails is tried again after 2 s, doubled up to 5 min, until it starts
-// anywhere or goes: what it needs may come back. Thread-safe.
+// anywhere or calls no longer reach it: what it needs may come back. A first failure that is not
+// the function's own is not reported: another executor may be better off, or this one in a moment.
+// Thread-safe.
 class Deployments {
  public:
   struct Ports {

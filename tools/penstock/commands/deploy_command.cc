@@ -28,7 +28,7 @@ namespace pb = functions::v1;
 
 constexpr char kManifest[] = "penstock.yaml";
 constexpr std::chrono::milliseconds kWaitInterval{100};
-// Of waiting until it runs, without --timeout: fetching its source and starting it are shorter.
+// Of waiting until it runs, without --timeout.
 constexpr std::chrono::milliseconds kWaitLimit{60'000};
 constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
 
@@ -195,9 +195,13 @@ absl::StatusOr<pb::Function> WaitUntilDeployed(pb::Function function, Context& c
   const MonotonicTime end = context.clock.Monotonic() + context.timeout.value_or(kWaitLimit);
   while (function.state() == pb::Function::DEPLOYING && context.clock.Monotonic() < end) {
     std::this_thread::sleep_for(kWaitInterval);
-    ASSIGN_OR_RETURN(const auto now, context.client().Call<pb::Function>(kGetFunction, request));
-    function.set_state(now.state());
-    function.set_state_reason(now.state_reason());
+    const auto now = context.client().Call<pb::Function>(kGetFunction, request);
+    const bool is_away =
+        absl::IsUnavailable(now.status()) || absl::IsDeadlineExceeded(now.status());
+    if (is_away) continue;  // It is stored, and the server may come back.
+    RETURN_IF_ERROR(now.status());
+    function.set_state(now->state());
+    function.set_state_reason(now->state_reason());
   }
   return function;
 }
@@ -205,9 +209,9 @@ absl::StatusOr<pb::Function> WaitUntilDeployed(pb::Function function, Context& c
 absl::Status CheckDeployed(const pb::Function& function) {
   const std::string id = IdOf(function.name());
   if (function.state() == pb::Function::FAILED) {
-    return absl::FailedPreconditionError(fmt::format("version {} of \"{}\" does not start: {}",
-                                                     function.version(), id,
-                                                     function.state_reason()));
+    return absl::FailedPreconditionError(
+        fmt::format("version {} of \"{}\" does not start (executors will try again): {}",
+                    function.version(), id, function.state_reason()));
   }
   if (function.state() != pb::Function::DEPLOYING) return absl::OkStatus();
   return absl::DeadlineExceededError(

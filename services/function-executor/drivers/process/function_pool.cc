@@ -100,11 +100,12 @@ void FunctionPool::TryStart(std::function<void(StartOutcome)> done) {
   } else if (HasProvenWorker()) {
     EndTries({});
   } else if (CountUsable() == 0 && BackingOff()) {
-    EndTries({start_error_, {}});
+    EndTries({start_error_, start_logs_});
   } else if (CountUsable() == 0) {
     idle_timer_.Cancel();
     StartWorker();
   } else if (CountStarting() == 0) {
+    for (const auto& worker : workers_) worker->WaitForIdleEnd();
     WatchTries();
   }
   AfterWork();
@@ -118,9 +119,8 @@ bool FunctionPool::HasProvenWorker() const {
 void FunctionPool::WatchTries() {
   if (tries_.empty()) return;
   try_timer_.Set(services_.options.start_grace, [this] {
-    if (CountReady() > 0) return EndTries({});
-    EndTries(
-        {FunctionError{.type = "Crashed", .message = "the program ended with its first call"}, {}});
+    start_failures_ = 0;
+    EndTries({});  // What has ended meanwhile has told so.
   });
 }
 
@@ -228,6 +228,7 @@ void FunctionPool::StartFailed(FunctionError error, const Logs& logs) {
   if (stopping_) return;
   EndTries({error, logs});
   start_error_ = error;
+  start_logs_ = logs;
   // Several workers may fail for the same reason at the same time: that is one failure.
   if (!BackingOff()) {
     const ProcessDriverOptions& options = services_.options;

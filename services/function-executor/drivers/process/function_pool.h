@@ -86,8 +86,6 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   std::size_t workers_max() const;
   std::size_t workers_min() const;
   bool BackingOff() const;
-  // Whether workers start without a call: nobody else would learn that one does not.
-  bool StartsUnasked() const { return workers_min() > 0 || !tries_.empty(); }
   // Workers that may take a call now or soon, and those that have shown that they can.
   std::size_t CountUsable() const;
   std::size_t CountStarting() const;
@@ -104,8 +102,9 @@ class FunctionPool : public std::enable_shared_from_this<FunctionPool> {
   EventLoop::Timer idle_timer_;  // Retires a pool that has neither workers nor calls.
   EventLoop::Timer try_timer_;   // Until a program without a handshake counts as started.
   EventLoop::Timer kept_timer_;  // Starts workers again that failed to start.
-  FunctionError start_error_;    // Of the last start that failed.
-  int start_failures_ = 0;       // Without a success in between.
+  FunctionError start_error_;    // Of the last start that failed, and what it wrote.
+  Logs start_logs_;
+  int start_failures_ = 0;  // Without a success in between.
   MonotonicTime backoff_until_;
   bool kept_ = false;
   bool retired_ = false;

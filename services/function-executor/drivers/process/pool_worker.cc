@@ -14,6 +14,8 @@ namespace {
 
 // Room in a line for what is not the payload: an error with its stack trace, or logs.
 constexpr std::size_t kEnvelopeBytes = 64U << 10;
+// For the first call of a worker that was started without one.
+constexpr Microseconds kUncalledIdleMax{60'000'000};
 // Between two looks at a worker's CPU time.
 constexpr Microseconds kCpuLookMin{5'000};
 
@@ -75,7 +77,11 @@ void FunctionPool::Worker::BecomeIdle() {
 
 void FunctionPool::Worker::WaitForIdleEnd() {
   if (state_ != State::kIdle) return;
-  timer_.Set(pool_.target().idle_timeout, [this] { OnIdleTimeout(); });
+  Microseconds time = pool_.target().idle_timeout;
+  if (calls_ == 0) time = std::min(time, kUncalledIdleMax);
+  // One that is on trial has to outlast it.
+  if (!pool_.tries_.empty()) time = std::max(time, 2 * pool_.services_.options.start_grace);
+  timer_.Set(time, [this] { OnIdleTimeout(); });
 }
 
 void FunctionPool::Worker::OnIdleTimeout() {
@@ -115,6 +121,7 @@ void FunctionPool::Worker::AbortCall(FunctionError error) {
   aborted_ = std::exchange(call_, nullptr);
   aborted_->deadline_timer.reset();
   abort_error_ = std::move(error);
+  pool_.EndTries({});  // What has to be killed does run.
   Kill();
   abort_timer_.Set(pool_.services_.options.exit_grace, [this] { FinishAborted(); });
 }
@@ -152,10 +159,17 @@ void FunctionPool::Worker::OnLine(std::string line, bool more) {
 
 // What a worker that speaks unasked says next could be taken for an answer.
 void FunctionPool::Worker::OnUnaskedLine(const std::string& line) {
-  if (answers_ > 0 || !pool_.StartsUnasked()) return Kill();
-  // One that is kept, and does so from the start, would be started again and again.
+  if (answers_ > 0) return Kill();
   std::optional<ReadyLine> refusal = ParseReadyLine(line);
-  if (refusal && !refusal->ready) return FailStart(*std::move(refusal->error));
+  const bool is_refused = refusal && !refusal->ready;
+  if (pool_.workers_min() == 0) {
+    // A program that does not read its calls runs all the same.
+    pool_.EndTries(is_refused ? StartOutcome{std::move(refusal->error), TakeLogs({})}
+                              : StartOutcome());
+    return Kill();
+  }
+  // One that is kept, and does so from the start, would be started again and again.
+  if (is_refused) return FailStart(*std::move(refusal->error));
   FailStart({.type = "InvalidAnswer", .message = "the worker wrote a line before its first call"});
 }
 
@@ -237,6 +251,8 @@ void FunctionPool::Worker::OnLineTooLong() {
     AbortCall(TooLarge());
   } else if (state_ == State::kLoading) {
     FailStart(TooLarge());
+  } else if (state_ == State::kIdle) {
+    OnUnaskedLine({});
   } else {
     Kill();
   }
@@ -251,9 +267,11 @@ void FunctionPool::Worker::OnExit() {
     CallCrashed();
   } else if (state == State::kLoading) {
     pool_.StartFailed(Crash(), TakeLogs({}));
-  } else if (state == State::kIdle && answers_ == 0 && pool_.StartsUnasked()) {
+  } else if (state == State::kIdle && answers_ == 0 && pool_.workers_min() > 0) {
     // A program without a handshake that ends at once would be started again and again.
     pool_.StartFailed(Crash(), TakeLogs({}));
+  } else if (state == State::kIdle && answers_ == 0) {
+    pool_.EndTries({Crash(), TakeLogs({})});
   }
   const std::shared_ptr<FunctionPool> pool = pool_.shared_from_this();
   pool->RemoveWorker(*this);  // Ends this object's life.
@@ -269,6 +287,8 @@ void FunctionPool::Worker::CallCrashed() {
     return;
   }
   FunctionError error = Crash();
+  // Without the log: the call may have brought secrets.
+  pool_.EndTries({error, {}});
   call->Fail(std::move(error), TakeLogs({}));
 }
 

@@ -165,6 +165,47 @@ TEST_F(DeploymentsTest, AnOlderVersionThatIsKeptIsStartedToo) {
   EXPECT_THAT(Starting(), UnorderedElementsAre("f@1", "f@2", "f@3"));
 }
 
+TEST_F(DeploymentsTest, WhatIsNotTheFunctionsFaultIsReportedWhenItComesTwice) {
+  deployments_.Apply({Unproven("f")}, false);
+  const FunctionError away{.category = ErrorCategory::kSystem, .type = "StartFailed"};
+  End(away);
+  EXPECT_THAT(reports_, IsEmpty());
+  EXPECT_EQ(timers_.delays().size(), 1u);
+  timers_.FireAll();
+  End(away);
+  ASSERT_EQ(reports_.size(), 1u);
+  EXPECT_FALSE(reports_[0].first.is_ready);
+}
+
+TEST_F(DeploymentsTest, RestsWhileNoCallReachesAVersion) {
+  deployments_.Apply({Unproven("f")}, false);
+  FunctionUpdate next = Unproven("f", 2);
+  deployments_.Apply({next}, false);
+  ASSERT_THAT(Starting(), ElementsAre("f@1", "f@2"));
+  Fail();
+  End();
+  Answer(false);
+  Answer(true);
+  EXPECT_THAT(timers_.delays(), IsEmpty());
+  next.is_unproven = false;
+  next.aliases = {{"old", 1}};
+  deployments_.Apply({next}, false);
+  EXPECT_THAT(Starting(), ElementsAre("f@1"));
+  Fail();
+  Answer(false);
+  EXPECT_EQ(timers_.delays().size(), 1u);
+}
+
+TEST_F(DeploymentsTest, WhatIsDeployedComesBeforeWhatASnapshotBrought) {
+  std::vector<FunctionUpdate> updates;
+  for (int i = 0; i < 10; ++i) updates.push_back(Unproven("f" + std::to_string(i)));
+  deployments_.Apply(updates, true);
+  deployments_.Apply({Unproven("new")}, false);
+  End();
+  Answer(true);
+  EXPECT_EQ(Starting().back(), "new@1");
+}
+
 TEST_F(DeploymentsTest, StartsAFewAtATime) {
   std::vector<FunctionUpdate> updates;
   for (int i = 0; i < 10; ++i) updates.push_back(Unproven("f" + std::to_string(i)));

@@ -1,6 +1,7 @@
 // Starting a worker without a call, to learn whether its program runs.
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <future>
 
 #include "tests/unit/services/function-executor/drivers_process/process_fixture.h"
@@ -10,6 +11,7 @@ namespace {
 
 using testing::Contains;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class ProcessDriverStartTest : public ProcessDriverFixture {
  protected:
@@ -79,6 +81,47 @@ TEST_F(ProcessDriverStartTest, AnAnswerProvesAProgramBeforeItsMomentIsOver) {
   auto outcome = Begin(function);
   EXPECT_FALSE(Call(function, "1").error);
   EXPECT_EQ(TypeOf(outcome.get()), "");
+}
+
+TEST_F(ProcessDriverStartTest, AFirstCallThatHasToBeKilledOrCrashesDecidesToo) {
+  options_.start_grace = std::chrono::hours(1);
+  const Spec hangs = Script("#!/bin/sh\nexec sleep 3600\n");
+  auto outcome = Begin(hangs);
+  EXPECT_EQ(executor::TypeOf(Call(hangs, "1", std::chrono::milliseconds(100))), "Timeout");
+  EXPECT_EQ(TypeOf(outcome.get()), "") << "it runs, whatever it does";
+  const Spec crashes = Script("#!/bin/sh\nread line\necho broken >&2\nexit 3\n");
+  outcome = Begin(crashes);
+  EXPECT_EQ(executor::TypeOf(Call(crashes, "1")), "Crashed");
+  const StartOutcome crashed = outcome.get();
+  EXPECT_EQ(TypeOf(crashed), "Crashed");
+  EXPECT_THAT(crashed.logs.err, IsEmpty()) << "the call may have brought secrets";
+}
+
+TEST_F(ProcessDriverStartTest, AShortIdleTimeIsNoFailure) {
+  const Spec function = Script("#!/bin/sh\nwhile read line; do echo '{\"payload\": 1}'; done\n");
+  TargetOf(function).idle_timeout = std::chrono::milliseconds(1);
+  EXPECT_EQ(TypeOf(TryStart(function)), "");
+  EXPECT_TRUE(Eventually([&] { return driver().workers() == 0; }));
+}
+
+TEST_F(ProcessDriverStartTest, AProgramThatDoesNotReadItsCallsIsCalledAsBefore) {
+  const Spec function = Script("#!/bin/sh\necho '{\"payload\": 1}'\n");
+  EXPECT_EQ(TypeOf(TryStart(function)), "");
+  EXPECT_FALSE(Call(function, "1").error);
+}
+
+TEST_F(ProcessDriverStartTest, AFailedTryHoldsBackNoCall) {
+  const Spec function =
+      Script("#!/bin/sh\n[ -e \"$HOME/go\" ] || exit 3\nread line; echo '{\"payload\": 1}'\n");
+  EXPECT_EQ(TypeOf(TryStart(function)), "Crashed");
+  std::ofstream(FolderOf(function) + "/go").put('x');
+  EXPECT_FALSE(Call(function, "1").error);
+}
+
+TEST_F(ProcessDriverStartTest, TheLogStaysWithTheReasonWhileItMayNotBeTried) {
+  const Spec function = Python("print('connecting')\nraise ValueError('no')\n");
+  EXPECT_THAT(TryStart(function).logs.out, Contains("connecting"));
+  EXPECT_THAT(TryStart(function).logs.out, Contains("connecting"));
 }
 
 TEST_F(ProcessDriverStartTest, EndsWithTheDriver) {
