@@ -193,6 +193,11 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
       streams_gauge(shared.metrics.GaugeCallback(
           "penstock_executor_delivery_streams", "Open streams of brokers.",
           [this] { return static_cast<double>(invocation_api.streams()); },
+          {{"server", config.server_name}})),
+      workers_gauge(shared.metrics.GaugeCallback(
+          "penstock_executor_process_workers",
+          "Processes of functions, starting and ending ones too.",
+          [this] { return process ? static_cast<double>(process->workers()) : 0; },
           {{"server", config.server_name}})) {
   AddBuiltinMiddleware(&middleware);
   AddTransformMiddleware(jq, &middleware);

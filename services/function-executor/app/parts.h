@@ -108,6 +108,7 @@ struct App::Parts {
   metrics::Registration revision_gauge;
   metrics::Registration functions_gauge;
   metrics::Registration streams_gauge;
+  metrics::Registration workers_gauge;
   rpc::DirectMethods direct;
   std::unique_ptr<rpc::ServerHost> host;
   bool stopped = false;
