@@ -156,9 +156,9 @@ App::Parts::Parts(Opened opened, const Config& config, const Shared& shared)
                    .timers = &timers}),
       watcher({.address = config.function_manager_address,
                .peer_auth = peer_auth,
+               // Without processes it can say nothing of a version.
                .on_updates =
-                   [this](const std::vector<FunctionUpdate>& updates,
-                          bool is_snapshot) {  // Without processes it can say nothing of a version.
+                   [this](const std::vector<FunctionUpdate>& updates, bool is_snapshot) {
                      if (process) deployments.Apply(updates, is_snapshot);
                    }},
               registry, timers),

@@ -52,9 +52,7 @@ std::size_t FunctionPool::CountReady() const {
 void FunctionPool::Submit(const std::shared_ptr<PendingCall>& call) {
   idle_timer_.Cancel();
   if (stopping_) {
-    call->Fail({.category = ErrorCategory::kSystem,
-                .type = "Unavailable",
-                .message = "the executor is stopping"});
+    call->Fail(ExecutorStopping());
     return;
   }
   const std::size_t busy = static_cast<std::size_t>(
@@ -93,10 +91,7 @@ void FunctionPool::Submit(const std::shared_ptr<PendingCall>& call) {
 void FunctionPool::TryStart(std::function<void(StartOutcome)> done) {
   tries_.push_back(std::move(done));
   if (stopping_) {
-    EndTries({FunctionError{.category = ErrorCategory::kSystem,
-                            .type = "Unavailable",
-                            .message = "the executor is stopping"},
-              {}});
+    EndTries({ExecutorStopping(), {}});
   } else if (HasProvenWorker()) {
     EndTries({});
   } else if (CountUsable() == 0 && BackingOff()) {
@@ -310,9 +305,7 @@ void FunctionPool::Retire() {
 void FunctionPool::Stop() {
   stopping_ = true;
   retired_ = true;
-  const FunctionError error{.category = ErrorCategory::kSystem,
-                            .type = "Unavailable",
-                            .message = "the executor is stopping"};
+  const FunctionError error = ExecutorStopping();
   const std::deque<std::shared_ptr<PendingCall>> queued = std::exchange(queue_, {});
   for (const auto& call : queued) call->Fail(error);
   EndTries({error, {}});

@@ -9,6 +9,13 @@
 
 namespace penstock::executor {
 
+// Of calls and starts that come too late.
+inline FunctionError ExecutorStopping() {
+  return {.category = ErrorCategory::kSystem,
+          .type = "Unavailable",
+          .message = "the executor is stopping"};
+}
+
 // Lives on the event loop's thread once it is posted there.
 struct PendingCall {
   Invocation invocation;

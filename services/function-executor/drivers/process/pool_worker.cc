@@ -56,7 +56,7 @@ void FunctionPool::Worker::Adopt(SpawnedProcess process) {
     process_->Kill();
     return;
   }
-  if (pool_.target().runtime == "exec") {
+  if (!HasHandshake()) {
     BecomeIdle();
     pool_.WatchTries();
     return;
@@ -187,7 +187,6 @@ void FunctionPool::Worker::OnFirstLine(const std::string& line) {
     return;
   }
   pool_.start_failures_ = 0;
-  announced_ = true;
   BecomeIdle();
   pool_.EndTries({});
   pool_.AfterWork();
@@ -201,8 +200,7 @@ void FunctionPool::Worker::FailStart(FunctionError error) {
 
 // A program without a handshake says with its first answer that it could not be started.
 bool FunctionPool::Worker::RefusedToStart(const std::string& line) {
-  if (answers_ > 0 || pool_.target().runtime != "exec" || line.rfind("{\"ready\"", 0) != 0)
-    return false;
+  if (answers_ > 0 || HasHandshake() || line.rfind("{\"ready\"", 0) != 0) return false;
   std::optional<ReadyLine> ready = ParseReadyLine(line);
   if (!ready || ready->ready) return false;
   pool_.queue_.push_front(std::exchange(call_, nullptr));

@@ -26,7 +26,7 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   bool starting() const { return state_ == State::kSpawning || state_ == State::kLoading; }
   bool ready() const { return state_ == State::kIdle || state_ == State::kBusy; }
   // True when its program is known to run: it has announced itself, or answered.
-  bool proven() const { return ready() && (announced_ || answers_ > 0); }
+  bool proven() const { return ready() && (HasHandshake() || answers_ > 0); }
   std::uint64_t last_use() const { return last_use_; }
   const std::shared_ptr<PendingCall>& call() const { return call_; }
   // False when a process that should wait for a request has written something or closed its output.
@@ -49,6 +49,7 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   void OnExit() override;
 
  private:
+  bool HasHandshake() const { return pool_.target().runtime != "exec"; }
   void OnFirstLine(const std::string& line);
   void OnUnaskedLine(const std::string& line);
   void OnAnswer(const std::string& line, bool more);
@@ -77,7 +78,6 @@ class FunctionPool::Worker final : public WorkerProcess::Listener {
   Microseconds cpu_time_before_{0};
   std::int64_t calls_ = 0;
   int answers_ = 0;
-  bool announced_ = false;
   std::uint64_t last_use_ = 0;
 };
 

@@ -63,12 +63,6 @@ ProcessDriverOptions Completed(ProcessDriverOptions options) {
   return options;
 }
 
-FunctionError Unavailable() {
-  return {.category = ErrorCategory::kSystem,
-          .type = "Unavailable",
-          .message = "the executor is stopping"};
-}
-
 }  // namespace
 
 // The driver's state. Handles of calls hold it weakly, so they may outlive the driver.
@@ -135,7 +129,7 @@ void ProcessDriver::Core::Start(std::shared_ptr<PendingCall> call) {
     return;
   }
   const bool posted = Post([this, call] { PoolOf(call->invocation.function).Submit(call); });
-  if (!posted) call->Fail(Unavailable());
+  if (!posted) call->Fail(ExecutorStopping());
 }
 
 void ProcessDriver::Core::Cancel(const std::shared_ptr<PendingCall>& call) {
@@ -149,7 +143,7 @@ void ProcessDriver::Core::Cancel(const std::shared_ptr<PendingCall>& call) {
 void ProcessDriver::Core::TryStart(std::shared_ptr<const FunctionSpec> function,
                                    std::function<void(StartOutcome)> done) {
   const bool posted = Post([this, function, done] { PoolOf(function).TryStart(done); });
-  if (!posted) done({Unavailable(), {}});
+  if (!posted) done({ExecutorStopping(), {}});
 }
 
 FunctionPool& ProcessDriver::Core::PoolOf(const std::shared_ptr<const FunctionSpec>& function) {
