@@ -59,6 +59,7 @@ absl::Status Connection::Impl::Configure() {
             kReasonStorage);
       }
       database.exec("PRAGMA journal_size_limit = 67108864");
+      database.exec(fmt::format("PRAGMA wal_autocheckpoint = {}", options.checkpoint_pages));
       database.exec(options.synchronous == Synchronous::kFull ? "PRAGMA synchronous = FULL"
                                                               : "PRAGMA synchronous = NORMAL");
     }

@@ -31,6 +31,9 @@ struct OpenOptions {
   std::string path;
   std::chrono::milliseconds busy_timeout{2000};
   Synchronous synchronous = Synchronous::kFull;
+  // Pages of the write-ahead log from which on a commit moves them into the file, with two fsyncs
+  // that last as long as there is to write.
+  int checkpoint_pages = 1000;
   bool read_only = false;
   // Prepared statements kept per connection; the oldest unused one goes first.
   std::size_t statements_max = 128;

@@ -18,6 +18,16 @@ constexpr Microseconds kRetentionInterval{60'000'000};
 // While more is to be deleted than one slice.
 constexpr Microseconds kRetentionCatchUp{100'000};
 constexpr std::int64_t kRetentionSliceMin = 500;
+// Rows that one statement deletes.
+constexpr std::int64_t kRetentionStep = 16;
+// The file's fsyncs hold up those of the event log beside it, the longer the more they write: many
+// short ones leave its latency alone.
+constexpr int kCheckpointPages = 100;
+// A batch of more records is one of a queue that runs full: there throughput comes first.
+constexpr std::size_t kPacedRecordsMax = 2'000;
+// Of work, after which others get the core, and how long they get it.
+constexpr std::chrono::microseconds kStretch{100};
+constexpr std::chrono::microseconds kPause{100};
 
 void DropBodies(ExecutionRecord& record) {
   record.input.reset();
@@ -29,6 +39,25 @@ bool HasBodies(const ExecutionRecord& record) {
   return record.input || record.output || !record.logs.out.empty() || !record.logs.err.empty();
 }
 
+// Cuts a batch's work into stretches with pauses between them. Without, it keeps its core for
+// milliseconds, and the calls whose threads the kernel queued behind it wait, often beside an idle
+// core.
+class Pacer {
+ public:
+  explicit Pacer(bool is_paced) : is_paced_(is_paced) {}
+
+  // Between two pieces of work.
+  void Step() {
+    if (!is_paced_ || std::chrono::steady_clock::now() - begin_ < kStretch) return;
+    std::this_thread::sleep_for(kPause);
+    begin_ = std::chrono::steady_clock::now();
+  }
+
+ private:
+  const bool is_paced_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteExecutionStore>> SqliteExecutionStore::Open(
@@ -36,6 +65,7 @@ absl::StatusOr<std::unique_ptr<SqliteExecutionStore>> SqliteExecutionStore::Open
   sqlite::OpenOptions open;
   open.path = options.path;
   open.synchronous = sqlite::Synchronous::kNormal;
+  open.checkpoint_pages = kCheckpointPages;
   ASSIGN_OR_RETURN(auto writer, sqlite::Connection::OpenAndMigrate(open, ExecutionSchema()));
   sqlite::ReaderPool::Options readers;
   readers.name = "exec-reader";
@@ -181,15 +211,20 @@ void SqliteExecutionStore::Run() {
 
 void SqliteExecutionStore::WriteBatch(const std::deque<ExecutionRecord>& batch) {
   std::int64_t deleted = 0;
+  Pacer pacer(batch.size() <= kPacedRecordsMax);
   const absl::Status status = writer_->InTransaction([&]() -> absl::Status {
-    for (const ExecutionRecord& record : batch) RETURN_IF_ERROR(InsertExecution(*writer_, record));
+    for (const ExecutionRecord& record : batch) {
+      RETURN_IF_ERROR(InsertExecution(*writer_, record));
+      pacer.Step();
+    }
     const auto slice =
         std::max<std::int64_t>(kRetentionSliceMin, 2 * static_cast<std::int64_t>(batch.size()));
-    ASSIGN_OR_RETURN(deleted,
-                     DeleteOldExecutions(*writer_,
-                                         {clock_.Wall() - options_.retention_age,
-                                          options_.retention_count, options_.retention_bytes},
-                                         slice));
+    const RetentionLimits limits = {clock_.Wall() - options_.retention_age,
+                                    options_.retention_count, options_.retention_bytes};
+    for (std::int64_t step = 1; step > 0 && deleted < slice; deleted += step) {
+      ASSIGN_OR_RETURN(step, DeleteOldExecutions(*writer_, limits, kRetentionStep));
+      pacer.Step();
+    }
     return absl::OkStatus();
   });
   if (status.ok()) {

@@ -112,6 +112,16 @@ TEST_F(ConnectionTest, AReadLeftInTheMiddleDoesNotPinTheLog) {
   }
 }
 
+TEST_F(ConnectionTest, TheLogGoesIntoTheFileAfterSoManyPages) {
+  auto opened = Connection::OpenAndMigrate({.path = path_, .checkpoint_pages = 8}, TwoSteps());
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE((*opened)->Run("INSERT INTO item(id) VALUES(?)", std::to_string(i)).ok());
+  }
+  // Eight pages, and what the last commit added before it looked; by default it would be 4 MB.
+  EXPECT_LT(std::filesystem::file_size(path_ + "-wal"), 32u * 4096u);
+}
+
 TEST_F(ConnectionTest, MapsConstraintErrors) {
   auto db = Open();
   ASSERT_TRUE(db->Run("INSERT INTO item(id) VALUES('a')").ok());
