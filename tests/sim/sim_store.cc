@@ -63,6 +63,26 @@ void SimStore::Commit(StateTransaction transaction, std::vector<StoredDeadLetter
       std::move(done));
 }
 
+// Before the rows: letters of a replay that has ended may be redriven at once.
+void SimStore::ApplyEnds(const StateTransaction& transaction) {
+  SavedDeliveryState& saved = state_.delivery;
+  for (const std::string& lane : transaction.forgotten) {
+    saved.cursors.erase(lane);
+    saved.rows.erase(lane);
+    if (const auto replay = state_.replays.find(lane); replay != state_.replays.end()) {
+      replay->second.state = ReplayState::kCancelled;
+    }
+  }
+  for (const auto& [lane, cursor] : transaction.replays_done) {
+    saved.cursors.erase(lane);
+    saved.rows.erase(lane);
+    if (const auto replay = state_.replays.find(lane); replay != state_.replays.end()) {
+      replay->second.state = ReplayState::kDone;
+      replay->second.progress = cursor;
+    }
+  }
+}
+
 void SimStore::ApplyPositions(const StateTransaction& transaction) {
   SavedDeliveryState& saved = state_.delivery;
   saved.matched_through = std::max(saved.matched_through, transaction.matched_through);
@@ -74,6 +94,7 @@ void SimStore::ApplyPositions(const StateTransaction& transaction) {
 
 void SimStore::ApplyRows(const StateTransaction& transaction,
                          const std::vector<StoredDeadLetter>& dead) {
+  ApplyEnds(transaction);
   SavedDeliveryState& saved = state_.delivery;
   const auto remove = [&saved](const std::string& lane, Sequence sequence) {
     const auto at = saved.rows.find(lane);
@@ -99,21 +120,6 @@ void SimStore::ApplyRows(const StateTransaction& transaction,
     kept.bytes = static_cast<std::uint32_t>(event.size());
   }
   for (const DeliveryKey& key : transaction.dead_removed) state_.dead.erase(key);
-  for (const std::string& lane : transaction.forgotten) {
-    saved.cursors.erase(lane);
-    saved.rows.erase(lane);
-    if (const auto replay = state_.replays.find(lane); replay != state_.replays.end()) {
-      replay->second.state = ReplayState::kCancelled;
-    }
-  }
-  for (const auto& [lane, cursor] : transaction.replays_done) {
-    saved.cursors.erase(lane);
-    saved.rows.erase(lane);
-    if (const auto replay = state_.replays.find(lane); replay != state_.replays.end()) {
-      replay->second.state = ReplayState::kDone;
-      replay->second.progress = cursor;
-    }
-  }
 }
 
 absl::StatusOr<std::vector<StoredRevision>> SimStore::LoadRevisions() {

@@ -81,6 +81,7 @@ class SimStore final : public StateStore {
  private:
   // Applies `write` later, behind earlier ones, and answers after that.
   void Later(std::function<absl::Status()> write, StoreDone done);
+  void ApplyEnds(const StateTransaction& transaction);
   void ApplyPositions(const StateTransaction& transaction);
   void ApplyRows(const StateTransaction& transaction, const std::vector<StoredDeadLetter>& dead);
 

@@ -132,7 +132,7 @@ class DeliveryShell final : public DeliveryControl {
   void Restore(DeliveryStart& start);
   void RestoreLanes(const DeliveryStart& start, const std::set<std::string>& known);
   void RestoreDead(const DeliveryStart& start, const std::string& lane);
-  void ForgetEndedReplays(const DeliveryStart& start);
+  void RestoreEndedReplays(const DeliveryStart& start);
   void ReadHead();
   void LoadHead(const ScanRequest& request);
   void TakeHead(const absl::StatusOr<ScanResult>& scanned);

@@ -51,19 +51,26 @@ void DeliveryShell::Restore(DeliveryStart& start) {
   for (const auto& [lane, cursor] : start.saved.cursors) {
     if (engine_->Progress(lane)) PinLane(lane, cursor.floor + 1);
   }
-  ForgetEndedReplays(start);
+  RestoreEndedReplays(start);
 }
 
-// The process before this one may have ended between the end of a replay and the transaction that
-// takes its lane out of the store.
-void DeliveryShell::ForgetEndedReplays(const DeliveryStart& start) {
-  std::set<std::string> lanes;
-  for (const auto& [lane, cursor] : start.saved.cursors) lanes.insert(lane);
-  for (const auto& [lane, rows] : start.saved.rows) lanes.insert(lane);
-  for (const StoredReplay& replay : start.replays) lanes.erase(replay.Lane());
-  for (const std::string& lane : lanes) {
-    const bool ended = !ReplayOfLane(lane).empty() && !engine_->Progress(lane);
-    if (ended) engine_->Remove(lane, now(), out_);
+// Of replays that have ended there are letters, and rows of those that are being redriven. One with
+// a cursor was ended just before the process, which did not come to take its lane out of the store.
+void DeliveryShell::RestoreEndedReplays(const DeliveryStart& start) {
+  std::set<std::string> going;
+  for (const StoredReplay& replay : start.replays) going.insert(replay.Lane());
+  const auto has_ended = [&](const std::string& lane) {
+    return !ReplayOfLane(lane).empty() && !going.contains(lane);
+  };
+  for (const auto& [lane, cursor] : start.saved.cursors) {
+    if (has_ended(lane)) engine_->Remove(lane, now(), out_);
+  }
+  for (const auto& [lane, rows] : start.saved.rows) {
+    if (!has_ended(lane) || start.saved.cursors.contains(lane)) continue;
+    engine_->RestoreEndedReplay(lane, rows, now(), out_);
+  }
+  for (const auto& [lane, dead] : start.saved.dead) {
+    if (has_ended(lane)) RestoreDead(start, lane);
   }
 }
 
@@ -189,6 +196,7 @@ void DeliveryShell::TakeRevision(const StoredRevision& stored, Sequence sequence
     PinStart(uid, stored.adopted->cursor.floor + 1);
     engine_->Restore(uid, SettingsOf(*current), &stored.adopted->cursor, stored.adopted->rows,
                      now(), out_);
+    engine_->RestoreDead(uid, stored.adopted->dead, now(), out_);
   } else {
     if (from) PinStart(uid, *from);
     engine_->Add(uid, SettingsOf(*current), from, now(), out_);
@@ -214,7 +222,7 @@ void DeliveryShell::SkipHeadTo(Sequence horizon) {
   for (const auto& [uid, subscription] : subscriptions_) {
     if (!engine_->Progress(uid)) continue;
     ++stats_.skipped_ranges;
-    engine_->Skipped(uid, from, horizon - 1, now(), out_);
+    engine_->Skipped(uid, horizon - 1, now(), out_);
   }
   engine_->Matched({}, horizon - 1, now(), out_);
   TakeRevisionsUpTo(horizon - 1);
@@ -237,7 +245,7 @@ void DeliveryShell::TakeScan(ScanAnswer answer) {
     log::Warn("events left the log before a subscription came to them",
               {{"uid", answer.uid}, {"from", answer.gone->first}, {"to", answer.gone->second}});
     const std::size_t scans = out_.scans.size();
-    engine_->Skipped(answer.uid, answer.gone->first, answer.gone->second, now(), out_);
+    engine_->Skipped(answer.uid, answer.gone->second, now(), out_);
     if (out_.scans.size() > scans) return;  // It begins again behind the range.
   }
   engine_->Scanned(answer.uid, answer.positions, answer.next, now(), out_);

@@ -14,7 +14,8 @@ namespace penstock::broker {
 // What delivery left behind of a lane.
 struct SavedLane {
   Cursor cursor;
-  std::vector<RetryRow> rows;  // Ascending.
+  std::vector<RetryRow> rows;          // Ascending.
+  SavedDeliveryState::DeadCount dead;  // Of it and its replays.
 };
 
 // One revision of a subscription as stored. Revisions are kept until nothing can meet them any

@@ -19,6 +19,7 @@ namespace {
 using sqlite::Blob;
 using sqlite::Connection;
 using sqlite::Statement;
+using DeadCount = SavedDeliveryState::DeadCount;
 
 constexpr char kColumns[] =
     "position, lane, sequence, last_sequence, space, subscription, function, event_id, event_type, "
@@ -49,12 +50,29 @@ absl::StatusOr<StoredDeadLetter> ReadLetter(const Statement& row) {
   return letter;
 }
 
-// What every query asks for, with its values under names. A letter that is being redriven has a row
-// until its new attempts have an end.
+// A letter that is being redriven has a row until its new attempts have an end.
+constexpr char kIsNotRedriven[] =
+    "NOT EXISTS (SELECT 1 FROM retry_rows WHERE retry_rows.lane = dead_letters.lane AND "
+    "retry_rows.sequence = dead_letters.sequence)";
+
+std::string FailsItsKey() {
+  return fmt::format("ordering_key != 0 AND redrives = 0 AND reason NOT IN ({}, {}) AND {}",
+                     static_cast<int>(DeadReason::kKeyFailed),
+                     static_cast<int>(DeadReason::kRetention), kIsNotRedriven);
+}
+
+// From two columns of a row, `first` being the first.
+void AddCount(const Statement& row, int first, DeadCount& count) {
+  count.letters = static_cast<std::uint64_t>(row.Int(first));
+  count.bytes = static_cast<std::uint64_t>(row.Int(first + 1));
+}
+void AddKey(const Statement& row, int first, DeadCount& count) {
+  count.failed_keys[static_cast<std::uint64_t>(row.Int(first))] = ToSequence(row.Int(first + 1));
+}
+
+// What every query asks for, with its values under names.
 std::string Conditions(const DeadLetterQuery& query) {
-  std::string sql =
-      "space = ?1 AND NOT EXISTS (SELECT 1 FROM retry_rows WHERE retry_rows.lane = "
-      "dead_letters.lane AND retry_rows.sequence = dead_letters.sequence)";
+  std::string sql = fmt::format("space = ?1 AND {}", kIsNotRedriven);
   if (query.subscription) sql += " AND subscription = ?2";
   if (query.reason) sql += " AND reason = ?3";
   if (query.event_id) sql += " AND event_id = ?4";
@@ -187,6 +205,48 @@ absl::Status CheckEdit(Connection& connection, const DeliveryKey& key, int edits
 }
 
 }  // namespace
+
+absl::StatusOr<std::map<std::string, DeadCount>> CountDeadLetters(Connection& connection) {
+  std::map<std::string, DeadCount> counts;
+  ASSIGN_OR_RETURN(
+      auto letters,
+      connection.Prepare("SELECT lane, count(*), sum(bytes) FROM dead_letters GROUP BY lane"));
+  RETURN_IF_ERROR(letters.ForEach([&](const Statement& row) {
+    AddCount(row, 1, counts[row.String(0)]);
+    return absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(auto failed,
+                   connection.Prepare(fmt::format("SELECT lane, ordering_key, min(sequence) FROM "
+                                                  "dead_letters WHERE {} GROUP BY 1, 2",
+                                                  FailsItsKey())));
+  RETURN_IF_ERROR(failed.ForEach([&](const Statement& row) {
+    AddKey(row, 1, counts[row.String(0)]);
+    return absl::OkStatus();
+  }));
+  return counts;
+}
+
+absl::StatusOr<DeadCount> CountDeadLettersOf(Connection& connection, const std::string& uid) {
+  DeadCount count;
+  ASSIGN_OR_RETURN(auto letters,
+                   connection.Prepare("SELECT count(*), sum(bytes) FROM dead_letters WHERE "
+                                      "lane = ?1 OR (lane >= ?2 AND lane < ?3)"));
+  letters.BindAll(uid, FirstReplayLane(uid), AfterReplayLanes(uid));
+  RETURN_IF_ERROR(letters.ForEach([&](const Statement& row) {
+    AddCount(row, 0, count);
+    return absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(auto failed,
+                   connection.Prepare(fmt::format("SELECT ordering_key, min(sequence) FROM "
+                                                  "dead_letters WHERE lane = ? AND {} GROUP BY 1",
+                                                  FailsItsKey())));
+  failed.BindAll(uid);
+  RETURN_IF_ERROR(failed.ForEach([&](const Statement& row) {
+    AddKey(row, 0, count);
+    return absl::OkStatus();
+  }));
+  return count;
+}
 
 std::string GlobOf(std::string_view pattern) {
   std::string glob;

@@ -121,39 +121,14 @@ absl::Status ForgetLanes(Connection& connection, const StateTransaction& transac
 absl::Status Write(Connection& connection, const StateTransaction& transaction,
                    const std::vector<StoredDeadLetter>& dead, WallTime now) {
   ASSIGN_OR_RETURN(const Sequence matched_before, MatchedThrough(connection));
+  // What ends goes first: letters of a replay that has ended may be redriven at once, with rows of
+  // the same lane.
+  RETURN_IF_ERROR(EndReplays(connection, transaction, now));
+  RETURN_IF_ERROR(ForgetLanes(connection, transaction, matched_before));
   RETURN_IF_ERROR(WriteCursors(connection, transaction));
   RETURN_IF_ERROR(WriteRows(connection, transaction));
   RETURN_IF_ERROR(WriteDeadLetters(connection, dead));
-  RETURN_IF_ERROR(RemoveDeadLetters(connection, transaction.dead_removed).status());
-  RETURN_IF_ERROR(EndReplays(connection, transaction, now));
-  return ForgetLanes(connection, transaction, matched_before);
-}
-
-// A letter that is being redriven has a row, and fails its key no more.
-absl::Status ReadDeadCounts(Connection& connection, SavedDeliveryState& state) {
-  ASSIGN_OR_RETURN(
-      auto dead,
-      connection.Prepare("SELECT lane, count(*), sum(bytes) FROM dead_letters GROUP BY lane"));
-  RETURN_IF_ERROR(dead.ForEach([&](const Statement& row) {
-    auto& count = state.dead[row.String(0)];
-    count.letters = static_cast<std::uint64_t>(row.Int(1));
-    count.bytes = static_cast<std::uint64_t>(row.Int(2));
-    return absl::OkStatus();
-  }));
-  ASSIGN_OR_RETURN(
-      auto failed,
-      connection.Prepare(
-          "SELECT lane, ordering_key, min(sequence) FROM dead_letters WHERE ordering_key != 0 AND "
-          "redrives = 0 AND reason NOT IN (?, ?) AND NOT EXISTS (SELECT 1 FROM retry_rows WHERE "
-          "retry_rows.lane = dead_letters.lane AND retry_rows.sequence = dead_letters.sequence) "
-          "GROUP BY lane, ordering_key"));
-  failed.BindAll(static_cast<int>(DeadReason::kKeyFailed),
-                 static_cast<int>(DeadReason::kRetention));
-  return failed.ForEach([&](const Statement& row) {
-    state.dead[row.String(0)].failed_keys[static_cast<std::uint64_t>(row.Int(1))] =
-        ToSequence(row.Int(2));
-    return absl::OkStatus();
-  });
+  return RemoveDeadLetters(connection, transaction.dead_removed).status();
 }
 
 absl::Status Read(Connection& connection, SavedDeliveryState& state) {
@@ -182,7 +157,8 @@ absl::Status Read(Connection& connection, SavedDeliveryState& state) {
     of_lane->push_back(std::move(read));
     return absl::OkStatus();
   }));
-  return ReadDeadCounts(connection, state);
+  ASSIGN_OR_RETURN(state.dead, CountDeadLetters(connection));
+  return absl::OkStatus();
 }
 
 }  // namespace

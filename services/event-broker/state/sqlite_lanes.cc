@@ -8,6 +8,7 @@
 
 #include "libs/base/status.h"
 #include "services/event-broker/codec/dead_letter_codec.h"
+#include "services/event-broker/state/sqlite_dead_letters.h"
 
 namespace penstock::broker {
 namespace {
@@ -80,6 +81,7 @@ absl::StatusOr<std::shared_ptr<const SavedLane>> LoadLane(Connection& connection
     saved->rows.push_back(std::move(read));
     return absl::OkStatus();
   }));
+  ASSIGN_OR_RETURN(saved->dead, CountDeadLettersOf(connection, lane));
   return saved;
 }
 

@@ -91,7 +91,14 @@ void ForgetSubscription(MemoryState& state, const std::string& uid, Sequence mat
 
 void Apply(MemoryState& state, const StateTransaction& transaction,
            const std::vector<StoredDeadLetter>& dead, WallTime now) {
-  const Sequence matched_before = state.matched_through;
+  EndReplays(state, transaction, now);
+  for (const std::string& lane : transaction.forgotten) {
+    if (!ReplayOfLane(lane).empty()) {
+      ForgetReplay(state, lane);
+    } else {
+      ForgetSubscription(state, lane, state.matched_through);
+    }
+  }
   state.matched_through = std::max(state.matched_through, transaction.matched_through);
   for (const auto& [lane, cursor] : transaction.cursors) state.cursors[lane] = cursor;
   for (const std::string& lane : transaction.cursors_removed) state.cursors.erase(lane);
@@ -105,14 +112,6 @@ void Apply(MemoryState& state, const StateTransaction& transaction,
   for (const StoredDeadLetter& letter : dead) WriteLetter(state, letter);
   std::int64_t removed = 0;
   for (const DeliveryKey& key : transaction.dead_removed) RemoveLetter(state, key, removed);
-  EndReplays(state, transaction, now);
-  for (const std::string& lane : transaction.forgotten) {
-    if (!ReplayOfLane(lane).empty()) {
-      ForgetReplay(state, lane);
-    } else {
-      ForgetSubscription(state, lane, matched_before);
-    }
-  }
 }
 
 bool Wanted(const MemoryState& state, const DeadLetterQuery& query,
@@ -160,27 +159,26 @@ absl::Status List(const MemoryState& state, const DeadLetterQuery& query, DeadLe
   return absl::OkStatus();
 }
 
-void CountLetter(const MemoryState& state, const StoredDeadLetter& letter,
-                 SavedDeliveryState& saved) {
+absl::Status NotFound(const DeliveryKey& key) {
+  return absl::NotFoundError("dead letter \"" + key.Id() + "\" not found");
+}
+
+}  // namespace
+
+void MemoryState::CountLetter(const StoredDeadLetter& letter,
+                              SavedDeliveryState::DeadCount& count) const {
   const DeadDelivery& delivery = letter.delivery;
-  auto& count = saved.dead[delivery.key.uid];
   ++count.letters;
   count.bytes += letter.event.size();
   if (delivery.ordering_key == 0 || delivery.redrives > 0 ||
       delivery.reason == DeadReason::kKeyFailed || delivery.reason == DeadReason::kRetention ||
-      state.IsRedriven(delivery.key)) {
+      IsRedriven(delivery.key)) {
     return;
   }
   const auto [at, fresh] =
       count.failed_keys.try_emplace(delivery.ordering_key, delivery.key.sequence);
   if (!fresh) at->second = std::min(at->second, delivery.key.sequence);
 }
-
-absl::Status NotFound(const DeliveryKey& key) {
-  return absl::NotFoundError("dead letter \"" + key.Id() + "\" not found");
-}
-
-}  // namespace
 
 absl::StatusOr<SavedDeliveryState> MemoryStateStore::LoadDeliveryState() {
   SavedDeliveryState saved;
@@ -190,7 +188,9 @@ absl::StatusOr<SavedDeliveryState> MemoryStateStore::LoadDeliveryState() {
     for (const auto& [lane, rows] : state.rows) {
       for (const auto& [sequence, row] : rows) saved.rows[lane].push_back(row);
     }
-    for (const auto& [position, letter] : state.letters) CountLetter(state, letter, saved);
+    for (const auto& [position, letter] : state.letters) {
+      state.CountLetter(letter, saved.dead[letter.delivery.key.uid]);
+    }
     return absl::OkStatus();
   }));
   return saved;

@@ -30,6 +30,14 @@ std::shared_ptr<const SavedLane> LoadLane(const MemoryState& state, const std::s
   if (const auto rows = state.rows.find(lane); rows != state.rows.end()) {
     for (const auto& [sequence, row] : rows->second) saved->rows.push_back(row);
   }
+  SavedDeliveryState::DeadCount of_replays;
+  for (const auto& [position, letter] : state.letters) {
+    const std::string& of = letter.delivery.key.uid;
+    if (of == lane) state.CountLetter(letter, saved->dead);
+    if (of.starts_with(ReplayLanesOf(lane))) state.CountLetter(letter, of_replays);
+  }
+  saved->dead.letters += of_replays.letters;
+  saved->dead.bytes += of_replays.bytes;
   return saved;
 }
 

@@ -51,6 +51,7 @@ struct MemoryState {
     const auto lane = rows.find(key.uid);
     return lane != rows.end() && lane->second.contains(key.sequence);
   }
+  void CountLetter(const StoredDeadLetter& letter, SavedDeliveryState::DeadCount& count) const;
 };
 
 // Answers in the call, unless writes are held. Thread-safe.

@@ -48,6 +48,10 @@ class DeliveryEngine {
   };
   void AddReplay(const Replay& replay, EngineTime now, EngineOutput& out);
   void SetReplayPaused(const std::string& lane, bool paused, EngineTime now, EngineOutput& out);
+  // The rows of letters of a replay that has ended, which were being redriven. Nothing without its
+  // subscription.
+  void RestoreEndedReplay(const std::string& lane, const std::vector<RetryRow>& rows,
+                          EngineTime now, EngineOutput& out);
   void ChangeSettings(const std::string& uid, const DeliverySettings& settings, EngineTime now,
                       EngineOutput& out);
   // Cancels what is in flight, drops what is pending and forgets the lane, also what the store may
@@ -75,7 +79,7 @@ class DeliveryEngine {
   // How many more deliveries the consumers of a pull subscription take.
   void SetCredit(const std::string& uid, std::size_t credit, EngineTime now, EngineOutput& out);
   // Dead letters go into new series of attempts, one after the other at `per_second` (0: at once).
-  // Gives how many were taken: those of lanes that are not known are not.
+  // Gives how many were taken: those of subscriptions that are not known are not.
   struct RedriveOrder {
     DeliveryKey key;
     WallTime append_time{};
@@ -97,10 +101,9 @@ class DeliveryEngine {
   // Of these letters those that made their keys fail were purged or are gone: the keys go on.
   void FreeKeys(const std::string& lane, const std::vector<Sequence>& letters, EngineTime now,
                 EngineOutput& out);
-  // The log let [from, to] go before the lane came to it: one dead letter for the whole range. A
-  // scan that is asked for begins again behind it.
-  void Skipped(const std::string& lane, Sequence from, Sequence to, EngineTime now,
-               EngineOutput& out);
+  // The log let everything up to `to` go: one dead letter for the range that the lane had not come
+  // to. A scan that is asked for begins again behind it.
+  void Skipped(const std::string& lane, Sequence to, EngineTime now, EngineOutput& out);
   // The transaction of an earlier output is durable.
   void Persisted(EngineTime now, EngineOutput& out);
   void Tick(EngineTime now, EngineOutput& out);
@@ -219,6 +222,7 @@ class DeliveryEngine {
   void UpdateNeeded(Lane& lane, std::optional<Sequence> needed);
 
   // engine_replay.cc
+  Lane* ReviveReplay(const std::string& uid, EngineTime now);
   void ReportEnd(Lane& lane, EngineOutput& out);
 
   // engine_report.cc

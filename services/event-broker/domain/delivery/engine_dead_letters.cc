@@ -46,6 +46,7 @@ std::size_t DeliveryEngine::Redrive(const std::vector<RedriveOrder>& letters, in
   std::size_t taken = 0;
   for (const RedriveOrder& letter : letters) {
     Lane* lane = FindLane(letter.key.uid);
+    if (lane == nullptr) lane = ReviveReplay(letter.key.uid, now);
     if (lane == nullptr) continue;
     const Sequence sequence = letter.key.sequence;
     const auto place = static_cast<std::int64_t>(taken++);

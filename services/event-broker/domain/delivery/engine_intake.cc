@@ -116,12 +116,16 @@ void DeliveryEngine::PlaceSkipped(Lane& lane, const Position& position, EngineTi
   GiveUp(lane, lane.RowOf(position, now.wall), DeadReason::kKeyFailed, now);
 }
 
-void DeliveryEngine::Skipped(const std::string& uid, Sequence from, Sequence to, EngineTime now,
+void DeliveryEngine::Skipped(const std::string& uid, Sequence to, EngineTime now,
                              EngineOutput& out) {
   Lane* lane = FindLane(uid);
-  if (lane == nullptr || !lane->catching_up || to < lane->scan_next) return;
+  if (lane == nullptr) return;
+  to = std::min(to, lane->limit());
+  if (to <= lane->TakenTo(matched_through_)) return;
+  // One at the head comes back to it when the matcher has passed the range too.
+  if (!lane->catching_up) FallBehind(*lane, matched_through_ + 1);
   DeadDelivery dead;
-  dead.key = {uid, std::max(from, lane->scan_next)};
+  dead.key = {uid, lane->scan_next};
   dead.reason = DeadReason::kRetention;
   dead.time = now.wall;
   dead.last_sequence = to;

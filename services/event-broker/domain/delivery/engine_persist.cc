@@ -62,7 +62,10 @@ void DeliveryEngine::MaybePersist(EngineTime now, EngineOutput& out) {
   if (now.monotonic < *flush_at_ && results_since_flush_ < options_.results_per_flush) return;
   StateTransaction transaction;
   transaction.matched_through = matched_through_;
-  for (Lane* lane : std::exchange(changed_, {})) AddLane(*lane, transaction);
+  for (Lane* lane : std::exchange(changed_, {})) {
+    AddLane(*lane, transaction);
+    if (lane->is_over()) EraseLane(*lane);
+  }
   transaction.dead = std::exchange(dead_, {});
   transaction.dead_removed = std::exchange(dead_removed_, {});
   transaction.forgotten = std::exchange(forgotten_, {});

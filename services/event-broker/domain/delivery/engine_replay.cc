@@ -36,6 +36,24 @@ void DeliveryEngine::SetReplayPaused(const std::string& uid, bool paused, Engine
   Conclude(now, out);
 }
 
+// The lane of a replay that has ended comes back for its letters, without a cursor, until the last
+// of them is over. Null without its subscription.
+Lane* DeliveryEngine::ReviveReplay(const std::string& uid, EngineTime now) {
+  const auto owner = owners_.find(std::string(SubscriptionOfLane(uid)));
+  if (owner == owners_.end() || ReplayOfLane(uid).empty()) return nullptr;
+  Lane& lane = MakeLane(uid, owner->second, now);
+  lane.replay.emplace();
+  lane.replay->ended = true;
+  return &lane;
+}
+
+void DeliveryEngine::RestoreEndedReplay(const std::string& uid, const std::vector<RetryRow>& rows,
+                                        EngineTime now, EngineOutput& out) {
+  if (FindLane(uid) != nullptr) return;
+  if (Lane* lane = ReviveReplay(uid, now)) LoadRows(*lane, rows, now);
+  Conclude(now, out);
+}
+
 // A replay that is done goes, in the transaction that holds its last count. A lane that has drained
 // stays where it is, and says so once.
 void DeliveryEngine::ReportEnd(Lane& lane, EngineOutput& out) {

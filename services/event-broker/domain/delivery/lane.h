@@ -80,6 +80,7 @@ struct Lane {
   struct ReplayState {
     Sequence to = kNoSequence;
     bool paused = false;
+    bool ended = false;  // Takes nothing more: it is there for letters that are redriven.
     std::optional<TokenBucket> rate;
     std::uint64_t matched = 0;
     std::uint64_t delivered = 0;
@@ -167,7 +168,9 @@ struct Lane {
   }
   Sequence Floor(Sequence matched_through) const;
   // Nothing but the common mark is needed to go on after a restart.
-  bool clean() const { return !replay && !catching_up && ledger.undone() == 0; }
+  bool clean() const { return (!replay || replay->ended) && !catching_up && ledger.undone() == 0; }
+  // A replay's that ended, with nothing left to send again.
+  bool is_over() const { return replay && replay->ended && idle(); }
   Cursor MakeCursor(Sequence matched_through) const;
 
  private:

@@ -151,8 +151,9 @@ struct StateTransaction {
   std::vector<DeliveryKey> rows_removed;
   std::vector<DeadDelivery> dead;         // With a copy of the event that the store adds.
   std::vector<DeliveryKey> dead_removed;  // Redriven ones that were delivered now.
-  std::vector<std::string> forgotten;     // Lanes that ended: cursor and rows go.
-  // Replays that are done: marked so, with the counts of their last cursor; cursor and rows go.
+  // Lanes that ended: cursor and rows go, before what the transaction holds of them comes.
+  std::vector<std::string> forgotten;
+  // Replays that are done: marked so, with the counts of their last cursor. The same for the rest.
   std::map<std::string, Cursor> replays_done;
 };
 

@@ -124,6 +124,47 @@ TEST_F(DeliveryLanesTest, AReplayThatWasCancelledJustBeforeACrashIsForgottenAtTh
   EXPECT_FALSE(lane_is_stored());
 }
 
+TEST_F(DeliveryLanesTest, ALetterOfAReplayThatHasEndedIsRedrivenOverARestart) {
+  StartBroker();
+  const auto created = Create(Wanted("orders"));
+  ASSERT_TRUE(created.ok());
+  const Sequence last = Publish(2);
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 2; }));
+  invoker_->set_answer([](const InvocationOrder&) { return DeliveryOutcome::kPermanent; });
+  StoredReplay replay;
+  replay.uid = created->subscription.uid;
+  replay.replay = "again";
+  replay.from = replay.to = last;
+  std::promise<absl::Status> stored;
+  store_->SaveReplay(replay, [&](const absl::Status& status) { stored.set_value(status); });
+  ASSERT_TRUE(stored.get_future().get().ok());
+  runner_->StartReplay(replay);
+  ASSERT_TRUE(Eventually([&] {
+    const auto running = store_->LoadReplays();
+    return running.ok() && running->empty() && DeadLetters().size() == 1;
+  }));
+  answer_ = nullptr;
+  StopBroker();
+  StartBroker();
+  const auto letters = DeadLetters();
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].delivery.key, (DeliveryKey{replay.Lane(), last}));
+  EXPECT_EQ(Redrive(letters), 1);
+  ASSERT_TRUE(Eventually([&] { return invoker_->count() == 1; }));
+  EXPECT_TRUE(invoker_->orders()[0].replay);
+  // It is on its way; the next process sends it again.
+  StopBroker(0ms);
+  answer_ = [](const InvocationOrder&) { return DeliveryOutcome::kSucceeded; };
+  StartBroker();
+  ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 1; }));
+  StopBroker();
+  StartBroker();
+  EXPECT_TRUE(DeadLetters().empty());
+  const auto saved = store_->LoadDeliveryState();
+  ASSERT_TRUE(saved.ok());
+  EXPECT_FALSE(saved->rows.contains(replay.Lane()));
+}
+
 TEST_F(DeliveryLanesTest, ADryRunCountsWhatMatches) {
   StartBroker();
   Publish(3);

@@ -182,6 +182,51 @@ TEST_F(EngineTest, RedrivesALetterInANewSeriesOfAttempts) {
   EXPECT_EQ(dead[0].redrives, 1);
 }
 
+TEST_F(EngineTest, LettersOfAReplayThatHasEndedAreRedriven) {
+  Restart({}, 10);
+  engine_->Settled(now(), out_);
+  engine_->SetCapacity(100, now(), out_);
+  DeliverySettings settings = ToTarget("f");
+  settings.retry.attempts_max = 2;
+  engine_->Restore("a", settings, nullptr, {}, now(), out_);
+  engine_->RestoreDead("a.r", {2, 200, {}}, now(), out_);
+  // At once, before the transaction that ends the replay.
+  DeliveryEngine::Replay replay;
+  replay.uid = "a";
+  replay.replay = "r";
+  replay.from = replay.to = 3;
+  engine_->AddReplay(replay, now(), out_);
+  AnswerScan();
+  TakeSends();
+  Succeed("a.r", 3);
+  ASSERT_FALSE(engine_->Progress("a.r").has_value());
+  EXPECT_EQ(engine_->Redrive({{{"a.r", 4}, wall_, 0, 0, 100}}, 0, now(), out_), 1u);
+  EXPECT_EQ(TakeSends(), (Sends{"a.r-4#1*"}));
+  StateTransaction transaction = Flush();
+  EXPECT_TRUE(transaction.replays_done.contains("a.r"));
+  ASSERT_EQ(transaction.rows.size(), 1u);
+  EXPECT_FALSE(transaction.cursors.contains("a.r"));
+  // A restart with its row goes on.
+  const std::vector<RetryRow> rows = {transaction.rows[0].second};
+  Restart({}, 10);
+  engine_->Settled(now(), out_);
+  engine_->SetCapacity(100, now(), out_);
+  engine_->RestoreEndedReplay("a.r", rows, now(), out_);
+  EXPECT_FALSE(engine_->Progress("a.r").has_value()) << "without its subscription";
+  engine_->Restore("a", settings, nullptr, {}, now(), out_);
+  engine_->RestoreEndedReplay("a.r", rows, now(), out_);
+  EXPECT_EQ(TakeSends(), (Sends{"a.r-4#1*"}));
+  Succeed("a.r", 4);
+  transaction = Flush();
+  EXPECT_EQ(transaction.dead_removed, (std::vector<DeliveryKey>{{"a.r", 4}}));
+  EXPECT_EQ(transaction.rows_removed, (std::vector<DeliveryKey>{{"a.r", 4}}));
+  EXPECT_TRUE(transaction.replays_done.empty()) << "its counts stay what they were";
+  EXPECT_FALSE(engine_->Progress("a.r").has_value());
+  // Another one meets nothing of it.
+  EXPECT_EQ(engine_->Redrive({{{"a.r", 5}, wall_, 0, 0, 100}}, 0, now(), out_), 1u);
+  EXPECT_EQ(TakeSends(), (Sends{"a.r-5#1*"}));
+}
+
 TEST_F(EngineTest, RedrivesAtARate) {
   Add("a");
   std::vector<DeliveryEngine::RedriveOrder> letters;

@@ -317,7 +317,7 @@ TEST_F(EngineTest, ALostRangeIsOneDeadLetterAndTheCursorMovesPast) {
   engine_->SetCapacity(100, now(), out_);
   Add("a", {}, 10);
   out_.scans.clear();
-  engine_->Skipped("a", 10, 49, now(), out_);
+  engine_->Skipped("a", 49, now(), out_);
   const auto dead = Flush().dead;
   ASSERT_EQ(dead.size(), 1u);
   EXPECT_EQ(dead[0].reason, DeadReason::kRetention);
@@ -328,6 +328,37 @@ TEST_F(EngineTest, ALostRangeIsOneDeadLetterAndTheCursorMovesPast) {
   // An answer to the scan of before changes nothing.
   engine_->Scanned("a", {}, 50, now(), out_);
   EXPECT_EQ(Progress("a").floor, 49u);
+}
+
+TEST_F(EngineTest, WhatTheHeadLostIsADeadLetterToo) {
+  DeliverySettings drains;
+  drains.drain_to = 20;
+  Restart({}, 10);
+  engine_->SetCapacity(100, now(), out_);
+  for (const std::string uid : {"a", "b"}) {
+    engine_->Restore(uid, uid == "b" ? drains : DeliverySettings{}, nullptr, {}, now(), out_);
+  }
+  Append("a", 11);
+  TakeSends();
+  for (const std::string uid : {"a", "b"}) engine_->Skipped(uid, 49, now(), out_);
+  engine_->Matched({}, 49, now(), out_);
+  const auto dead = Flush().dead;
+  ASSERT_EQ(dead.size(), 2u);
+  EXPECT_EQ(dead[0].key, (DeliveryKey{"a", 12}));
+  EXPECT_EQ(dead[0].last_sequence, 49u);
+  // Beyond its limit nothing would have come.
+  EXPECT_EQ(dead[1].key, (DeliveryKey{"b", 12}));
+  EXPECT_EQ(dead[1].last_sequence, 20u);
+  EXPECT_EQ(out_.drained, (std::vector<std::string>{"b"}));
+  // At the head again; what was sent before goes on.
+  Append("a", 50);
+  EXPECT_EQ(TakeSends(), (Sends{"a-50#1"}));
+  EXPECT_FALSE(Progress("a").catching_up);
+  Succeed("a", 11);
+  EXPECT_EQ(Progress("a").floor, 49u);
+  // What is behind the limit is nothing that "b" could lose.
+  engine_->Skipped("b", 60, now(), out_);
+  EXPECT_TRUE(Flush().dead.empty());
 }
 
 TEST_F(EngineTest, AFunctionIsExchangedWhileCallsAreUnderWay) {

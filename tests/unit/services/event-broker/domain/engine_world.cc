@@ -140,7 +140,10 @@ void EngineWorld::Start() {
                      now(), out_);
   }
   for (const auto& [lane, stored] : replays_) {
-    if (stored.done) continue;
+    if (stored.done) {
+      engine_->RestoreEndedReplay(lane, rows_of(lane), now(), out_);
+      continue;
+    }
     DeliveryEngine::Replay replay = stored.replay;
     const auto cursor = durable_.cursors.find(lane);
     if (cursor != durable_.cursors.end()) replay.cursor = &cursor->second;
@@ -294,6 +297,11 @@ void EngineWorld::Commit() {
   ASSERT_GE(transaction.matched_through, durable_.matched_through);
   durable_.matched_through = transaction.matched_through;
   Mix(transaction.matched_through);
+  for (const auto& [lane, cursor] : transaction.replays_done) {
+    replays_.at(lane).done = true;
+    durable_.cursors.erase(lane);
+    durable_rows_.erase(lane);
+  }
   for (const auto& [uid, cursor] : transaction.cursors) {
     durable_.cursors[uid] = cursor;
     Mix(cursor.floor);
@@ -316,9 +324,6 @@ void EngineWorld::Commit() {
     letters_.erase(key);
   }
   for (const auto& [lane, cursor] : transaction.replays_done) {
-    replays_.at(lane).done = true;
-    durable_.cursors.erase(lane);
-    durable_rows_.erase(lane);
     std::uint64_t matching = 0;
     for (Sequence s = 1; s <= head_; ++s) matching += MatchesLane(lane, s) ? 1 : 0;
     ASSERT_EQ(cursor.matched, matching) << lane;

@@ -54,6 +54,10 @@ TEST_P(AdoptionTest, CursorRowsAndDeadLettersGoOn) {
   EXPECT_EQ(stored->adopted->cursor.acked, (std::vector<Sequence>{42, 45}));
   ASSERT_EQ(stored->adopted->rows.size(), 1u);
   EXPECT_EQ(stored->adopted->rows[0].position.sequence, 41u);
+  EXPECT_EQ(stored->adopted->dead.letters, 2u);  // With its replay's.
+  EXPECT_EQ(stored->adopted->dead.bytes, 2u * SampleLetter(7).event.size());
+  EXPECT_EQ(stored->adopted->dead.failed_keys, Load().dead.at("u2").failed_keys);
+  EXPECT_FALSE(stored->adopted->dead.failed_keys.empty());
   Reopen();
   const SavedDeliveryState state = Load();
   EXPECT_EQ(state.cursors.at("u2").floor, 40u);

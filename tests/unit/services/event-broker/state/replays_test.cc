@@ -86,6 +86,30 @@ TEST_P(ReplaysTest, OneThatIsDoneKeepsItsCounts) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Set("r1", ReplayState::kPaused).status()));
 }
 
+TEST_P(ReplaysTest, LettersOfOneThatEndsMayBeRedrivenWithIt) {
+  for (const bool cancelled : {false, true}) {
+    const std::string replay = cancelled ? "r2" : "r1";
+    const std::string lane = "u1." + replay;
+    ASSERT_TRUE(SaveReplay(Replay(replay)).ok());
+    StateTransaction running;
+    running.cursors[lane] = {77, {}, 9, 6, 1};
+    running.rows = {{lane, SampleRow(78)}};
+    ASSERT_TRUE(Commit(running).ok());
+    StateTransaction end;
+    if (cancelled) {
+      end.forgotten = {lane};
+    } else {
+      end.replays_done[lane] = {500, {}, 30, 28, 2};
+    }
+    end.rows = {{lane, SampleRow(90)}};
+    ASSERT_TRUE(Commit(end).ok());
+    const SavedDeliveryState state = Load();
+    EXPECT_FALSE(state.cursors.contains(lane));
+    ASSERT_EQ(state.rows.at(lane).size(), 1u) << lane;
+    EXPECT_EQ(state.rows.at(lane)[0].position.sequence, 90u);
+  }
+}
+
 TEST_P(ReplaysTest, ACancelledOneKeepsItsLastProgress) {
   ASSERT_TRUE(SaveReplay(Replay("r1")).ok());
   StateTransaction running;
