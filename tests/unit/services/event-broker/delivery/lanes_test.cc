@@ -20,6 +20,18 @@ class DeliveryLanesTest : public RunnerTest {
     if (future.wait_for(10s) != std::future_status::ready) std::abort();
     return future.get();
   }
+  StoredReplay StartReplay(const std::string& uid, Sequence from, Sequence to) {
+    StoredReplay replay;
+    replay.uid = uid;
+    replay.replay = "again";
+    replay.from = from;
+    replay.to = to;
+    std::promise<absl::Status> saved;
+    store_->SaveReplay(replay, [&](const absl::Status& status) { saved.set_value(status); });
+    EXPECT_TRUE(saved.get_future().get().ok());
+    runner_->StartReplay(replay);
+    return replay;
+  }
   std::set<Sequence> SequencesOf(const std::string& lane) {
     std::set<Sequence> sequences;
     for (const InvocationOrder& order : invoker_->orders()) {
@@ -68,15 +80,7 @@ TEST_F(DeliveryLanesTest, AReplayDeliversARangeAgainAndEnds) {
   const Sequence last = Publish(6);
   Publish(1, "order.other");
   ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 6; }));
-  StoredReplay replay;
-  replay.uid = created->subscription.uid;
-  replay.replay = "again";
-  replay.from = last - 2;
-  replay.to = last + 1;
-  std::promise<absl::Status> saved;
-  store_->SaveReplay(replay, [&](const absl::Status& status) { saved.set_value(status); });
-  ASSERT_TRUE(saved.get_future().get().ok());
-  runner_->StartReplay(replay);
+  const StoredReplay replay = StartReplay(created->subscription.uid, last - 2, last + 1);
   ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 9; }));
   EXPECT_EQ(SequencesOf(replay.Lane()), (std::set<Sequence>{last - 2, last - 1, last}));
   EXPECT_TRUE(invoker_->orders().back().replay);
@@ -93,15 +97,7 @@ TEST_F(DeliveryLanesTest, AReplayThatWasCancelledJustBeforeACrashIsForgottenAtTh
   const Sequence last = Publish(3);
   ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 3; }));
   invoker_->set_answer(nullptr);
-  StoredReplay replay;
-  replay.uid = created->subscription.uid;
-  replay.replay = "again";
-  replay.from = last - 1;
-  replay.to = last;
-  std::promise<absl::Status> stored;
-  store_->SaveReplay(replay, [&](const absl::Status& status) { stored.set_value(status); });
-  ASSERT_TRUE(stored.get_future().get().ok());
-  runner_->StartReplay(replay);
+  const StoredReplay replay = StartReplay(created->subscription.uid, last - 1, last);
   ASSERT_TRUE(Eventually([&] {
     const auto saved = store_->LoadDeliveryState();
     return saved.ok() && saved->cursors.contains(replay.Lane());
@@ -131,14 +127,7 @@ TEST_F(DeliveryLanesTest, ALetterOfAReplayThatHasEndedIsRedrivenOverARestart) {
   const Sequence last = Publish(2);
   ASSERT_TRUE(Eventually([&] { return runner_->stats().succeeded == 2; }));
   invoker_->set_answer([](const InvocationOrder&) { return DeliveryOutcome::kPermanent; });
-  StoredReplay replay;
-  replay.uid = created->subscription.uid;
-  replay.replay = "again";
-  replay.from = replay.to = last;
-  std::promise<absl::Status> stored;
-  store_->SaveReplay(replay, [&](const absl::Status& status) { stored.set_value(status); });
-  ASSERT_TRUE(stored.get_future().get().ok());
-  runner_->StartReplay(replay);
+  const StoredReplay replay = StartReplay(created->subscription.uid, last, last);
   ASSERT_TRUE(Eventually([&] {
     const auto running = store_->LoadReplays();
     return running.ok() && running->empty() && DeadLetters().size() == 1;
