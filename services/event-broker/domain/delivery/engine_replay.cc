@@ -49,7 +49,7 @@ Lane* DeliveryEngine::ReviveReplay(const std::string& uid, EngineTime now) {
 
 void DeliveryEngine::RestoreEndedReplay(const std::string& uid, const std::vector<RetryRow>& rows,
                                         EngineTime now, EngineOutput& out) {
-  if (FindLane(uid) != nullptr) return;
+  if (rows.empty() || FindLane(uid) != nullptr) return;
   if (Lane* lane = ReviveReplay(uid, now)) LoadRows(*lane, rows, now);
   Conclude(now, out);
 }
