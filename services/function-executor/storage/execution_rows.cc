@@ -14,6 +14,10 @@
 namespace penstock::executor {
 namespace {
 
+// Records at the front among which those that are too old are looked for: long calls, and a clock
+// that was ahead, leave some between them that are not.
+constexpr std::int64_t kAgeWindow = 500;
+
 // Marks the file: "PnEx".
 constexpr std::int32_t kApplicationId = 0x506e4578;
 
@@ -366,9 +370,8 @@ absl::StatusOr<std::int64_t> DeleteOldExecutions(sqlite::Connection& db,
   const std::int64_t count_max = limits.count_max;
   RETURN_IF_ERROR(
       db.Run("DELETE FROM executions WHERE seq IN (SELECT seq FROM (SELECT seq, start_micros FROM "
-             "executions "
-             "ORDER BY seq LIMIT ?) WHERE start_micros < ?)",
-             slice, ToUnixMicros(limits.oldest_kept)));
+             "executions ORDER BY seq LIMIT ?) WHERE start_micros < ? LIMIT ?)",
+             std::max(slice, kAgeWindow), ToUnixMicros(limits.oldest_kept), slice));
   std::int64_t deleted = db.changes();
   // Rows go from the front, so the span of seq is their number, but for rare gaps: it never counts
   // too few.

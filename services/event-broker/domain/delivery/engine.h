@@ -145,6 +145,7 @@ class DeliveryEngine {
   void TakeMatch(Lane& lane, const Position& position, EngineTime now);
   void FallBehind(Lane& lane, Sequence next);
   void Accept(Lane& lane, const Position& position, EngineTime now);
+  static bool IsBehindFailed(const Lane& lane, const Position& position);
   void MakeReady(Lane& lane, std::size_t outlet, const Position& position, EngineTime now);
   void PassSkipped(Lane& lane, Sequence before, EngineTime now);
   void PlaceSkipped(Lane& lane, const Position& position, EngineTime now);

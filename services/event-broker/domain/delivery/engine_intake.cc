@@ -54,10 +54,17 @@ void DeliveryEngine::Accept(Lane& lane, const Position& position, EngineTime now
   MarkChanged(lane);
   Touch(lane);
   if (!lane.Ordered(position)) return MakeReady(lane, 0, position, now);
-  if (lane.failed_keys.contains(position.key)) {
+  if (IsBehindFailed(lane, position)) {
     return GiveUp(lane, lane.RowOf(position, now.wall), DeadReason::kKeyFailed, now);
   }
   Arrive(lane, position, now);
+}
+
+// What comes before the letter, or is it, comes again where a cursor is older than the letter:
+// after an adoption.
+bool DeliveryEngine::IsBehindFailed(const Lane& lane, const Position& position) {
+  const auto failed = lane.failed_keys.find(position.key);
+  return failed != lane.failed_keys.end() && failed->second < position.sequence;
 }
 
 void DeliveryEngine::MakeReady(Lane& lane, std::size_t outlet, const Position& position,
@@ -109,9 +116,8 @@ void DeliveryEngine::PassSkipped(Lane& lane, Sequence before, EngineTime now) {
 
 // While a row waited for the scans, its key may have failed.
 void DeliveryEngine::PlaceSkipped(Lane& lane, const Position& position, EngineTime now) {
-  const auto failed = lane.failed_keys.find(position.key);
-  const bool is_dead = failed != lane.failed_keys.end() && failed->second < position.sequence &&
-                       !lane.in_flight.contains(position.sequence);
+  const bool is_dead =
+      IsBehindFailed(lane, position) && !lane.in_flight.contains(position.sequence);
   if (!is_dead) return Place(lane, position, now);
   GiveUp(lane, lane.RowOf(position, now.wall), DeadReason::kKeyFailed, now);
 }

@@ -217,7 +217,8 @@ void DeliveryEngine::Remove(const std::string& uid, EngineTime now, EngineOutput
   if (Lane* lane = FindLane(uid)) {
     LaneOwner& owner = *lane->owner;
     if (lane->replay) {
-      ForgetLane(*lane, out);
+      // A cancel that comes when it has ended leaves the letters alone that are redriven.
+      if (!lane->replay->ended) ForgetLane(*lane, out);
     } else {
       while (!owner.lanes.empty()) ForgetLane(*owner.lanes.back(), out);
       owners_.erase(uid);
@@ -236,6 +237,12 @@ void DeliveryEngine::ForgetLane(Lane& lane, EngineOutput& out) {
     EndCall(lane, flight, nothing, last_);
   }
   in_flight_ -= lane.in_flight.size();
+  // Letters of a replay stay when it is cancelled, also those that were on their way again.
+  for (const auto& [sequence, row] : lane.rows) {
+    if (!lane.replay || row.state.redrives == 0) continue;
+    ++lane.owner->dead.letters;
+    lane.owner->dead.bytes += row.state.position.bytes;
+  }
   forgotten_.push_back(lane.uid);
   EraseLane(lane);
 }

@@ -30,7 +30,7 @@ void DeliveryEngine::AddReplay(const Replay& replay, EngineTime now, EngineOutpu
 void DeliveryEngine::SetReplayPaused(const std::string& uid, bool paused, EngineTime now,
                                      EngineOutput& out) {
   Lane* lane = FindLane(uid);
-  if (lane == nullptr || !lane->replay) return;
+  if (lane == nullptr || !lane->replay || lane->replay->ended) return;
   lane->replay->paused = paused;
   Touch(*lane);
   Conclude(now, out);

@@ -206,6 +206,11 @@ TEST_F(EngineTest, LettersOfAReplayThatHasEndedAreRedriven) {
   EXPECT_TRUE(transaction.replays_done.contains("a.r"));
   ASSERT_EQ(transaction.rows.size(), 1u);
   EXPECT_FALSE(transaction.cursors.contains("a.r"));
+  // What was meant for the replay comes late.
+  engine_->SetReplayPaused("a.r", true, now(), out_);
+  engine_->Remove("a.r", now(), out_);
+  EXPECT_TRUE(Flush().forgotten.empty());
+  EXPECT_FALSE(engine_->Find({"a.r", 4})->paused);
   // A restart with its row goes on.
   const std::vector<RetryRow> rows = {transaction.rows[0].second};
   Restart({}, 10);
@@ -225,6 +230,41 @@ TEST_F(EngineTest, LettersOfAReplayThatHasEndedAreRedriven) {
   // Another one meets nothing of it.
   EXPECT_EQ(engine_->Redrive({{{"a.r", 5}, wall_, 0, 0, 100}}, 0, now(), out_), 1u);
   EXPECT_EQ(TakeSends(), (Sends{"a.r-5#1*"}));
+}
+
+TEST_F(EngineTest, ACancelledReplayLeavesItsLettersCounted) {
+  EngineOptions options;
+  options.dead_letters_max = 1;
+  Restart(options, 10);
+  engine_->SetCapacity(100, now(), out_);
+  engine_->Restore("a", {}, nullptr, {}, now(), out_);
+  DeliveryEngine::Replay replay;
+  replay.uid = "a";
+  replay.replay = "r";
+  replay.from = replay.to = 3;
+  engine_->AddReplay(replay, now(), out_);
+  engine_->RestoreDead("a.r", {1, 100, {}}, now(), out_);
+  EXPECT_EQ(Progress("a").block, LaneBlock::kDeadLettersFull);
+  EXPECT_EQ(engine_->Redrive({{{"a.r", 4}, wall_, 0, 0, 100}}, 0, now(), out_), 1u);
+  EXPECT_EQ(Progress("a").block, LaneBlock::kNone);
+  engine_->Remove("a.r", now(), out_);
+  EXPECT_EQ(Progress("a").block, LaneBlock::kDeadLettersFull);
+}
+
+TEST_F(EngineTest, AnAdoptedCursorOlderThanTheLetterFailsNothingBeforeIt) {
+  Restart({}, 10);
+  engine_->Settled(now(), out_);
+  engine_->SetCapacity(100, now(), out_);
+  const Cursor cursor{2, {}};
+  engine_->Restore("a", Ordered(OnExhausted::kDeadLetterKey), &cursor, {}, now(), out_);
+  engine_->RestoreDead("a", {1, 100, {{7, 4}}}, now(), out_);
+  AnswerScan(7);
+  // Event 3 was done, perhaps; it is no victim of 4. What follows 4 is.
+  EXPECT_EQ(TakeSends(), (Sends{"a-3#1"}));
+  const auto dead = Flush().dead;
+  ASSERT_EQ(dead.size(), 6u);
+  EXPECT_EQ(dead[0].key.sequence, 5u);
+  EXPECT_EQ(dead[0].reason, DeadReason::kKeyFailed);
 }
 
 TEST_F(EngineTest, RedrivesAtARate) {

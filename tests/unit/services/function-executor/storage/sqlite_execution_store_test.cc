@@ -104,6 +104,21 @@ TEST_F(SqliteExecutionStoreTest, DeletesWhatIsTooOld) {
   EXPECT_EQ(store->deleted(), 1200);
 }
 
+TEST_F(SqliteExecutionStoreTest, RecordsOfAClockThatWasAheadDoNotKeepOthers) {
+  options_.retention_age = 100s;
+  options_.write_interval = 1ms;
+  const auto store = Open();
+  for (int i = 0; i < 150; ++i) {
+    ExecutionRecord record = Record(i);
+    if (i < 50) record.start += 3600s;
+    store->Append(std::move(record), {});
+  }
+  EXPECT_EQ(Count(*store), 150U);
+  clock_.Advance(101s);
+  store->Append(Record(5000), {});
+  EXPECT_TRUE(Eventually([&] { return Count(*store) == 51; })) << Count(*store);
+}
+
 TEST_F(SqliteExecutionStoreTest, ABatchIsFoundByEachDeliveryUntilItIsDeleted) {
   options_.retention_age = 100s;
   options_.write_interval = 1ms;
