@@ -131,7 +131,6 @@ class DeliveryShell final : public DeliveryControl {
   // The start, and the head: delivery_shell_head.cc.
   void Restore(DeliveryStart& start);
   void RestoreLanes(const DeliveryStart& start, const std::set<std::string>& known);
-  void RestoreDead(const DeliveryStart& start, const std::string& lane);
   void RestoreEndedReplays(const DeliveryStart& start);
   void ReadHead();
   void LoadHead(const ScanRequest& request);

@@ -45,16 +45,16 @@ void DeliveryShell::Restore(DeliveryStart& start) {
       continue;
     }
     AddReplay(replay, &start.saved);
-    RestoreDead(start, replay.Lane());
   }
   pin_ = ports_.log.Pin(engine_->lowest_needed(), {"matcher", ""});
   for (const auto& [lane, cursor] : start.saved.cursors) {
     if (engine_->Progress(lane)) PinLane(lane, cursor.floor + 1);
   }
   RestoreEndedReplays(start);
+  for (const auto& [lane, dead] : start.saved.dead) engine_->RestoreDead(lane, dead, now(), out_);
 }
 
-// Of replays that have ended there are letters, and rows of those that are being redriven. One with
+// Of replays that have ended there may be rows, of letters that are being redriven. One with
 // a cursor was ended just before the process, which did not come to take its lane out of the store.
 void DeliveryShell::RestoreEndedReplays(const DeliveryStart& start) {
   std::set<std::string> going;
@@ -69,9 +69,6 @@ void DeliveryShell::RestoreEndedReplays(const DeliveryStart& start) {
     if (!has_ended(lane) || start.saved.cursors.contains(lane)) continue;
     engine_->RestoreEndedReplay(lane, rows, now(), out_);
   }
-  for (const auto& [lane, dead] : start.saved.dead) {
-    if (has_ended(lane)) RestoreDead(start, lane);
-  }
 }
 
 void DeliveryShell::RestoreLanes(const DeliveryStart& start, const std::set<std::string>& known) {
@@ -84,13 +81,7 @@ void DeliveryShell::RestoreLanes(const DeliveryStart& start, const std::set<std:
     engine_->Restore(uid, SettingsOf(*current->second),
                      cursor == start.saved.cursors.end() ? nullptr : &cursor->second,
                      rows == start.saved.rows.end() ? kNoRows : rows->second, now(), out_);
-    RestoreDead(start, uid);
   }
-}
-
-void DeliveryShell::RestoreDead(const DeliveryStart& start, const std::string& lane) {
-  const auto dead = start.saved.dead.find(lane);
-  if (dead != start.saved.dead.end()) engine_->RestoreDead(lane, dead->second, now(), out_);
 }
 
 bool DeliveryShell::head_waits() const {
